@@ -1,0 +1,62 @@
+/**
+ * Names that operator and trainer share. A run, its modules and its namespace are DNS labels
+ * ([a-z0-9-], at most 63 characters), so `_` and `.` separate them without ambiguity.
+ */
+
+export const API_GROUP = 'greedyinfomax.dev';
+export const API_VERSION = 'v1alpha1';
+
+/** What names a run everywhere: on one machine the namespace is `local`. */
+export interface RunKey {
+  namespace: string;
+  name: string;
+}
+
+/** Labels on everything that a run owns. */
+export const LABELS = {
+  run: `${API_GROUP}/run`,
+  module: `${API_GROUP}/module`,
+  replica: `${API_GROUP}/replica`,
+} as const;
+
+/** All subjects of a run lie below this prefix, so one permission line covers a run. */
+export const subjectPrefix = ({ namespace, name }: RunKey): string => `gim.${namespace}.${name}`;
+
+/** Encoded activations that a module sends to the next one. */
+export const edgeSubject = (run: RunKey, module: string): string =>
+  `${subjectPrefix(run)}.edge.${module}`;
+
+/** The JetStream stream that buffers `edgeSubject`. */
+export const edgeStream = ({ namespace, name }: RunKey, module: string): string =>
+  `GIM_${namespace}_${name}_${module}`;
+
+/** The durable pull consumer through which a module reads the stream before it. */
+export const edgeConsumer = (module: string): string => module;
+
+/** Where a replica tells how its training goes (core NATS, `Report` as JSON). */
+export const reportSubject = (run: RunKey, module: string, replica: number): string =>
+  `${subjectPrefix(run)}.report.${module}.${replica}`;
+
+/** Every report of a run. */
+export const reportSubjects = (run: RunKey): string => `${subjectPrefix(run)}.report.*.*`;
+
+/** Where the operator tells trainers what to do (core NATS, `Control` as JSON, repeated). */
+export const controlSubject = (run: RunKey): string => `${subjectPrefix(run)}.control`;
+
+/**
+ * How a trainer process ends. Codes from 64 on are final: a new attempt would end the same way, so
+ * neither a restart loop nor a Job's backoff should try one.
+ */
+export const EXIT = {
+  /** The budget is spent and every later module is done, or a clean stop was asked for. */
+  ok: 0,
+  /** Anything that a restart from the last checkpoint may mend. */
+  retry: 1,
+  /** The configuration or the data cannot work. */
+  configuration: 64,
+  /** The loss is not a finite number. */
+  diverged: 65,
+} as const;
+
+/** Codes that must not be retried. */
+export const FINAL_EXIT_CODES: readonly number[] = [EXIT.configuration, EXIT.diverged];
