@@ -72,3 +72,11 @@ else
   [ -x "$nats" ] || run "fetching nats-server $NATS_SERVER_VERSION (7 MB)" "about 3 s" "$network" bash setup/steps.sh into "$(dirname "$nats")" fetch_nats
 fi
 ln -sf "$nats" node_modules/.bin/nats-server
+
+# 4. for the tests: Python's safetensors
+if [ "${1:-}" = --with-test-tools ]; then
+  python_packages=$cache/python-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(sha256sum setup/test-requirements.txt | cut -c1-12)
+  [ -d "$python_packages" ] || run "installing Python's safetensors for the tests" "about 10 s" "$network" \
+    bash setup/steps.sh into "$python_packages" install_python_packages
+  ln -sfn "$python_packages" node_modules/.python
+fi

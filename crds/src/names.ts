@@ -50,6 +50,8 @@ export const controlSubject = (run: RunKey): string => `${subjectPrefix(run)}.co
 export const EXIT = {
   /** The budget is spent and every later module is done, or a clean stop was asked for. */
   ok: 0,
+  /** Stopped by a signal before the budget was spent; a checkpoint is written. */
+  stopped: 2,
   /** Anything that a restart from the last checkpoint may mend. */
   retry: 1,
   /** The configuration or the data cannot work. */

@@ -1,0 +1,56 @@
+# Every command that a person needs. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+node_bin := $(CURDIR)/node_modules/.bin
+export PATH := $(node_bin):$(PATH)
+
+##@ Use
+
+.PHONY: demo
+demo: setup ## Train three modules on handwritten digits on this machine; results in runs/digits
+	rm -rf runs/digits
+	bin/gim run examples/digits.yaml --out runs/digits
+
+.PHONY: setup
+setup: ## Install all that the project needs (cached in ~/.cache/greedy-infomax)
+	@bash setup/setup.sh
+
+##@ Develop
+
+.PHONY: test
+test: setup-test generate-check lint types ## Lint, check types and run all tests
+	vitest run
+
+.PHONY: setup-test
+setup-test:
+	@bash setup/setup.sh --with-test-tools
+
+.PHONY: lint
+lint: setup ## Check format and lint rules
+	biome check --error-on-warnings .
+
+.PHONY: format
+format: setup ## Format all files
+	biome check --write .
+
+.PHONY: types
+types: setup ## Check types
+	tsc -p .
+
+.PHONY: generate
+generate: setup ## Write the CRD YAML from the schemas
+	node --disable-warning=ExperimentalWarning crds/src/generate.ts
+
+.PHONY: generate-check
+generate-check: setup
+	node --disable-warning=ExperimentalWarning crds/src/generate.ts --check
+
+.PHONY: clean
+clean: ## Remove installed packages and runs; the cache stays
+	rm -rf node_modules runs
+
+##@ Help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

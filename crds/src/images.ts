@@ -1,0 +1,16 @@
+import type { Augmentation, Data, Patches } from './run.ts';
+
+/** What is known of the images of a data set before it is read. */
+
+const SIZES: Partial<Record<Data['format'], number>> = { digits: 28, cifar10: 32, stl10: 96 };
+
+/** Rows (and columns) of every image; undefined if only the data set can tell. */
+export const imageSize = ({ format }: Data): number | undefined => SIZES[format];
+
+/** Channels of an image as it is cut into patches. */
+export const imageChannels = ({ format }: Data, { grayscale }: Augmentation): number =>
+  grayscale || format === 'digits' || format === 'idx' ? 1 : 3;
+
+/** Rows (and columns) of the grid of patches. */
+export const gridSize = ({ crop }: Augmentation, { size, stride }: Patches): number =>
+  Math.floor((crop - size) / stride) + 1;

@@ -1,0 +1,56 @@
+import type { Draft } from '../draft.ts';
+import { imageChannels, imageSize } from '../images.ts';
+import type { Mistake } from '../path.ts';
+
+export const dataMistakes = (draft: Draft): Mistake[] => [
+  ...pathMistakes(draft),
+  ...cropMistakes(draft),
+  ...patchMistakes(draft),
+  ...normalizeMistakes(draft),
+];
+
+const pathMistakes = ({ data }: Draft): Mistake[] =>
+  data && data.format !== 'digits' && data.path === undefined
+    ? [
+        {
+          path: ['spec', 'data', 'path'],
+          message: `is missing; ${data.format} needs the folder of the data set (only digits comes with the program)`,
+        },
+      ]
+    : [];
+
+function cropMistakes({ data, augmentation }: Draft): Mistake[] {
+  const size = data && imageSize(data);
+  if (!augmentation || size === undefined) return [];
+  const { crop, pad } = augmentation;
+  return crop > size + 2 * pad
+    ? [
+        {
+          path: ['spec', 'augmentation', 'crop'],
+          message: `${crop} must be at most ${size + 2 * pad}: images of ${data?.format} have ${size} rows and columns, and pad adds ${pad} on each side`,
+        },
+      ]
+    : [];
+}
+
+const patchMistakes = ({ patches, augmentation }: Draft): Mistake[] =>
+  patches && augmentation && patches.size > augmentation.crop
+    ? [
+        {
+          path: ['spec', 'patches', 'size'],
+          message: `${patches.size} must be at most ${augmentation.crop}, the size of the crop that patches are cut from`,
+        },
+      ]
+    : [];
+
+function normalizeMistakes({ data, augmentation }: Draft): Mistake[] {
+  const normalize = augmentation?.normalize;
+  if (!data || !normalize) return [];
+  const channels = imageChannels(data, augmentation);
+  return (['mean', 'std'] as const)
+    .filter((field) => normalize[field].length !== channels)
+    .map((field) => ({
+      path: ['spec', 'augmentation', 'normalize', field],
+      message: `has ${normalize[field].length} values; ${data.format}${augmentation.grayscale ? ' in grayscale' : ''} needs ${channels}, one a channel`,
+    }));
+}

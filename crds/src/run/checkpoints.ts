@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { validated } from './cel.ts';
+
+export const checkpointsSchema = z
+  .strictObject({
+    everySeconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(60)
+      .describe('Seconds between checkpoints; one is always written at the end.'),
+    keep: z.int().min(1).max(100).default(3).describe('Checkpoints of a module that are kept.'),
+    storage: z
+      .strictObject({
+        volumeClaimName: z
+          .string()
+          .min(1)
+          .max(253)
+          .optional()
+          .describe('A claim in the namespace of the run that every trainer can write to.'),
+        objectStore: z
+          .strictObject({
+            bucket: z
+              .string()
+              .max(63)
+              .regex(/^[a-zA-Z0-9_-]+$/)
+              .describe('Name of the bucket; made if it is not there.'),
+          })
+          .optional()
+          .describe('A bucket of the NATS object store.'),
+      })
+      .optional()
+      .describe('Kubernetes only: where checkpoints lie, a volume or a bucket.')
+      .meta(
+        validated({
+          rule: 'has(self.volumeClaimName) != has(self.objectStore)',
+          message: 'storage is either volumeClaimName or objectStore',
+        }),
+      ),
+    retain: z
+      .boolean()
+      .optional()
+      .describe('Kubernetes only: keep checkpoints when the run is deleted. Default false.'),
+  })
+  .describe('When weights and optimizer state are saved.');
+export type Checkpoints = z.infer<typeof checkpointsSchema>;

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { layerSchema } from '../layers.ts';
+import { immutable, validated } from './cel.ts';
+import { objectiveSchema } from './objective.ts';
+import { optimizerSchema } from './optimizer.ts';
+import { resourcesSchema } from './pod.ts';
+
+export const moduleNameSchema = z
+  .string()
+  .max(40)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
+
+export const moduleSchema = z
+  .strictObject({
+    name: moduleNameSchema.describe('A DNS label, unique in the run.'),
+    layers: z
+      .array(layerSchema)
+      .min(1)
+      .max(64)
+      .describe('From input to output. Immutable.')
+      .meta(immutable('layers')),
+    objective: objectiveSchema.optional().describe('In place of spec.objective. Immutable.'),
+    optimizer: optimizerSchema.optional().describe('In place of spec.optimizer.'),
+    batchSize: z.int().min(1).max(65_536).optional().describe('In place of spec.batchSize.'),
+    replicas: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe(
+        'Kubernetes only: trainers of the module. Only 1 so far. Default: the number that GreedyInfoMaxModule says.',
+      ),
+    resources: resourcesSchema.optional().describe('In place of spec.resources.'),
+  })
+  .describe('One gradient-isolated part of the encoder.')
+  .meta(
+    validated({
+      rule: 'has(self.objective) == has(oldSelf.objective)',
+      message: 'objective cannot change; make a new run',
+    }),
+  );
+export type Module = z.infer<typeof moduleSchema>;

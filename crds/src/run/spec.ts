@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { buffersSchema } from './buffers.ts';
+import { immutable, listMap, validated } from './cel.ts';
+import { checkpointsSchema } from './checkpoints.ts';
+import { augmentationSchema, dataSchema, patchesSchema } from './data.ts';
+import { evaluationSchema } from './evaluation.ts';
+import { moduleSchema } from './module.ts';
+import { objectiveSchema } from './objective.ts';
+import { optimizerSchema } from './optimizer.ts';
+import { podTemplateSchema, resourcesSchema } from './pod.ts';
+
+export const runSpecSchema = z.strictObject({
+  seed: z
+    .int()
+    .min(0)
+    .max(2_147_483_647)
+    .default(2)
+    .describe('Of weights, augmentation, order and negatives. Immutable.')
+    .meta(immutable('seed')),
+  data: dataSchema,
+  augmentation: augmentationSchema,
+  patches: patchesSchema,
+  modules: z
+    .array(moduleSchema)
+    .min(1)
+    .max(64)
+    .describe(
+      'The encoder, cut into gradient-isolated modules, from input to output. Their names and order are immutable.',
+    )
+    .meta({
+      ...listMap('name'),
+      ...validated({
+        rule: 'self.map(m, m.name) == oldSelf.map(m, m.name)',
+        message: 'modules cannot be added, removed, renamed or moved; make a new run',
+      }),
+    }),
+  objective: objectiveSchema,
+  optimizer: optimizerSchema.prefault({}),
+  batchSize: z.int().min(1).max(65_536).default(32).describe('Samples a step.'),
+  training: z
+    .strictObject({
+      samples: z.int().min(1).max(1e12).optional().describe('Samples that each module trains on.'),
+      epochs: z
+        .number()
+        .positive()
+        .max(1e6)
+        .optional()
+        .describe('The same in passes over the data set.'),
+    })
+    .describe('The budget of each module: samples or epochs, one of the two.')
+    .meta(
+      validated({
+        rule: 'has(self.samples) != has(self.epochs)',
+        message: 'training is either samples or epochs',
+      }),
+    ),
+  buffers: buffersSchema.prefault({}),
+  checkpoints: checkpointsSchema.prefault({}),
+  evaluation: evaluationSchema.prefault({}),
+  suspend: z
+    .boolean()
+    .default(false)
+    .describe('Kubernetes only: stop all trainers and keep the run. Only false so far.'),
+  podTemplate: podTemplateSchema.optional(),
+  resources: resourcesSchema
+    .optional()
+    .describe('Kubernetes only: CPU, memory and devices of each trainer.'),
+  queueName: z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+    .optional()
+    .describe('Kubernetes only: the Kueue LocalQueue that the trainers are queued in.'),
+  managedBy: z
+    .string()
+    .min(1)
+    .max(253)
+    .optional()
+    .describe(
+      'Kubernetes only: the controller that takes care of the run. Default: this operator.',
+    ),
+  ttlSecondsAfterFinished: z
+    .int()
+    .min(0)
+    .max(2_147_483_647)
+    .optional()
+    .describe('Kubernetes only: seconds until a finished run is deleted. Default: never.'),
+});
+export type RunSpec = z.infer<typeof runSpecSchema>;

@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { StreamPlan } from '../plan/run.ts';
+import { killWithParent } from './watchdog.ts';
+
+/** The NATS server of a run on one machine: on the loopback interface alone, and back when it dies. */
+
+/** The server cannot be started, or does not stay up. */
+export class NatsServerError extends Error {
+  override readonly name = 'NatsServerError';
+}
+
+export interface NatsServer {
+  url: string;
+  /** Of the process that runs now. */
+  readonly pid: number | undefined;
+  /** Aborted, the reason an error, when the server died and could not be started again. */
+  failed: AbortSignal;
+  stop(): Promise<void>;
+}
+
+export interface NatsServerOptions {
+  binary: string;
+  /** Folder of the configuration, the log and whatever the server writes. */
+  folder: string;
+  /** Default: a free one. */
+  port?: number;
+  /** What the server may hold in memory for streams. */
+  memoryBytes: number;
+  log: Logger;
+}
+
+const HOST = '127.0.0.1';
+const START_WITHIN_MS = 15_000;
+const RESTART_AFTER_MS = 250;
+const MIB = 1024 * 1024;
+
+/** Twice what the streams may hold, since the server counts more than payloads, and a quarter of a GiB. */
+export const memoryFor = (streams: readonly StreamPlan[]): number =>
+  2 * streams.reduce((sum, { maxBytes }) => sum + maxBytes, 0) + 256 * MIB;
+
+/** Starts nats-server and resolves when it takes connections. Throws a `NatsServerError`. */
+export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
+  const port = await choosePort(options.port);
+  const folder = resolve(options.folder);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'server.conf'), configuration(port, folder, options.memoryBytes));
+  const failed = new AbortController();
+  let stopping = false;
+  let server = await launch();
+
+  /** Its streams are lost with it; upkeep makes them again. */
+  async function restart(): Promise<void> {
+    await sleep(RESTART_AFTER_MS);
+    if (stopping) return;
+    try {
+      server = await launch();
+    } catch (error) {
+      failed.abort(error);
+    }
+  }
+
+  async function launch(): Promise<ChildProcess> {
+    const child = spawnServer(options.binary, folder);
+    await untilReady(child, port, folder);
+    child.once('exit', (code, signal) => {
+      if (stopping) return;
+      options.log.warn({ code, signal }, 'nats-server ended; starting it again');
+      void restart();
+    });
+    return child;
+  }
+
+  return {
+    url: `nats://${HOST}:${port}`,
+    get pid() {
+      return server.pid;
+    },
+    failed: failed.signal,
+    async stop() {
+      stopping = true;
+      if (hasEnded(server)) return;
+      const ended = once(server, 'exit');
+      // All that it holds is in memory and no longer wanted: there is nothing to shut down in order.
+      server.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** NATS reads JSON as configuration. */
+function configuration(port: number, folder: string, memoryBytes: number): string {
+  const jetstream = {
+    store_dir: join(folder, 'jetstream'),
+    max_memory_store: memoryBytes,
+    max_file_store: 64 * MIB,
+  };
+  return `${JSON.stringify({ host: HOST, port, jetstream }, null, 2)}\n`;
+}
+
+function spawnServer(binary: string, folder: string): ChildProcess {
+  const log = openSync(join(folder, 'server.log'), 'a');
+  const child = spawn(binary, ['--config', join(folder, 'server.conf')], {
+    stdio: ['ignore', log, log],
+    // In a process group of its own: Ctrl-C is for the run, which still needs the server to stop in order.
+    detached: true,
+  });
+  closeSync(log);
+  if (child.pid !== undefined) {
+    const callOff = killWithParent(child.pid);
+    child.once('exit', callOff);
+  }
+  return child;
+}
+
+async function untilReady(child: ChildProcess, port: number, folder: string): Promise<void> {
+  let spawnError: Error | undefined;
+  child.once('error', (error) => {
+    spawnError = error;
+  });
+  const deadline = Date.now() + START_WITHIN_MS;
+  for (;;) {
+    await sleep(20);
+    if (spawnError !== undefined || hasEnded(child) || Date.now() > deadline) {
+      child.kill('SIGKILL');
+      const log = join(folder, 'server.log');
+      throw new NatsServerError(
+        `nats-server did not start on ${HOST}:${port}: ${spawnError?.message ?? lastLine(log)}; its log is ${log}`,
+      );
+    }
+    try {
+      const connection = await connect({ servers: `${HOST}:${port}`, reconnect: false });
+      await connection.close();
+      return;
+    } catch {
+      // Not yet.
+    }
+  }
+}
+
+const hasEnded = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
+
+const lastLine = (file: string): string =>
+  readFileSync(file, 'utf8').trim().split('\n').at(-1) || 'it said nothing';
+
+/** `wanted` if nothing listens there, else an error; without it any port that is free. */
+async function choosePort(wanted: number | undefined): Promise<number> {
+  const probe = createServer();
+  try {
+    probe.listen(wanted ?? 0, HOST);
+    await once(probe, 'listening');
+    return (probe.address() as AddressInfo).port;
+  } catch (error) {
+    throw new NatsServerError(
+      `port ${wanted} on ${HOST} cannot be used for NATS (${(error as NodeJS.ErrnoException).code}); give another with --nats-port, or leave it out for a free one`,
+      { cause: error },
+    );
+  } finally {
+    probe.close();
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { StreamPlan } from '../plan/run.ts';
+
+/** Makes the streams and consumers of a run be as planned, and removes them. */
+
+const NANOSECONDS = 1e9;
+/** How long the server remembers message ids: longer than a publisher keeps trying. */
+const DUPLICATE_WINDOW_SECONDS = 30;
+const REQUEST_TIMEOUT_MS = 5000;
+
+const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
+  jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
+
+/**
+ * Creates what is missing and updates what differs; returns how many writes that took, 0 when all was
+ * as planned. Throws what the server answers when it refuses.
+ */
+export async function ensureStreams(
+  connection: NatsConnection,
+  streams: readonly StreamPlan[],
+): Promise<number> {
+  const jsm = await manager(connection);
+  let writes = 0;
+  for (const stream of streams) {
+    writes += await ensureStream(jsm, streamConfig(stream));
+    writes += await ensureConsumer(jsm, stream.name, consumerConfig(stream));
+  }
+  return writes;
+}
+
+/** Deletes the streams, and with them their consumers; those that are gone already are no error. */
+export async function deleteStreams(
+  connection: NatsConnection,
+  streams: readonly Pick<StreamPlan, 'name'>[],
+): Promise<void> {
+  const jsm = await manager(connection);
+  for (const { name } of streams) {
+    await found(jsm.streams.delete(name));
+  }
+}
+
+async function ensureStream(jsm: JetStreamManager, wanted: WantedStream): Promise<number> {
+  const current = await found(jsm.streams.info(wanted.name));
+  if (current === null) {
+    await jsm.streams.add(wanted);
+    return 1;
+  }
+  if (agrees(current.config, wanted)) return 0;
+  // Retention and storage cannot change on a stream that exists; what it holds can be made again.
+  const { retention, storage } = current.config;
+  if (retention !== wanted.retention || storage !== wanted.storage) {
+    await jsm.streams.delete(wanted.name);
+    await jsm.streams.add(wanted);
+  } else {
+    await jsm.streams.update(wanted.name, wanted);
+  }
+  return 1;
+}
+
+async function ensureConsumer(
+  jsm: JetStreamManager,
+  stream: string,
+  wanted: WantedConsumer,
+): Promise<number> {
+  const current = await found(jsm.consumers.info(stream, wanted.durable_name));
+  if (current !== null && agrees(current.config, wanted)) return 0;
+  if (current === null) await jsm.consumers.add(stream, wanted);
+  else await jsm.consumers.update(stream, wanted.durable_name, wanted);
+  return 1;
+}
+
+type WantedStream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'retention' | 'storage'>;
+type WantedConsumer = Partial<ConsumerConfig> & { durable_name: string };
+
+/**
+ * `dropOldest`: a ring, whose publisher never waits and whose reader skips to what is left. `block`: a
+ * queue that hands out every message once and refuses more when it is full.
+ */
+function streamConfig(stream: StreamPlan): WantedStream {
+  const block = stream.whenFull === 'block';
+  return {
+    name: stream.name,
+    subjects: [stream.subject],
+    storage: StorageType.Memory,
+    num_replicas: 1,
+    retention: block ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
+    discard: block ? DiscardPolicy.New : DiscardPolicy.Old,
+    max_bytes: stream.maxBytes,
+    max_msgs: stream.maxMessages,
+    max_msg_size: stream.maxMessageBytes,
+    duplicate_window: DUPLICATE_WINDOW_SECONDS * NANOSECONDS,
+    allow_direct: true,
+  };
+}
+
+function consumerConfig({ consumer }: StreamPlan): WantedConsumer {
+  return {
+    durable_name: consumer.name,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: consumer.ackWaitSeconds * NANOSECONDS,
+    max_ack_pending: consumer.maxAckPending,
+  };
+}
+
+/** What `request` finds, or null when the server says that there is no such thing. */
+async function found<T>(request: Promise<T>): Promise<T | null> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const codes: number[] = [JetStreamApiCodes.StreamNotFound, JetStreamApiCodes.ConsumerNotFound];
+  return error instanceof JetStreamApiError && codes.includes(error.code);
+}
+
+/** Whether all that is wanted is so; what else the server filled in is its own business. */
+function agrees<T extends object>(current: T, wanted: Partial<T>): boolean {
+  return (Object.keys(wanted) as (keyof T)[]).every(
+    (key) => JSON.stringify(current[key]) === JSON.stringify(wanted[key]),
+  );
+}

@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { StreamPlan } from '../plan/run.ts';
+import { ensureStreams } from './streams.ts';
+
+/**
+ * Keeps the streams of a run there. They live in the memory of the NATS server, so they and their
+ * consumers are gone after it restarted, and training stands still until they are back.
+ */
+
+export interface Upkeep {
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+}
+
+/** Checks, and repairs, every `everyMs`, from one interval after the call until it is stopped. */
+export function startUpkeep(
+  connection: NatsConnection,
+  streams: readonly StreamPlan[],
+  log: Logger,
+  everyMs = 1000,
+): Upkeep {
+  const stopping = new AbortController();
+  const over = keep();
+  return {
+    stop: () => {
+      stopping.abort();
+      return over;
+    },
+  };
+
+  async function keep(): Promise<void> {
+    while (await pause(everyMs, stopping.signal)) {
+      try {
+        const writes = await ensureStreams(connection, streams);
+        if (writes > 0) log.warn({ writes }, 'made streams again that were missing or changed');
+      } catch (error) {
+        // A server that is away, or still starting: the next round tries again.
+        log.info({ err: error }, 'could not look after the streams');
+      }
+    }
+  }
+}
+
+/** False when `signal` ended the pause. */
+const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>
+  sleep(ms, true, { signal }).catch(() => false);

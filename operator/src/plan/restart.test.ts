@@ -1,0 +1,44 @@
+import { EXIT } from '@greedy-infomax/crds';
+import { expect, test } from 'vitest';
+import { restartDecision } from './restart.ts';
+
+test('a trainer that ended well is done', () => {
+  expect(restartDecision({ exitCode: EXIT.ok, signal: null, attempts: 7 })).toEqual({
+    action: 'done',
+  });
+});
+
+test('a final exit code fails at the first attempt and says why', () => {
+  for (const [exitCode, why] of [
+    [EXIT.configuration, /64.*configuration/],
+    [EXIT.diverged, /65.*not a finite number/],
+  ] as const) {
+    const decision = restartDecision({ exitCode, signal: null, attempts: 1 });
+    expect(decision).toEqual({ action: 'fail', why: expect.stringMatching(why) });
+  }
+});
+
+test('waits twice as long after each attempt without progress, up to half a minute', () => {
+  const waits = [0, 1, 2, 3, 4, 5, 6].map((attempts) =>
+    restartDecision({ exitCode: EXIT.retry, signal: null, attempts }),
+  );
+  expect(waits).toEqual(
+    [1, 1, 2, 4, 8, 16, 30].map((afterSeconds) => ({ action: 'restart', afterSeconds })),
+  );
+});
+
+test('a trainer that was stopped or killed from outside is started again', () => {
+  expect(restartDecision({ exitCode: EXIT.stopped, signal: null, attempts: 1 }).action).toBe(
+    'restart',
+  );
+  expect(restartDecision({ exitCode: null, signal: 'SIGKILL', attempts: 1 }).action).toBe(
+    'restart',
+  );
+});
+
+test('the seventh attempt without progress is the last', () => {
+  expect(restartDecision({ exitCode: null, signal: 'SIGSEGV', attempts: 7 })).toEqual({
+    action: 'fail',
+    why: expect.stringContaining('SIGSEGV'),
+  });
+});

@@ -1,0 +1,57 @@
+import {
+  CHUNK_BYTES,
+  chunksPerSample,
+  type Edge,
+  FRAME_HEADER_BYTES,
+  SAMPLE_HEADER_BYTES,
+  samplesPerMessage,
+} from '@greedy-infomax/crds';
+import { expect, test } from 'vitest';
+import { planStream } from './stream.ts';
+
+const edge = (change: Partial<Edge>): Edge => ({
+  stream: 'S',
+  subject: 's',
+  consumer: 'c',
+  encoding: 'int8',
+  rectified: false,
+  shape: [1, 1, 1, 1],
+  sampleBytes: 1000,
+  depth: 256,
+  whenFull: 'dropOldest',
+  maxReuse: 0,
+  ...change,
+});
+
+/** Samples that fit into the stream when full batches are sent. */
+function capacity(sampleBytes: number, batchSize: number, depth: number): number {
+  const { maxMessages, maxBytes } = planStream(edge({ sampleBytes, depth }), batchSize);
+  const whole = Math.min(batchSize, samplesPerMessage(sampleBytes));
+  const messages = whole ? Math.ceil(batchSize / whole) : batchSize * chunksPerSample(sampleBytes);
+  const bytes =
+    batchSize * (sampleBytes + SAMPLE_HEADER_BYTES) + messages * (FRAME_HEADER_BYTES + 300);
+  return Math.min(maxMessages / messages, maxBytes / bytes) * batchSize;
+}
+
+test.each([
+  ['small samples', 1000, 32],
+  ['a batch of one', 1000, 1],
+  ['samples of which a message holds few', 100_608, 32],
+  ['samples of exactly one chunk', CHUNK_BYTES, 32],
+  ['samples in chunks', 12_845_056, 32],
+])('holds depth samples: %s', (_, sampleBytes, batchSize) => {
+  expect(capacity(sampleBytes, batchSize, 256)).toBeGreaterThanOrEqual(256);
+  expect(capacity(sampleBytes, batchSize, 256)).toBeLessThan(2 * 256 + batchSize);
+});
+
+test('a stream of a single batch has room for a message beside the one that is read', () => {
+  expect(planStream(edge({ depth: 32 }), 32).maxMessages).toBe(2);
+});
+
+test('block: the module may hold every message of the stream without acknowledging one', () => {
+  const { consumer, maxMessages } = planStream(
+    edge({ whenFull: 'block', sampleBytes: 12_845_056 }),
+    32,
+  );
+  expect(consumer.maxAckPending).toBeGreaterThan(maxMessages);
+});

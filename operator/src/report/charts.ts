@@ -1,0 +1,237 @@
+import type { Objective } from '@greedy-infomax/crds';
+import * as vega from 'vega';
+import * as vegaLite from 'vega-lite';
+import type { EvaluationResult, HistoryLine, ModuleRecord } from './run-files.ts';
+
+/**
+ * The charts of a report as SVG text, one colour a module. Ink is `currentColor`, so a page that sets
+ * its text colour for light and dark sets the charts' too; the SVG takes the width it is given.
+ */
+
+const WIDTH = 400;
+const HEIGHT = 270;
+/** More points than this no screen shows. */
+const MAX_POINTS = 500;
+
+/** Readable on white and on near-black. */
+const PALETTE = ['#3b82f6', '#e8710a', '#17a673', '#b455e0', '#d4a106', '#e0457b', '#0ea5b7'];
+
+type Unit = vegaLite.TopLevelSpec & object;
+
+/** 20k, and 0 rather than 0k. */
+const SHORT = "format(datum.value, '~s')";
+
+/** The colour of module `index` of `count`: distinct ones for a few, the order of the rainbow for many. */
+export const moduleColour = (index: number, count: number): string =>
+  (count <= PALETTE.length && PALETTE[index]) ||
+  `hsl(${Math.round((300 * index) / count)} 65% 48%)`;
+
+/** Loss over samples, with a dashed rule where guessing would stand. Undefined when no step was noted. */
+export function lossChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
+  const values = curve(modules, ({ loss }) => (loss === null ? [] : [{ y: loss }]));
+  if (values.length === 0) return undefined;
+  const chances = [...new Set(modules.flatMap(({ config }) => chanceLoss(config.objective) ?? []))];
+  const rules = chances.map((chance) => ({ chance, label: 'chance' }));
+  return render(`Loss over samples of ${names(modules)}`, {
+    layer: [
+      line(modules, values, 'loss', { zero: false }),
+      {
+        data: { values: rules },
+        mark: { type: 'rule', strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
+        encoding: { y: { field: 'chance', type: 'quantitative' } },
+      },
+      {
+        data: { values: rules },
+        mark: { type: 'text', align: 'right', dy: -6, x: 'width', color: 'currentColor' },
+        encoding: {
+          y: { field: 'chance', type: 'quantitative' },
+          text: { field: 'label' },
+        },
+      },
+    ],
+  });
+}
+
+/** Steps of staleness over samples, p50 drawn through and p95 dashed. Undefined when nothing was stale. */
+export function stalenessChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
+  const values = curve(modules, ({ stalenessSteps }) =>
+    stalenessSteps
+      ? [
+          { y: stalenessSteps.p50, part: 'p50' },
+          { y: stalenessSteps.p95, part: 'p95' },
+        ]
+      : [],
+  );
+  if (values.length === 0) return undefined;
+  const spec = line(modules, values, 'steps');
+  return render(`Staleness in steps over samples of ${names(modules)}`, {
+    ...spec,
+    encoding: {
+      ...spec.encoding,
+      strokeDash: {
+        field: 'part',
+        type: 'nominal',
+        scale: { domain: ['p50', 'p95'], range: [[], [3, 3]] },
+        legend: null,
+      },
+      opacity: {
+        field: 'part',
+        type: 'ordinal',
+        scale: { domain: ['p50', 'p95'], range: [1, 0.65] },
+        legend: null,
+      },
+    },
+  });
+}
+
+/** Samples a second over samples. Undefined when nothing was noted. */
+export function speedChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
+  const values = curve(modules, ({ samplesPerSecond }) => [{ y: samplesPerSecond }]);
+  if (values.length === 0) return undefined;
+  return render(
+    `Samples a second over samples of ${names(modules)}`,
+    line(modules, values, 'samples/s'),
+  );
+}
+
+/** Accuracy of the readout on each module: a bar once trained, a stroke before training. */
+export function accuracyChart(
+  modules: readonly ModuleRecord[],
+  evaluation: EvaluationResult,
+): Promise<string> {
+  const roomForLabels = evaluation.modules.length <= 6;
+  const x = {
+    field: 'name',
+    type: 'nominal',
+    sort: null,
+    axis: { title: null, labelAngle: roomForLabels ? 0 : -90, labelLimit: 90 },
+  } as const;
+  const y = (field: string) =>
+    ({
+      field,
+      type: 'quantitative',
+      scale: { domain: [0, 1] },
+      axis: { title: 'accuracy', format: '.0%', tickCount: 5 },
+    }) as const;
+  const label = (field: string, dy: number) =>
+    ({
+      mark: { type: 'text', dy, color: 'currentColor' },
+      encoding: { x, y: y(field), text: { field, type: 'quantitative', format: '.1%' } },
+    }) as const;
+  return render(`Readout accuracy of ${names(modules)}, trained and untrained`, {
+    data: { values: evaluation.modules },
+    layer: [
+      {
+        mark: { type: 'bar', width: { band: 0.62 }, opacity: 0.85 },
+        encoding: { x, y: y('accuracy'), color: colour(modules) },
+      },
+      {
+        mark: { type: 'tick', width: { band: 0.8 }, thickness: 2.5, color: 'currentColor' },
+        encoding: { x, y: y('accuracyUntrained') },
+      },
+      ...(roomForLabels ? [label('accuracy', -8)] : []),
+    ],
+  });
+}
+
+/** The loss of a guess; undefined where that depends on the labels. */
+function chanceLoss({ type, negatives = 16 }: Objective): number | undefined {
+  return type === 'infoNCE' ? Math.log(1 + negatives) : undefined;
+}
+
+/** At most `MAX_POINTS` lines of each module, evenly spread, as points of a curve. */
+function curve<T>(modules: readonly ModuleRecord[], points: (line: HistoryLine) => T[]) {
+  return modules.flatMap(({ config: { name }, history }) =>
+    downsample(history, MAX_POINTS).flatMap((line) =>
+      points(line).map((point) => ({ name, x: line.samples, ...point })),
+    ),
+  );
+}
+
+/** At most `most` of `items`, evenly spread, with the first and the last. */
+export function downsample<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items];
+  const step = (items.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, i) => items[Math.round(i * step)] as T);
+}
+
+const names = (modules: readonly ModuleRecord[]): string =>
+  modules.map(({ config }) => config.name).join(', ');
+
+const colour = (modules: readonly ModuleRecord[]) =>
+  ({
+    field: 'name',
+    type: 'nominal',
+    scale: {
+      domain: modules.map(({ config }) => config.name),
+      range: modules.map((_, index) => moduleColour(index, modules.length)),
+    },
+    legend: null,
+  }) as const;
+
+function line(
+  modules: readonly ModuleRecord[],
+  values: readonly { name: string; x: number; y: number }[],
+  title: string,
+  scale: { zero: boolean } = { zero: true },
+) {
+  return {
+    data: { values: [...values] },
+    mark: { type: 'line', strokeWidth: 1.8, strokeJoin: 'round' },
+    encoding: {
+      x: {
+        field: 'x',
+        type: 'quantitative',
+        axis: { title: 'samples', labelExpr: SHORT, tickCount: 5 },
+      },
+      y: {
+        field: 'y',
+        type: 'quantitative',
+        scale: { ...scale, nice: true },
+        axis: { title, labelExpr: SHORT, tickCount: 5 },
+      },
+      color: colour(modules),
+    },
+  } as const;
+}
+
+async function render(description: string, spec: object): Promise<string> {
+  const ink = 'currentColor';
+  const { spec: compiled } = vegaLite.compile({
+    description,
+    width: WIDTH,
+    height: HEIGHT,
+    autosize: { type: 'fit', contains: 'padding' },
+    background: null,
+    padding: 4,
+    config: {
+      font: 'system-ui, sans-serif',
+      view: { stroke: null },
+      axis: {
+        labelColor: ink,
+        titleColor: ink,
+        titleFontWeight: 'normal',
+        domainColor: ink,
+        tickColor: ink,
+        gridColor: ink,
+        gridOpacity: 0.13,
+        domainOpacity: 0.5,
+        tickOpacity: 0.5,
+        labelFontSize: 12,
+        titleFontSize: 12,
+        titlePadding: 8,
+      },
+      axisX: { grid: false },
+      text: { fontSize: 12 },
+    },
+    ...spec,
+  } as Unit);
+  const view = new vega.View(vega.parse(compiled), { renderer: 'none' });
+  const svg = await view.toSVG();
+  view.finalize();
+  return inline(svg);
+}
+
+/** Inside HTML an SVG needs no namespaces, and without a size of its own it fits where it stands. */
+const inline = (svg: string): string =>
+  svg.replace(/^<svg[^>]*>/, (tag) => tag.replace(/ (xmlns(:\w+)?|width|height)="[^"]*"/g, ''));

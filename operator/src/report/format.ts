@@ -1,0 +1,30 @@
+/** Figures for people to read; a dash stands for what is not known. */
+
+const UNKNOWN = '–';
+
+/** 12,345 */
+export const formatCount = (count: number): string => count.toLocaleString('en-US');
+
+/** 2.833 */
+export const formatLoss = (loss: number | null): string => loss?.toFixed(3) ?? UNKNOWN;
+
+/** 97.1% */
+export const formatPercent = (fraction: number | null): string =>
+  fraction === null ? UNKNOWN : `${(100 * fraction).toFixed(1)}%`;
+
+/** 1,234 or 5.7 */
+export const formatRate = (rate: number | null): string =>
+  rate?.toLocaleString('en-US', { maximumFractionDigits: rate < 100 ? 1 : 0 }) ?? UNKNOWN;
+
+/** 3 / 12 */
+export const formatSteps = (steps: { p50: number; p95: number } | null): string =>
+  steps ? `${formatRate(steps.p50)} / ${formatRate(steps.p95)}` : UNKNOWN;
+
+/** 1 h 2 min, 3 min 20 s or 12.3 s */
+export function formatDuration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

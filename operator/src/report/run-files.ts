@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ModuleConfig, moduleConfigSchema, reportSchema } from '@greedy-infomax/crds';
+import { z } from 'zod';
+
+/** Reads what a run left in its folder. Files that are not there are no error: a run may fail early. */
+
+/** A file of a run folder that does not hold what it should. */
+export class RunFileError extends Error {
+  override readonly name = 'RunFileError';
+}
+
+const historyLineSchema = z.object({
+  samples: z.int(),
+  ...reportSchema.pick({
+    step: true,
+    loss: true,
+    samplesPerSecond: true,
+    stalenessSteps: true,
+    stalenessSeconds: true,
+    samplesDropped: true,
+    samplesReused: true,
+    at: true,
+  }).shape,
+});
+/** What a trainer noted about one second of its training. */
+export type HistoryLine = z.infer<typeof historyLineSchema>;
+
+const accuracy = z.number().min(0).max(1);
+
+const evaluationResultSchema = z.object({
+  modules: z.array(z.object({ name: z.string(), accuracy, accuracyUntrained: accuracy })),
+});
+/** Accuracies of the linear readouts, fractions of 1. */
+export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
+
+/** One module as it stands in the folder: what it was told, and how it went. */
+export interface ModuleRecord {
+  config: ModuleConfig;
+  history: HistoryLine[];
+}
+
+/** The modules of the run in `out`, from input to output. Throws a `RunFileError`. */
+export function readModules(out: string): ModuleRecord[] {
+  const folder = join(out, 'modules');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .flatMap((name) => {
+      const config = readJson(join(folder, name, 'module.json'), moduleConfigSchema);
+      return config ? [{ config, history: readHistory(join(folder, name, 'history.jsonl')) }] : [];
+    })
+    .toSorted((a, b) => a.config.index - b.config.index);
+}
+
+/** The accuracies in `out`; undefined when nothing was evaluated. Throws a `RunFileError`. */
+export const readEvaluation = (out: string): EvaluationResult | undefined =>
+  readJson(join(out, 'evaluation.json'), evaluationResultSchema);
+
+/** The text of `file`; undefined when there is no such file. */
+export function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** What `file` holds; undefined when there is no such file. Throws a `RunFileError`. */
+export function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
+  const text = readText(file);
+  if (text === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new RunFileError(
+      `${file} does not hold what a run writes there: ${reason}; remove it, or run again into another folder`,
+    );
+  }
+}
+
+/** Every whole line: the death of a trainer may cut the last one short. */
+function readHistory(file: string): HistoryLine[] {
+  return (readText(file) ?? '').split('\n').flatMap((line) => {
+    try {
+      return [historyLineSchema.parse(JSON.parse(line))];
+    } catch {
+      return [];
+    }
+  });
+}

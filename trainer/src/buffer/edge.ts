@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Edge } from '@greedy-infomax/crds';
+import {
+  type BatchInfo,
+  type FromWorker,
+  NO_COUNTS,
+  type Rows,
+  type SinkCounters,
+  type SourceCounters,
+  type ToWorker,
+  type WorkerOptions,
+} from './messages.ts';
+
+/**
+ * The two ends of an edge, as the compute thread sees them. Each has a thread with a NATS connection of
+ * its own behind it, so that the compute thread may be busy for as long as a step takes.
+ *
+ * With `dropOldest` a producer never waits and a slow consumer skips to recent samples. With `block` every
+ * sample is used exactly once, in order; only what a NATS server with memory storage loses when it dies is
+ * lost, and the producer's forwarding makes up for it.
+ */
+
+export interface EdgeOptions {
+  natsUrl: string;
+  edge: Edge;
+  batchSize: number;
+  clientName: string;
+}
+
+export interface Batch extends BatchInfo {
+  /** Encoded rows, valid until `done()`. */
+  bytes: Uint8Array;
+  /** The step that used the batch is over: its samples need not come again, its memory may be reused. */
+  done(): void;
+}
+
+/** The consuming end. */
+export interface Source {
+  /** `batchSize` different samples, as soon as there are so many. Rejects when `signal` is aborted. */
+  take(signal: AbortSignal): Promise<Batch>;
+  /** The newest step of the producer that any sample told of. */
+  latestProducerStep(): number;
+  /** As of the last batch. */
+  counters(): SourceCounters;
+  close(): Promise<void>;
+}
+
+/** The producing end. */
+export interface Sink {
+  /**
+   * Hands rows over; their memory goes with them. `dropOldest` never waits; `block` waits for room, and
+   * rejects when `signal` is aborted, in which case the rows are still sent if the sink lives long enough.
+   */
+  put(rows: Rows, signal: AbortSignal): Promise<void>;
+  /** Samples waiting for the next module; null if unknown. */
+  pending(): Promise<number | null>;
+  /** Resolves with the counters when all that was put is acknowledged or dropped. */
+  flush(): Promise<SinkCounters>;
+  close(): Promise<void>;
+}
+
+export async function openSource(options: EdgeOptions): Promise<Source> {
+  const { edge, batchSize } = options;
+  const memory = new SharedArrayBuffer(batchSize * edge.sampleBytes);
+  const thread = new EdgeThread({ ...options, role: 'source', batch: memory, producer: 0 });
+  let newest = 0;
+  let counts = NO_COUNTS;
+  return {
+    async take(signal) {
+      signal.throwIfAborted();
+      thread.send({ type: 'take', count: batchSize });
+      const { info, newestStep, counters } = await thread.next('batch', signal, { type: 'cancel' });
+      newest = newestStep;
+      counts = counters;
+      return { ...info, bytes: new Uint8Array(memory), done: () => thread.send({ type: 'done' }) };
+    },
+    latestProducerStep: () => newest,
+    counters: () => counts,
+    close: () => thread.close(),
+  };
+}
+
+export async function openSink(options: EdgeOptions): Promise<Sink> {
+  const producer = crypto.getRandomValues(new Uint32Array(1))[0] as number;
+  const thread = new EdgeThread({ ...options, role: 'sink', batch: null, producer });
+  const waits = options.edge.whenFull === 'block';
+  return {
+    async put(rows, signal) {
+      thread.send({ type: 'put', rows }, [rows.bytes.buffer as ArrayBuffer]);
+      if (waits) await thread.next('accepted', signal);
+    },
+    async pending() {
+      thread.send({ type: 'pending' });
+      return (await thread.next('pending')).samples;
+    },
+    async flush() {
+      thread.send({ type: 'flush' });
+      return (await thread.next('flushed')).counters;
+    },
+    close: () => thread.close(),
+  };
+}
+
+type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>;
+
+/** The thread of the NATS client, and who waits for its answers. */
+class EdgeThread {
+  readonly #worker: Worker;
+  readonly #exit: Promise<unknown>;
+  #waiting: {
+    type: string;
+    resolve: (answer: FromWorker) => void;
+    reject: (error: Error) => void;
+  }[] = [];
+
+  constructor(workerData: WorkerOptions) {
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    this.#exit = once(this.#worker, 'exit');
+    this.#worker.on('message', (answer: FromWorker) => {
+      const i = this.#waiting.findIndex(({ type }) => type === answer.type);
+      if (i >= 0) this.#waiting.splice(i, 1)[0]?.resolve(answer);
+    });
+    this.#worker.on('error', (error) => {
+      for (const { reject } of this.#waiting.splice(0)) reject(error);
+    });
+  }
+
+  send(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** The next answer of that type; on abort sends `cancel` and rejects. */
+  next<T extends FromWorker['type']>(
+    type: T,
+    signal?: AbortSignal,
+    cancel?: ToWorker,
+  ): Promise<Answer<T>> {
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        type,
+        resolve: (answer: FromWorker) => {
+          signal?.removeEventListener('abort', abort);
+          resolve(answer as Answer<T>);
+        },
+        reject,
+      };
+      const abort = () => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        if (cancel) this.send(cancel);
+        reject(signal?.reason);
+      };
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiting.push(waiter);
+    });
+  }
+
+  /** Ends the thread; one that hangs on a dead server is ended by force. */
+  async close(): Promise<void> {
+    this.send({ type: 'close' });
+    const timer = setTimeout(() => void this.#worker.terminate(), 2000);
+    await this.#exit;
+    clearTimeout(timer);
+  }
+}

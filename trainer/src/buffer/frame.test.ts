@@ -1,0 +1,117 @@
+import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/crds';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Assembler } from './assembler.ts';
+import { FrameError, framesOf, parseFrame, type Sample } from './frame.ts';
+
+/** Bytes that tell their sample and their place. */
+const pattern = (id: number, size: number) =>
+  Uint8Array.from({ length: size }, (_, i) => (id * 31 + i * 7 + (i >> 8)) & 255);
+
+const sample = (id: number, size: number): Sample => ({
+  id,
+  label: (id % 11) - 1,
+  producerStep: id * 3,
+  madeAt: 1_700_000_000_000 + id / 4,
+  bytes: pattern(id, size),
+});
+
+/** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
+const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
+
+describe('frames', () => {
+  it.each(sizes)('carry samples of %i bytes and all that belongs to them', (size) => {
+    const samples = [1, 2, 3].map((id) => sample(id, size));
+    const frames = framesOf(samples, 9, 100);
+    const assembler = new Assembler(size);
+    const got = frames.flatMap((frame) => assembler.add(parseFrame(frame, size)));
+    expect(got).toEqual(samples);
+    for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+  });
+
+  it('put a batch of small samples into one message', () => {
+    const samples = Array.from({ length: 32 }, (_, i) => sample(i, 25_000));
+    expect(samplesPerMessage(25_000)).toBeGreaterThan(32);
+    expect(framesOf(samples, 1, 0)).toHaveLength(1);
+  });
+
+  it('refuse bytes that are no frame of this edge, whatever they are', () => {
+    const [good] = framesOf([sample(5, 100)], 1, 0) as [Uint8Array];
+    expect(() => parseFrame(good, 99)).toThrow(/samples of 100 bytes, not 99/);
+    expect(() => parseFrame(good.subarray(0, good.length - 1), 100)).toThrow(FrameError);
+    expect(() => parseFrame(new Uint8Array(MESSAGE_BYTES + 1), 100)).toThrow(/longer than/);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
+        expect(() => parseFrame(bytes, 100)).toThrow(FrameError);
+      }),
+    );
+  });
+
+  it('never throw anything but a FrameError for a header that was tampered with', () => {
+    const [good] = framesOf([sample(5, 100)], 1, 0) as [Uint8Array];
+    fc.assert(
+      fc.property(fc.nat({ max: 55 }), fc.nat({ max: 255 }), (at, value) => {
+        const forged = good.slice();
+        forged[at] = value;
+        try {
+          expect(parseFrame(forged, 100).samples[0]?.bytes).toHaveLength(100);
+        } catch (error) {
+          expect(error).toBeInstanceOf(FrameError);
+        }
+      }),
+    );
+  });
+});
+
+describe('an assembler', () => {
+  const size = 2 * CHUNK_BYTES + 5;
+
+  it('gives whole samples only, for any interleaving of two producers with chunks lost and repeated', () => {
+    const plan = fc.record({
+      order: fc.infiniteStream(fc.boolean()),
+      fate: fc.infiniteStream(fc.constantFrom('keep', 'keep', 'keep', 'lose', 'repeat')),
+    });
+    fc.assert(
+      fc.property(plan, ({ order, fate }) => {
+        const small = 40;
+        const queues = [1, 2].map((producer) => {
+          const samples = [0, 1, 2].map((i) => sample(producer * 100 + i, size));
+          return framesOf(samples, producer, 0).map((frame) => parseFrame(frame, size));
+        }) as [ReturnType<typeof parseFrame>[], ReturnType<typeof parseFrame>[]];
+        const assembler = new Assembler(size);
+        const got: Sample[] = [];
+        const complete = new Map<string, Set<number>>();
+        while (queues[0].length + queues[1].length > 0) {
+          const queue = queues[order.next().value ? 0 : 1];
+          const frame = queue.shift();
+          if (frame === undefined) continue;
+          const what = fate.next().value;
+          if (what === 'lose') continue;
+          const key = `${frame.producer}:${frame.group}`;
+          complete.set(key, (complete.get(key) ?? new Set()).add(frame.chunk));
+          got.push(...assembler.add(frame));
+          if (what === 'repeat') got.push(...assembler.add(frame));
+        }
+        const whole = [...complete.values()].filter((chunks) => chunks.size === 3).length;
+        expect(got).toHaveLength(whole);
+        for (const { id, bytes } of got) {
+          expect(Buffer.compare(bytes.subarray(0, small), pattern(id, small))).toBe(0);
+          expect(Buffer.compare(bytes, pattern(id, size))).toBe(0);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('counts a group that lost a chunk once others have overtaken it, and ignores its late chunk', () => {
+    const assembler = new Assembler(size);
+    const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => parseFrame(f, size));
+    assembler.add(first as NonNullable<typeof first>);
+    for (let i = 0; i < 16; i += 1) {
+      const [part] = framesOf([sample(i, size)], 2, i).map((f) => parseFrame(f, size));
+      assembler.add(part as NonNullable<typeof part>);
+    }
+    expect(assembler.torn).toBe(1);
+    expect(late.flatMap((frame) => assembler.add(frame))).toEqual([]);
+  });
+});

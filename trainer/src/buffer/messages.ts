@@ -1,0 +1,75 @@
+import type { Edge } from '@greedy-infomax/crds';
+
+/** What the compute thread and the thread of the NATS client say to each other. */
+
+export interface WorkerOptions {
+  role: 'source' | 'sink';
+  natsUrl: string;
+  clientName: string;
+  edge: Edge;
+  batchSize: number;
+  /** Source: memory that both threads see, where batches are put. */
+  batch: SharedArrayBuffer | null;
+  /** Sink: tells this process from others that feed the same edge. */
+  producer: number;
+}
+
+export interface BatchInfo {
+  ids: Float64Array;
+  labels: Int32Array;
+  producerSteps: Int32Array;
+  madeAt: Float64Array;
+}
+
+export interface SourceCounters {
+  /** Whole samples that came. */
+  received: number;
+  /** Samples that came or should have come and were never used. */
+  dropped: number;
+  reused: number;
+  /** Samples that lost a part on the way. */
+  torn: number;
+  /** Messages that were no part of this edge. */
+  refused: number;
+  /** Messages that came more than once. */
+  repeated: number;
+}
+
+export const NO_COUNTS: SourceCounters = {
+  received: 0,
+  dropped: 0,
+  reused: 0,
+  torn: 0,
+  refused: 0,
+  repeated: 0,
+};
+
+export interface SinkCounters {
+  published: number;
+  /** Samples given up because the server was not there or too slow. */
+  dropped: number;
+}
+
+/** Rows of encoded samples, one after another. */
+export interface Rows extends Pick<BatchInfo, 'ids' | 'labels'> {
+  bytes: Uint8Array;
+  producerStep: number;
+  madeAt: number;
+}
+
+export type ToWorker =
+  | { type: 'take'; count: number }
+  | { type: 'cancel' }
+  | { type: 'done' }
+  | { type: 'put'; rows: Rows }
+  | { type: 'flush' }
+  | { type: 'pending' }
+  | { type: 'close' };
+
+export type FromWorker =
+  | { type: 'batch'; info: BatchInfo; newestStep: number; counters: SourceCounters }
+  | { type: 'accepted' }
+  | { type: 'flushed'; counters: SinkCounters }
+  | { type: 'pending'; samples: number | null }
+  | { type: 'counters'; counters: SourceCounters | SinkCounters }
+  | { type: 'closed' };

@@ -1,0 +1,23 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { connect } from '@nats-io/transport-node';
+import type { WorkerOptions } from './messages.ts';
+import { runSink } from './sink-worker.ts';
+import { runSource } from './source-worker.ts';
+
+/**
+ * The thread that owns the NATS connection. A step blocks the compute thread for up to seconds; a client
+ * there would miss its acknowledgements and be cut off as a slow consumer.
+ */
+
+const options = workerData as WorkerOptions;
+if (parentPort === null) throw new Error('this file runs as a worker thread');
+
+const connection = await connect({
+  servers: options.natsUrl,
+  name: `${options.clientName}-${options.role}`,
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 250,
+  waitOnFirstConnect: true,
+});
+
+await (options.role === 'source' ? runSource : runSink)(parentPort, connection, options);

@@ -1,0 +1,41 @@
+import { bitcast, cast, concatBytes, reshapeBytes, sliceBytes } from '../step/ops.ts';
+import { DT, tf } from '../tf.ts';
+import type { Codec } from './encoding.ts';
+
+/** Keeps a channel that does not vary from dividing by zero. */
+const SMALLEST_STEP = 1e-20;
+
+/**
+ * 8 bits a value, on a scale of 255 steps from the lowest to the highest value of each channel of each
+ * sample: an error of at most half a step. A row starts with the scales, float32 [lowest, step][channels].
+ * Rectified activations start at 0, so their zeros stay exact.
+ */
+export const int8: Codec = {
+  encode(z, rectified) {
+    const samples = z.shape[0] as number;
+    const highest = tf.max(z, 1, true); // [samples, 1, channels]
+    const lowest = rectified ? tf.zerosLike(highest) : tf.min(z, 1, true);
+    const step = tf.maximum(tf.div(tf.sub(highest, lowest), 255), SMALLEST_STEP);
+    const levels = tf.floor(tf.add(tf.div(tf.sub(z, lowest), step), 0.5));
+    const scales = bitcast(tf.concat([lowest, step], 1), DT.float32, DT.uint8); // [samples, 2, channels, 4]
+    return concatBytes(
+      reshapeBytes(scales, [samples, -1]),
+      reshapeBytes(cast(levels, DT.float32, DT.uint8), [samples, -1]),
+    );
+  },
+  decode(bytes, positions, channels) {
+    const samples = bytes.shape[0] as number;
+    const scaleBytes = 8 * channels;
+    const scales = bitcast(
+      reshapeBytes(sliceBytes(bytes, 0, scaleBytes), [samples, 2, channels, 4]),
+      DT.uint8,
+      DT.float32,
+    ); // [samples, 2, channels]
+    const [lowest, step] = tf.split(scales, 2, 1);
+    const levels = tf.reshape(
+      cast(sliceBytes(bytes, scaleBytes, positions * channels), DT.uint8, DT.float32),
+      [samples, positions, channels],
+    );
+    return tf.add(tf.mul(levels, step as typeof levels), lowest as typeof levels);
+  },
+};

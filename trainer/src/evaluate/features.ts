@@ -1,0 +1,96 @@
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { encode } from '../model/encoder.ts';
+import { cutPatches } from '../model/input.ts';
+import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
+import { Program } from '../step/program.ts';
+import { type Tensor, tf } from '../tf.ts';
+
+/** The frozen encoder, all modules in one graph: from images to the features of every module. */
+
+export interface LabelledImages {
+  readonly length: number;
+  /** Bytes [n, crop, crop, channels] and their labels, in batches of at most `EVALUATION_BATCH`. */
+  batches(): AsyncIterable<{ pixels: Uint8Array; labels: Int32Array }>;
+}
+
+export interface Features {
+  /** By module: float32 [length, channels]. */
+  byModule: Map<string, Float32Array>;
+  labels: Int32Array;
+}
+
+export const EVALUATION_BATCH = 100;
+
+/**
+ * What a linear readout of a module sees: the mean of its output over all positions of all patches, as in
+ * the paper. `weights` are those of each module by name.
+ */
+export async function extractFeatures(
+  modules: readonly ModuleConfig[],
+  weights: ReadonlyMap<string, Readonly<Record<string, WeightValue>>>,
+  images: LabelledImages,
+): Promise<Features> {
+  const program = compileEncoder(modules, weights);
+  const byModule = new Map(
+    modules.map(({ name, output }) => [name, new Float32Array(images.length * output[3])]),
+  );
+  const labels = new Int32Array(images.length);
+  let at = 0;
+  const pixelsPerImage = program.pixels / EVALUATION_BATCH;
+  const batch = new Uint8Array(program.pixels);
+  for await (const { pixels, labels: own } of images.batches()) {
+    batch.set(pixels); // a short last batch keeps old images behind its own; their features are not read
+    const count = pixels.length / pixelsPerImage;
+    const outputs = program.run('features', { pixels: batch });
+    for (const { name, output } of modules) {
+      const rows = (outputs[name] as Float32Array).subarray(0, count * output[3]);
+      byModule.get(name)?.set(rows, at * output[3]);
+    }
+    labels.set(own, at);
+    at += count;
+  }
+  program.dispose();
+  return { byModule, labels };
+}
+
+function compileEncoder(
+  modules: readonly ModuleConfig[],
+  weights: ReadonlyMap<string, Readonly<Record<string, WeightValue>>>,
+) {
+  const [first] = modules;
+  if (first?.source.kind !== 'data') throw new TypeError('the first module must read the data set');
+  const source = first.source;
+  const { crop } = source.augmentation;
+  const shape = [EVALUATION_BATCH, crop, crop, first.input[3]];
+  const features: StepFunction = {
+    inputs: { pixels: { shape, dtype: 'uint8' } },
+    build: ({ pixels }, all) => {
+      let x = cutPatches(pixels as Tensor, source);
+      const outputs: Record<string, Tensor> = {};
+      for (const module of modules) {
+        x = encode(module.layers, weightsOf(module.name, all), x);
+        const channels = module.output[3];
+        outputs[module.name] = tf.mean(tf.reshape(x, [EVALUATION_BATCH, -1, channels]), 1);
+      }
+      return outputs;
+    },
+  };
+  const prefixed = Object.fromEntries(
+    modules.flatMap(({ name }) =>
+      Object.entries(weights.get(name) ?? {}).map(([weight, value]) => [
+        `${name}/${weight}`,
+        value,
+      ]),
+    ),
+  );
+  const optimizer = first.optimizer;
+  const program = Program.compile({ weights: prefixed, optimizer, functions: { features } });
+  return Object.assign(program, { pixels: shape.reduce((product, n) => product * n, 1) });
+}
+
+const weightsOf = (module: string, all: Weights): Weights =>
+  Object.fromEntries(
+    Object.entries(all)
+      .filter(([name]) => name.startsWith(`${module}/`))
+      .map(([name, tensor]) => [name.slice(module.length + 1), tensor]),
+  );

@@ -1,0 +1,141 @@
+import type { Evaluation } from '@greedy-infomax/crds';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { initialWeights } from '../model/initialise.ts';
+import type { StepFunction } from '../step/function.ts';
+import { Program } from '../step/program.ts';
+import { type Tensor, type Tfjs, tf } from '../tf.ts';
+
+/** A linear readout: how well a linear classifier on frozen features tells the classes. */
+
+export interface LabelledFeatures {
+  /** float32 [samples, channels]. */
+  features: Float32Array;
+  labels: Int32Array;
+}
+
+/**
+ * Trains a linear classifier with Adam on `training` and returns its accuracy on `test`, between 0 and 1.
+ * Features are brought to mean 0 and deviation 1 over the training set first: that changes no linear
+ * classifier's reach, and lets one learning rate serve modules whose activations differ in scale.
+ */
+export function readoutAccuracy(
+  training: LabelledFeatures,
+  test: LabelledFeatures,
+  {
+    channels,
+    classes,
+    evaluation,
+    seed,
+  }: {
+    channels: number;
+    classes: number;
+    evaluation: Evaluation;
+    seed: number;
+  },
+): number {
+  const scale = standardiser(training.features, channels);
+  const samples = training.labels.length;
+  const batch = Math.min(evaluation.batchSize, samples);
+  const program = compileReadout(batch, channels, classes, evaluation, seed);
+  const standardised = scale(training.features);
+  const order = Uint32Array.from({ length: samples }, (_, i) => i);
+  const random = xoroshiro128plus(seed);
+  const x = new Float32Array(batch * channels);
+  const labels = new Int32Array(batch);
+  for (let epoch = 0; epoch < evaluation.epochs; epoch += 1) {
+    for (let i = samples - 1; i > 0; i -= 1) {
+      const j = uniformInt(random, 0, i);
+      [order[i], order[j]] = [order[j] as number, order[i] as number];
+    }
+    for (let start = 0; start + batch <= samples; start += batch) {
+      for (let i = 0; i < batch; i += 1) {
+        const from = order[start + i] as number;
+        x.set(standardised.subarray(from * channels, (from + 1) * channels), i * channels);
+        labels[i] = training.labels[from] as number;
+      }
+      program.run('train', { x: x.slice(), labels: labels.slice() });
+    }
+  }
+  const weights = program.read();
+  program.dispose();
+  return accuracy(
+    scale(test.features),
+    test.labels,
+    weights['readout.weight']?.values as Float32Array,
+    weights['readout.bias']?.values as Float32Array,
+  );
+}
+
+function compileReadout(
+  batch: number,
+  channels: number,
+  classes: number,
+  { learningRate }: Evaluation,
+  seed: number,
+) {
+  const train: StepFunction = {
+    inputs: {
+      x: { shape: [batch, channels], dtype: 'float32' },
+      labels: { shape: [batch], dtype: 'int32' },
+    },
+    build: ({ x, labels }, w) => {
+      const logits = tf.add(
+        tf.matMul(x as Tfjs.Tensor2D, w['readout.weight'] as Tfjs.Tensor2D),
+        w['readout.bias'] as Tensor,
+      );
+      const wanted = tf.oneHot(labels as Tfjs.Tensor1D, classes);
+      return { loss: tf.neg(tf.mean(tf.sum(tf.mul(wanted, tf.logSoftmax(logits)), 1))) };
+    },
+    minimise: 'loss',
+  };
+  return Program.compile({
+    weights: initialWeights(
+      [
+        { name: 'readout.weight', shape: [channels, classes], fanIn: channels },
+        { name: 'readout.bias', shape: [classes], fanIn: channels },
+      ],
+      seed,
+    ),
+    optimizer: { type: 'adam', learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    functions: { train },
+  });
+}
+
+/** Mean and deviation of every channel of [samples, channels], as a function that takes both out. */
+function standardiser(features: Float32Array, channels: number) {
+  const samples = features.length / channels;
+  const mean = new Float64Array(channels);
+  const variance = new Float64Array(channels);
+  for (const [i, x] of features.entries())
+    mean[i % channels] = (mean[i % channels] as number) + x / samples;
+  for (const [i, x] of features.entries()) {
+    const c = i % channels;
+    variance[c] = (variance[c] as number) + (x - (mean[c] as number)) ** 2 / samples;
+  }
+  // A channel that never varies tells nothing: it becomes 0, not noise blown up.
+  const inverse = variance.map((v) => (v > 1e-12 ? 1 / Math.sqrt(v) : 0));
+  return (values: Float32Array): Float32Array =>
+    values.map((x, i) => (x - (mean[i % channels] as number)) * (inverse[i % channels] as number));
+}
+
+function accuracy(
+  x: Float32Array,
+  labels: Int32Array,
+  weight: Float32Array,
+  bias: Float32Array,
+): number {
+  const classes = bias.length;
+  const channels = weight.length / classes;
+  const correct = labels.reduce((count, label, i) => {
+    const logits = Float64Array.from(bias);
+    for (let c = 0; c < channels; c += 1) {
+      const value = x[i * channels + c] as number;
+      for (let k = 0; k < classes; k += 1) {
+        logits[k] = (logits[k] as number) + value * (weight[c * classes + k] as number);
+      }
+    }
+    return count + (logits.indexOf(Math.max(...logits)) === label ? 1 : 0);
+  }, 0);
+  return correct / labels.length;
+}

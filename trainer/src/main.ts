@@ -1,0 +1,79 @@
+import { fstatSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { EXIT, type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
+import pino from 'pino';
+import { ConfigMismatchError } from './checkpoint/errors.ts';
+import { DataError } from './data/errors.ts';
+import { ConfigurationError, DivergedError } from './train/errors.ts';
+
+/** Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`. */
+
+const { values } = parseArgs({
+  options: {
+    config: { type: 'string' },
+    out: { type: 'string' },
+    nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://127.0.0.1:4222' },
+    replica: { type: 'string', default: '0' },
+  },
+});
+
+const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, pino.destination({ sync: true }));
+
+const stop = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
+// On one machine the parent holds the other end of stdin: its death, however sudden, ends the pipe.
+// In a pod stdin is no pipe, and its end means nothing.
+const stdin = fstatSync(0);
+if (stdin.isFIFO() || stdin.isSocket()) {
+  process.stdin.on('end', () => stop.abort()).on('error', () => stop.abort());
+  process.stdin.resume();
+}
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  try {
+    const config = readConfig(values.config);
+    if (values.out === undefined) throw new ConfigurationError('--out DIR is missing');
+    const { train } = await import('./train/trainer.ts');
+    const finished = await train({
+      config,
+      out: values.out,
+      natsUrl: values.nats,
+      replica: Number(values.replica),
+      log: log.child({
+        run: config.run.name,
+        module: config.name,
+        replica: Number(values.replica),
+      }),
+      stop: stop.signal,
+    });
+    return finished ? EXIT.ok : EXIT.stopped;
+  } catch (error) {
+    log.fatal({ err: error }, (error as Error).message);
+    return exitCode(error);
+  }
+}
+
+function readConfig(file: string | undefined): ModuleConfig {
+  if (file === undefined) throw new ConfigurationError('--config FILE is missing');
+  try {
+    return moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new ConfigurationError(
+      `${file} is not a module configuration: ${(error as Error).message}`,
+    );
+  }
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof DivergedError) return EXIT.diverged;
+  if (
+    error instanceof ConfigurationError ||
+    error instanceof DataError ||
+    error instanceof ConfigMismatchError
+  ) {
+    return EXIT.configuration;
+  }
+  return EXIT.retry;
+}

@@ -1,0 +1,36 @@
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { CODECS } from '../encoding/encoding.ts';
+import type { TensorSpec } from '../step/function.ts';
+import { cast, extractPatches } from '../step/ops.ts';
+import { DT, type Tensor, tf } from '../tf.ts';
+
+type Source = ModuleConfig['source'];
+
+/** The batch that a module's step is fed: images, or rows of encoded activations. Both are bytes. */
+export function inputSpec({ source, batchSize, input }: ModuleConfig): TensorSpec {
+  if (source.kind === 'edge') {
+    return { shape: [batchSize, source.edge.sampleBytes], dtype: 'uint8' };
+  }
+  const { crop } = source.augmentation;
+  return { shape: [batchSize, crop, crop, input[3]], dtype: 'uint8' };
+}
+
+/** That batch as the first layer's input: [samples * patches, rows, cols, channels]. */
+export function decodeInput(batch: Tensor, source: Source, input: ModuleConfig['input']): Tensor {
+  const [patches, rows, cols, channels] = input;
+  if (source.kind === 'data') return cutPatches(batch, source);
+  const z = CODECS[source.edge.encoding].decode(batch, patches * rows * cols, channels);
+  return tf.reshape(z, [-1, rows, cols, channels]);
+}
+
+/** bytes [images, rows, cols, channels] -> normalised patches [images * patches, size, size, channels]. */
+export function cutPatches(
+  pixels: Tensor,
+  { augmentation, patches }: Pick<Source & { kind: 'data' }, 'augmentation' | 'patches'>,
+): Tensor {
+  let x: Tensor = tf.div(cast(pixels, DT.uint8, DT.float32), 255);
+  const { normalize } = augmentation;
+  if (normalize) x = tf.div(tf.sub(x, tf.tensor1d(normalize.mean)), tf.tensor1d(normalize.std));
+  const { size, stride } = patches;
+  return tf.reshape(extractPatches(x, size, stride), [-1, size, size, pixels.shape[3] as number]);
+}

@@ -1,0 +1,18 @@
+import type { Layer, LayerType } from '@greedy-infomax/crds';
+import type { Weights } from '../step/function.ts';
+import type { Tensor } from '../tf.ts';
+import { bottleneck } from './layers/bottleneck.ts';
+import { conv } from './layers/conv.ts';
+import type { Parameter } from './layers/parameters.ts';
+import { residual } from './layers/residual.ts';
+
+/** How a layer computes. Its fields and its output shape stand in `LAYERS` of crds. */
+export interface LayerBuilder {
+  /** What it needs for an input of `channelsIn`; names start with `prefix`. */
+  parameters(layer: Layer, channelsIn: number, prefix: string): Parameter[];
+  /** x [patches, rows, cols, channels] -> [patches, rows', cols', channels']. */
+  apply(layer: Layer, weights: Weights, prefix: string, x: Tensor): Tensor;
+}
+
+/** A layer is one row here and one in `LAYERS`. */
+export const LAYER_BUILDERS: Record<LayerType, LayerBuilder> = { conv, residual, bottleneck };

@@ -1,0 +1,86 @@
+import type { Layer } from '@greedy-infomax/crds';
+import type { Weights } from '../../step/function.ts';
+import { type Tensor, tf } from '../../tf.ts';
+import type { LayerBuilder } from '../layers.ts';
+import { conv2d } from './conv2d.ts';
+import { convParameters, type Parameter } from './parameters.ts';
+
+/** One convolution of a block's body. */
+interface BodyConv {
+  name: string;
+  kernel: number;
+  channels: number;
+  stride: number;
+}
+
+/**
+ * Pre-activation blocks without normalisation (He et al. 2016, as Greedy InfoMax uses them): every
+ * convolution of the body follows a relu. The shortcut is the input itself, or a 1x1 convolution of
+ * relu(input) where the shape changes.
+ */
+export function preActivationBlocks(
+  body: (layer: Layer, stride: number) => readonly BodyConv[],
+): LayerBuilder {
+  /** The blocks that `repeat` asks for; only the first strides. */
+  const blocksOf = (layer: Layer, channelsIn: number, prefix: string) =>
+    Array.from({ length: layer.repeat ?? 1 }, (_, i) => {
+      const stride = i === 0 ? (layer.stride ?? 1) : 1;
+      const convs = body(layer, stride);
+      const out = (convs.at(-1) as BodyConv).channels;
+      const input = i === 0 ? channelsIn : out;
+      return {
+        prefix: `${prefix}.${i}`,
+        stride,
+        convs,
+        input,
+        out,
+        projects: stride !== 1 || input !== out,
+      };
+    });
+
+  return {
+    parameters: (layer, channelsIn, prefix) =>
+      blocksOf(layer, channelsIn, prefix).flatMap((block) => {
+        const parameters: Parameter[] = [];
+        let channels = block.input;
+        for (const c of block.convs) {
+          parameters.push(
+            ...convParameters(`${block.prefix}.${c.name}`, c.kernel, channels, c.channels),
+          );
+          channels = c.channels;
+        }
+        if (block.projects) {
+          parameters.push(...convParameters(`${block.prefix}.shortcut`, 1, block.input, block.out));
+        }
+        return parameters;
+      }),
+    apply: (layer, weights, prefix, x) =>
+      blocksOf(layer, x.shape.at(-1) as number, prefix).reduce(
+        (input, block) => applyBlock(block, weights, input),
+        x,
+      ),
+  };
+}
+
+function applyBlock(
+  block: { prefix: string; stride: number; convs: readonly BodyConv[]; projects: boolean },
+  weights: Weights,
+  x: Tensor,
+): Tensor {
+  const activated = tf.relu(x);
+  const shortcut = block.projects
+    ? conv2d(activated, weights, `${block.prefix}.shortcut`, block.stride, 0)
+    : x;
+  const y = block.convs.reduce(
+    (h, { name, kernel, stride }, i) =>
+      conv2d(
+        i === 0 ? h : tf.relu(h),
+        weights,
+        `${block.prefix}.${name}`,
+        stride,
+        (kernel - 1) / 2,
+      ),
+    activated,
+  );
+  return tf.add(y, shortcut);
+}

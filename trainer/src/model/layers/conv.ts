@@ -1,0 +1,16 @@
+import { convDefaults } from '@greedy-infomax/crds';
+import { tf } from '../../tf.ts';
+import type { LayerBuilder } from '../layers.ts';
+import { conv2d } from './conv2d.ts';
+import { convParameters } from './parameters.ts';
+
+/** One convolution with bias. */
+export const conv: LayerBuilder = {
+  parameters: (layer, channelsIn, prefix) =>
+    convParameters(prefix, convDefaults(layer).kernel, channelsIn, layer.channels),
+  apply(layer, weights, prefix, x) {
+    const { stride, padding, activation } = convDefaults(layer);
+    const y = conv2d(x, weights, prefix, stride, padding);
+    return activation === 'relu' ? tf.relu(y) : y;
+  },
+};

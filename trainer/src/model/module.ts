@@ -1,0 +1,83 @@
+import type { ModuleConfig, PatchShape } from '@greedy-infomax/crds';
+import { CODECS } from '../encoding/encoding.ts';
+import { OBJECTIVES } from '../objective/objective.ts';
+import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
+import { randomInts } from '../step/ops.ts';
+import { Program } from '../step/program.ts';
+import { type Tensor, tf } from '../tf.ts';
+import { encode, encoderParameters, pool } from './encoder.ts';
+import { initialWeights } from './initialise.ts';
+import { decodeInput, inputSpec } from './input.ts';
+
+/** One gradient-isolated module: what it computes in a step, compiled. */
+
+/** `train` takes a step and gives the loss; both give the activations for the next module, if there is one. */
+export type ModuleProgram = Program<'train' | 'forward'>;
+
+/** Seeds of modules lie this far apart, so that no two start from the same weights. */
+const SEED_STRIDE = 7919;
+
+/** The weights that a module starts from: the same for every replica and every attempt. */
+export function moduleWeights(config: ModuleConfig): Record<string, WeightValue> {
+  const [, rows, cols, channels] = config.input;
+  const input: PatchShape = [rows, cols, channels];
+  return initialWeights(
+    [
+      ...encoderParameters(config.layers, input),
+      ...OBJECTIVES[config.objective.type].parameters(config.objective, config.output[3]),
+    ],
+    config.seed + SEED_STRIDE * config.index,
+  );
+}
+
+export function compileModule(config: ModuleConfig): ModuleProgram {
+  const batch = inputSpec(config);
+  const train: StepFunction = {
+    inputs: {
+      batch,
+      labels: { shape: [config.batchSize], dtype: 'int32' },
+      seed: { shape: [2], dtype: 'int32' },
+    },
+    build: ({ batch, labels, seed }, weights) => {
+      const z = encodeBatch(config, batch as Tensor, weights);
+      const loss = OBJECTIVES[config.objective.type].loss(
+        config.objective,
+        weights,
+        pool(z, config.grid),
+        { labels: labels as Tensor, draw: negativesFrom(seed as Tensor) },
+      );
+      return { loss, ...activations(config, z) };
+    },
+    minimise: 'loss',
+  };
+  const forward: StepFunction = {
+    inputs: { batch },
+    build: ({ batch }, weights) =>
+      activations(config, encodeBatch(config, batch as Tensor, weights)),
+  };
+  return Program.compile({
+    weights: moduleWeights(config),
+    optimizer: config.optimizer,
+    functions: config.sink
+      ? { train, forward }
+      : { train, forward: { inputs: {}, build: () => ({}) } },
+  });
+}
+
+/** The batch is an input of the graph, so no gradient can reach the module that made it. */
+const encodeBatch = (config: ModuleConfig, batch: Tensor, weights: Weights): Tensor =>
+  encode(config.layers, weights, decodeInput(batch, config.source, config.input));
+
+/** What the next module gets: the whole maps, not their mean. Bytes [samples, sampleBytes]. */
+function activations({ sink }: ModuleConfig, z: Tensor): Record<string, Tensor> {
+  if (!sink) return {};
+  const [patches, rows, cols, channels] = sink.shape;
+  const sent = tf.reshape(sink.rectified ? tf.relu(z) : z, [-1, patches * rows * cols, channels]);
+  return { activations: CODECS[sink.encoding].encode(sent, sink.rectified) };
+}
+
+/** Negatives as a function of the fed seed: each k draws from a stream of its own. */
+const negativesFrom =
+  (seed: Tensor) =>
+  (k: number, anchors: number, count: number, poolSize: number): Tensor =>
+    randomInts(tf.add(seed, tf.tensor1d([0, k], 'int32')), [anchors, count], poolSize);

@@ -1,0 +1,149 @@
+import { DT } from '../tf.ts';
+import { ADAM_SCALARS, applyAdam } from './adam.ts';
+import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
+import { type GraphBuilder, typeAttr } from './graph.ts';
+import { traceFunction } from './trace.ts';
+
+/** Turns functions and variables into nodes of a graph. */
+
+export interface CompiledOutput {
+  name: string;
+  /** For an output of bytes, how many; they travel as int32. */
+  bytes?: number;
+}
+
+export interface Compiled {
+  inputs: StepFunction['inputs'];
+  outputs: readonly CompiledOutput[];
+  trains: boolean;
+  feeds: string;
+  fetches: string;
+}
+
+/** The moments that Adam keeps of a weight. */
+export const SLOTS = ['m', 'v'] as const;
+export const slotName = (slot: (typeof SLOTS)[number], weight: string) => `adam.${slot}.${weight}`;
+
+/** Node names may not hold every character that a weight's name may. */
+export const node = (name: string): string => `weights/${name.replace(/[^A-Za-z0-9_.]/g, '_')}`;
+
+/** Adds nodes that read and replace the variable `name`. */
+export function addAccess(graph: GraphBuilder, name: string, shape: readonly number[]): void {
+  const handle = node(name);
+  graph.identity(`${handle}/value`, graph.read(`${handle}/read`, handle), DT.float32);
+  const fed = graph.placeholder(`${handle}/new`, shape, DT.float32);
+  // A variable would keep the memory of a fed tensor, which belongs to JavaScript: it gets a copy.
+  const copy = graph.node(`${handle}/copy`, 'DeepCopy', [fed], [typeAttr('T', DT.float32)]);
+  const assign = graph.node(
+    `${handle}/assign`,
+    'AssignVariableOp',
+    [handle, copy],
+    [typeAttr('dtype', DT.float32)],
+  );
+  graph.identity(`${handle}/assigned`, graph.scalar(`${handle}/done`, 0), DT.float32, [assign]);
+}
+
+/** Records `fn` on zeros and adds what it did to the graph, under the prefix `name`. */
+export function addFunction(
+  graph: GraphBuilder,
+  name: string,
+  fn: StepFunction,
+  weights: Readonly<Record<string, WeightValue>>,
+  scalars: Parameters<typeof applyAdam>[3],
+): Compiled {
+  const trace = traceFunction(fn, weights);
+  const producer = new Map<number, string>();
+  for (const [input, id] of Object.entries(trace.inputs)) {
+    const { shape, dtype } = fn.inputs[input] as TensorSpec;
+    producer.set(id, graph.placeholder(`${name}/in/${input}`, shape, DT[dtype]));
+  }
+  for (const [weight, id] of Object.entries(trace.weights)) {
+    producer.set(id, graph.read(`${name}/read/${node(weight)}`, node(weight)));
+  }
+  const source = (id: number): string => {
+    const known = producer.get(id);
+    if (known !== undefined) return known;
+    const constant = trace.recording.constants.get(id);
+    if (constant === undefined)
+      throw new Error(`'${name}' uses tensor ${id}, which it did not make`);
+    const added = graph.constant(
+      `${name}/const/${id}`,
+      constant.shape,
+      constant.dtype,
+      constant.values,
+    );
+    producer.set(id, added);
+    return added;
+  };
+  trace.recording.ops.forEach(({ op, attrs, inputs, outputs }, i) => {
+    const added = graph.node(`${name}/${i}_${op}`, op, inputs.map(source), attrs);
+    for (const [k, { id }] of outputs.entries())
+      producer.set(id, k === 0 ? added : `${added}:${k}`);
+  });
+  const updates = Object.entries(trace.gradients).map(([weight, id]) =>
+    applyAdam(
+      graph,
+      `${name}/apply/${node(weight)}`,
+      {
+        variable: node(weight),
+        m: node(slotName('m', weight)),
+        v: node(slotName('v', weight)),
+        gradient: source(id),
+      },
+      scalars,
+    ),
+  );
+  const outputs = Object.entries(trace.outputs).map(([output, { id, dtype, shape }]) => {
+    const bytes = dtype === DT.uint8 ? size(shape) : undefined;
+    const value =
+      bytes === undefined
+        ? source(id)
+        : asInts(graph, `${name}/bytes/${output}`, source(id), bytes);
+    graph.identity(`${name}/out/${output}`, value, bytes === undefined ? dtype : DT.int32, updates);
+    return { name: output, bytes };
+  });
+  const trains = fn.minimise !== undefined;
+  return {
+    inputs: fn.inputs,
+    outputs,
+    trains,
+    feeds: [
+      ...Object.keys(fn.inputs).map((input) => `${name}/in/${input}:0`),
+      ...(trains ? ADAM_SCALARS.map((scalar) => `optimizer/${scalar}:0`) : []),
+    ].join(','),
+    fetches: outputs.map((output) => `${name}/out/${output.name}:0`).join(','),
+  };
+}
+
+/** The addon cannot read bytes back: four at a time they are reinterpreted as an int32. */
+function asInts(graph: GraphBuilder, prefix: string, bytes: string, count: number): string {
+  const reshape = (name: string, x: string, shape: number[]) =>
+    graph.node(
+      `${prefix}/${name}`,
+      'Reshape',
+      [
+        x,
+        graph.constant(`${prefix}/${name}_shape`, [shape.length], DT.int32, Int32Array.from(shape)),
+      ],
+      [typeAttr('T', DT.uint8), typeAttr('Tshape', DT.int32)],
+    );
+  let flat = reshape('flat', bytes, [count]);
+  const missing = -count & 3;
+  if (missing > 0) {
+    const paddings = graph.constant(
+      `${prefix}/paddings`,
+      [1, 2],
+      DT.int32,
+      Int32Array.of(0, missing),
+    );
+    flat = graph.node(
+      `${prefix}/padded`,
+      'Pad',
+      [flat, paddings],
+      [typeAttr('T', DT.uint8), typeAttr('Tpaddings', DT.int32)],
+    );
+  }
+  const rows = reshape('rows', flat, [(count + missing) / 4, 4]);
+  const attrs = [typeAttr('T', DT.uint8), typeAttr('type', DT.int32)];
+  return graph.node(`${prefix}/ints`, 'Bitcast', [rows], attrs);
+}

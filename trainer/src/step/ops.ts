@@ -1,0 +1,141 @@
+import { ATTR, backend, type DataType, DT, type OpAttr, type Tensor, tensorId, tf } from '../tf.ts';
+
+/**
+ * TensorFlow operations that tfjs has no function for. tfjs knows neither bytes nor bfloat16: a tensor
+ * of bytes says `int32` of itself and may only be given to the functions of this file.
+ */
+
+const type = (name: string, value: DataType): OpAttr => ({ name, type: ATTR.type, value });
+const ints = (name: string, value: number[]): OpAttr => ({ name, type: ATTR.int, value });
+
+function op(name: string, attrs: OpAttr[], inputs: Tensor[]): Tensor {
+  const [output] = backend.binding.executeOp(name, attrs, inputs.map(tensorId), 1);
+  if (!output) throw new Error(`${name} gave no output`);
+  return backend.createOutputTensor(output);
+}
+
+/** [..] of `from` -> [..] of `to`. */
+export const cast = (x: Tensor, from: DataType, to: DataType): Tensor =>
+  op('Cast', [type('SrcT', from), type('DstT', to)], [x]);
+
+/** Reinterprets bits: float32 [..] -> bytes [.., 4], and back. */
+export const bitcast = (x: Tensor, from: DataType, to: DataType): Tensor =>
+  op('Bitcast', [type('T', from), type('type', to)], [x]);
+
+/** float32 [..] -> bytes [.., 2] of the nearest bfloat16, and `fromBfloat16` back. */
+export function toBfloat16(x: Tensor): Tensor {
+  return through(
+    x,
+    ['Cast', [type('SrcT', DT.float32), type('DstT', DT.bfloat16)]],
+    ['Bitcast', [type('T', DT.bfloat16), type('type', DT.uint8)]],
+  );
+}
+
+export function fromBfloat16(x: Tensor): Tensor {
+  return through(
+    x,
+    ['Bitcast', [type('T', DT.uint8), type('type', DT.bfloat16)]],
+    ['Cast', [type('SrcT', DT.bfloat16), type('DstT', DT.float32)]],
+  );
+}
+
+/** Two operations with a bfloat16 tensor between them, which tfjs could not hold. */
+function through(x: Tensor, first: [string, OpAttr[]], second: [string, OpAttr[]]): Tensor {
+  const { binding } = backend;
+  const [between] = binding.executeOp(first[0], first[1], [tensorId(x)], 1);
+  if (!between) throw new Error(`${first[0]} gave no output`);
+  const [output] = binding.executeOp(second[0], second[1], [between.id], 1);
+  binding.deleteTensor(between.id);
+  if (!output) throw new Error(`${second[0]} gave no output`);
+  return backend.createOutputTensor(output);
+}
+
+/** Bytes of any shape -> bytes of `shape`. */
+export const reshapeBytes = (x: Tensor, shape: number[]): Tensor =>
+  op('Reshape', [type('T', DT.uint8), type('Tshape', DT.int32)], [x, tf.tensor1d(shape, 'int32')]);
+
+/** Columns begin .. begin + size of bytes [rows, columns]. */
+export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
+  op(
+    'Slice',
+    [type('T', DT.uint8), type('Index', DT.int32)],
+    [x, tf.tensor1d([0, begin], 'int32'), tf.tensor1d([-1, size], 'int32')],
+  );
+
+/** Bytes [rows, a] and [rows, b] -> [rows, a + b]. */
+export const concatBytes = (a: Tensor, b: Tensor): Tensor =>
+  op(
+    'ConcatV2',
+    [{ name: 'N', type: ATTR.int, value: 2 }, type('T', DT.uint8), type('Tidx', DT.int32)],
+    [a, b, tf.scalar(1, 'int32')],
+  );
+
+/** [images, rows, cols, channels] -> [images, grid rows, grid cols, size * size * channels]. */
+export const extractPatches = (x: Tensor, size: number, stride: number): Tensor =>
+  op(
+    'ExtractImagePatches',
+    [
+      ints('ksizes', [1, size, size, 1]),
+      ints('strides', [1, stride, stride, 1]),
+      ints('rates', [1, 1, 1, 1]),
+      type('T', DT.float32),
+      { name: 'padding', type: ATTR.string, value: 'VALID' },
+    ],
+    [x],
+  );
+
+/**
+ * int32 [shape], uniform in 0 .. max - 1, a function of `seed` int32 [2] alone: the same in eager mode,
+ * in a graph, and after a restart.
+ */
+export const randomInts = (seed: Tensor, shape: number[], max: number): Tensor =>
+  op(
+    'StatelessRandomUniformInt',
+    [type('dtype', DT.int32), type('T', DT.int32), type('Tseed', DT.int32)],
+    [tf.tensor1d(shape, 'int32'), seed, tf.scalar(0, 'int32'), tf.scalar(max, 'int32')],
+  );
+
+/** The gradient of relu: `dy` where `y`, its output, is above zero. */
+export const reluGrad = (dy: Tensor, y: Tensor): Tensor =>
+  op('ReluGrad', [type('T', DT.float32)], [dy, y]);
+
+/**
+ * x [n], indices int32 of any shape -> x at the indices. tf.gather would read the indices to check them,
+ * which a recorded step cannot.
+ */
+export function pick(x: Tensor, indices: Tensor): Tensor {
+  const n = x.shape[0] as number;
+  return tf.customGrad((values, save) => {
+    (save as (tensors: Tensor[]) => void)([indices]);
+    const value = op(
+      'GatherV2',
+      [
+        { name: 'batch_dims', type: ATTR.int, value: 0 },
+        type('Tparams', DT.float32),
+        type('Tindices', DT.int32),
+        type('Taxis', DT.int32),
+      ],
+      [values as Tensor, indices, tf.scalar(0, 'int32')],
+    );
+    const gradFunc = (dy: Tensor, [saved]: Tensor[]) =>
+      op(
+        'UnsortedSegmentSum',
+        [type('T', DT.float32), type('Tindices', DT.int32), type('Tnumsegments', DT.int32)],
+        [dy, saved as Tensor, tf.scalar(n, 'int32')],
+      );
+    return { value, gradFunc };
+  })(x);
+}
+
+/**
+ * x [.., channels] + bias [channels]. TensorFlow fuses a BiasAdd into the convolution before it, and sums
+ * its gradient in one operation; it does neither for the AddV2 that tf.add would be.
+ */
+export function biasAdd(x: Tensor, bias: Tensor): Tensor {
+  const nhwc: OpAttr = { name: 'data_format', type: ATTR.string, value: 'NHWC' };
+  const attrs = [type('T', DT.float32), nhwc];
+  return tf.customGrad((input, b) => ({
+    value: op('BiasAdd', attrs, [input as Tensor, b as Tensor]),
+    gradFunc: (dy: Tensor) => [dy, op('BiasAddGrad', attrs, [dy])],
+  }))(x, bias);
+}

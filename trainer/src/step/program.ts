@@ -1,0 +1,166 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Optimizer } from '@greedy-infomax/crds';
+import { backend, DT, type Values } from '../tf.ts';
+import { ADAM_SCALARS, type AdamScalars, adamScalars } from './adam.ts';
+import { addAccess, addFunction, type Compiled, node, SLOTS, slotName } from './compile.ts';
+import { type StepFunction, size, type WeightValue } from './function.ts';
+import { GraphBuilder, TAG } from './graph.ts';
+
+/**
+ * A training step as one call into TensorFlow.
+ *
+ * tfjs runs a step as some 600 separate operations. Here every function runs so once, with a recorder in
+ * front of the addon; what it asked for becomes a TensorFlow graph, with the weights as variables that
+ * stay on the device, and from then on a step is a single session run. The functions are ordinary tfjs.
+ */
+
+/** Thrown when a run is given what its function does not take. */
+export class FeedError extends Error {
+  override readonly name = 'FeedError';
+}
+
+/** Compiled functions over one set of weights. */
+export class Program<Name extends string> {
+  /** Steps of the optimizer so far. */
+  step = 0;
+  readonly #session: number;
+  readonly #functions: Record<Name, Compiled>;
+  readonly #shapes: Map<string, readonly number[]>;
+  readonly #optimizer: Optimizer;
+
+  /**
+   * Records and compiles `functions`; takes 0.2 to 3 s. `weights` are their first values; the moments of
+   * Adam start at zero.
+   */
+  static compile<Name extends string>(options: {
+    weights: Readonly<Record<string, WeightValue>>;
+    optimizer: Optimizer;
+    functions: Readonly<Record<Name, StepFunction>>;
+  }): Program<Name> {
+    return new Program(options);
+  }
+
+  private constructor(options: {
+    weights: Readonly<Record<string, WeightValue>>;
+    optimizer: Optimizer;
+    functions: Readonly<Record<Name, StepFunction>>;
+  }) {
+    this.#optimizer = options.optimizer;
+    this.#shapes = new Map(
+      Object.entries(options.weights).flatMap(([name, { shape }]) =>
+        [name, ...SLOTS.map((slot) => slotName(slot, name))].map((n) => [n, shape] as const),
+      ),
+    );
+    const graph = new GraphBuilder();
+    for (const [name, shape] of this.#shapes) graph.variable(node(name), shape);
+    const scalars = {
+      ...Object.fromEntries(
+        ADAM_SCALARS.map((name) => [name, graph.placeholder(`optimizer/${name}`, [], DT.float32)]),
+      ),
+      beta1: graph.scalar('optimizer/beta1', options.optimizer.beta1),
+      beta2: graph.scalar('optimizer/beta2', options.optimizer.beta2),
+    } as Record<keyof AdamScalars | 'beta1' | 'beta2', string>;
+    this.#functions = Object.fromEntries(
+      Object.entries<StepFunction>(options.functions).map(([name, fn]) => [
+        name,
+        addFunction(graph, name, fn, options.weights, scalars),
+      ]),
+    ) as Record<Name, Compiled>;
+    for (const [name, shape] of this.#shapes) addAccess(graph, name, shape);
+    this.#session = load(graph);
+    this.assign({
+      ...Object.fromEntries(
+        [...this.#shapes].map(([name, shape]) => [name, new Float32Array(size(shape))]),
+      ),
+      ...Object.fromEntries(Object.entries(options.weights).map(([n, { values }]) => [n, values])),
+    });
+  }
+
+  /**
+   * Runs a function: values in, values out, both by name. If it minimises an output, the weights have
+   * taken one step when this returns. Throws a `FeedError` for a missing input or one of the wrong size.
+   */
+  run(name: Name, inputs: Readonly<Record<string, Values>>): Record<string, Values> {
+    const fn = this.#functions[name];
+    const ids = Object.entries(fn.inputs).map(([input, spec]) => {
+      const values = inputs[input];
+      if (values?.length !== size(spec.shape)) {
+        throw new FeedError(
+          `input '${input}' of '${name}' has ${values?.length ?? 'no'} values; its shape [${spec.shape.join(', ')}] needs ${size(spec.shape)}`,
+        );
+      }
+      return backend.binding.createTensor([...spec.shape], DT[spec.dtype], values);
+    });
+    if (fn.trains) {
+      const scalars = adamScalars(this.#optimizer, this.step + 1);
+      for (const scalar of ADAM_SCALARS) ids.push(scalarTensor(scalars[scalar]));
+    }
+    const values = this.#call(ids, fn.feeds, fn.fetches);
+    if (fn.trains) this.step += 1;
+    return Object.fromEntries(
+      fn.outputs.map(({ name: output, bytes }, i) => {
+        const value = values[i] as Values;
+        return [output, bytes === undefined ? value : new Uint8Array(value.buffer, 0, bytes)];
+      }),
+    );
+  }
+
+  /** All weights and the moments of Adam (`adam.m.NAME`, `adam.v.NAME`), with their shapes. */
+  read(): Record<string, { shape: number[]; values: Float32Array<ArrayBuffer> }> {
+    const names = [...this.#shapes.keys()];
+    const values = this.#call([], '', names.map((name) => `${node(name)}/value:0`).join(','));
+    return Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        { shape: [...(this.#shapes.get(name) ?? [])], values: values[i] as Float32Array<ArrayBuffer> },
+      ]),
+    );
+  }
+
+  /** Replaces weights or moments; those not named keep their values. Throws a `FeedError` for a wrong size. */
+  assign(values: Readonly<Record<string, Float32Array>>): void {
+    for (const [name, value] of Object.entries(values)) {
+      const shape = this.#shapes.get(name);
+      if (shape === undefined || value.length !== size(shape)) {
+        throw new FeedError(
+          `'${name}' has ${value.length} values; ${shape ? `its shape [${shape.join(', ')}] needs ${size(shape)}` : `there is no such weight`}`,
+        );
+      }
+      const id = backend.binding.createTensor([...shape], DT.float32, value);
+      this.#call([id], `${node(name)}/new:0`, `${node(name)}/assigned:0`);
+    }
+  }
+
+  dispose(): void {
+    backend.binding.deleteSavedModel(this.#session);
+  }
+
+  /** Runs the session and reads all that it fetched; `inputs` are consumed. */
+  #call(inputs: number[], feeds: string, fetches: string): Values[] {
+    const { binding } = backend;
+    try {
+      return binding.runSavedModel(this.#session, inputs, feeds, fetches).map(({ id }) => {
+        const values = binding.tensorDataSync(id);
+        binding.deleteTensor(id);
+        return values;
+      });
+    } finally {
+      for (const id of inputs) binding.deleteTensor(id);
+    }
+  }
+}
+
+const scalarTensor = (value: number): number =>
+  backend.binding.createTensor([], DT.float32, Float32Array.of(value));
+
+function load(graph: GraphBuilder): number {
+  const folder = mkdtempSync(join(tmpdir(), 'greedy-infomax-step-'));
+  try {
+    writeFileSync(join(folder, 'saved_model.pb'), graph.savedModel());
+    return backend.binding.loadSavedModel(folder, TAG);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

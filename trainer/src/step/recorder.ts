@@ -1,0 +1,86 @@
+import {
+  ATTR,
+  type Binding,
+  backend,
+  DT,
+  type OpAttr,
+  type TensorMetadata,
+  type Values,
+} from '../tf.ts';
+
+/** One TensorFlow operation that ran. Tensors are named by their ids in the addon. */
+export interface RecordedOp {
+  op: string;
+  attrs: OpAttr[];
+  inputs: number[];
+  outputs: TensorMetadata[];
+}
+
+/** A tensor that was made from values in JavaScript. */
+export interface RecordedConstant {
+  id: number;
+  shape: number[];
+  dtype: number;
+  values: Values;
+}
+
+export interface Recording {
+  ops: RecordedOp[];
+  constants: Map<number, RecordedConstant>;
+}
+
+/** Thrown when the function being recorded does what a graph cannot repeat. */
+export class RecordingError extends Error {
+  override readonly name = 'RecordingError';
+}
+
+/** Attributes that tfjs leaves to the eager runtime to infer; a graph needs them spelled out. */
+const INFERRED_ATTRS: Record<string, (outputs: TensorMetadata[]) => OpAttr[]> = {
+  ExpandDims: ([output]) => [
+    { name: 'T', type: ATTR.type, value: output?.dtype },
+    { name: 'Tdim', type: ATTR.type, value: DT.int32 },
+  ],
+};
+
+/**
+ * Runs `body` eagerly and writes down what it asks of TensorFlow. Every kernel of the tfjs node backend
+ * ends in `executeOp` or `createTensor` of the addon, so this needs to know nothing of tfjs's own functions.
+ * Reading a value inside `body` throws a `RecordingError`: the graph could not follow a decision made on it.
+ */
+export function record(body: () => void): Recording {
+  const native = backend.binding;
+  const ops: RecordedOp[] = [];
+  const constants = new Map<number, RecordedConstant>();
+  const overrides: Partial<Binding> = {
+    executeOp(op, attrs, inputs, count) {
+      const outputs = native.executeOp(op, attrs, inputs, count);
+      const inferred = INFERRED_ATTRS[op]?.(outputs) ?? [];
+      ops.push({
+        op,
+        attrs: [...structuredClone(attrs), ...inferred],
+        inputs: [...inputs],
+        outputs,
+      });
+      return outputs;
+    },
+    createTensor(shape, dtype, values) {
+      const id = native.createTensor(shape, dtype, values);
+      constants.set(id, { id, shape: [...shape], dtype, values: values.slice() });
+      return id;
+    },
+    tensorDataSync() {
+      throw new RecordingError(
+        'the step reads the value of a tensor; compute with the tensor instead, or make the value an input',
+      );
+    },
+  };
+  // The addon's properties are read-only: assigning to a derived object would fail in silence.
+  const recording = Object.create(native, Object.getOwnPropertyDescriptors(overrides)) as Binding;
+  backend.binding = recording;
+  try {
+    body();
+  } finally {
+    backend.binding = native;
+  }
+  return { ops, constants };
+}

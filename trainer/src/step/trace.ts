@@ -1,0 +1,88 @@
+import { backend, type DataType, DT, type Tensor, tensorId, tf } from '../tf.ts';
+import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
+import './gradients.ts';
+import { type Recording, record } from './recorder.ts';
+
+/** A function run once: what it did, and which tensors were its inputs, weights, outputs and gradients. */
+export interface Trace {
+  recording: Recording;
+  inputs: Record<string, number>;
+  weights: Record<string, number>;
+  outputs: Record<string, { id: number; dtype: DataType; shape: readonly number[] }>;
+  /** By weight; empty if the function minimises nothing. */
+  gradients: Record<string, number>;
+}
+
+/** Runs `fn` once, eagerly. Ids stay valid as names after their tensors are gone: the addon never gives one twice. */
+export function traceFunction(
+  fn: StepFunction,
+  values: Readonly<Record<string, WeightValue>>,
+): Trace {
+  const inputs = mapValues(fn.inputs, (spec) => inputTensor(spec));
+  const variables = mapValues(values, ({ shape, values: v }) =>
+    tf.variable(tf.tensor(v.slice(), [...shape], 'float32')),
+  );
+  const trace: Omit<Trace, 'recording'> = {
+    inputs: mapValues(inputs, tensorId),
+    weights: mapValues(variables, tensorId),
+    outputs: {},
+    gradients: {},
+  };
+  const build = (): Record<string, Tensor> => {
+    const outputs = fn.build(inputs, variables);
+    trace.outputs = mapValues(outputs, (tensor) => ({
+      id: tensorId(tensor),
+      dtype: nativeDtype(tensor),
+      shape: tensor.shape,
+    }));
+    return outputs;
+  };
+  const recording = record(() => {
+    tf.tidy(() => {
+      if (fn.minimise === undefined) {
+        build();
+        return;
+      }
+      const minimise = fn.minimise;
+      const used = Object.values(variables);
+      const { grads } = tf.variableGrads(
+        () => build()[minimise] as ReturnType<typeof tf.scalar>,
+        used,
+      );
+      for (const [weight, variable] of Object.entries(variables)) {
+        const gradient = grads[variable.name];
+        if (gradient) trace.gradients[weight] = tensorId(gradient);
+      }
+    });
+  });
+  tf.dispose(inputs);
+  tf.dispose(variables);
+  return { ...trace, recording };
+}
+
+/** Zeros of the spec's shape, in the addon already: what is recorded must not be their upload. */
+function inputTensor({ shape, dtype }: TensorSpec): Tensor {
+  const zeros =
+    dtype === 'float32'
+      ? new Float32Array(size(shape))
+      : dtype === 'int32'
+        ? new Int32Array(size(shape))
+        : new Uint8Array(size(shape));
+  const id = backend.binding.createTensor([...shape], DT[dtype], zeros);
+  return backend.createOutputTensor({ id, shape: [...shape], dtype: DT[dtype] });
+}
+
+/** The type in the addon, where bytes are bytes: tfjs itself would say int32. */
+function nativeDtype(tensor: Tensor): DataType {
+  const data = (
+    backend as unknown as { tensorMap: { get(id: object): { dtype: DataType } } }
+  ).tensorMap.get(tensor.dataId);
+  return data.dtype;
+}
+
+function mapValues<A, B>(
+  record: Readonly<Record<string, A>>,
+  f: (value: A) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]));
+}

@@ -1,0 +1,71 @@
+import { createRequire } from 'node:module';
+import type * as Tfjs from '@tensorflow/tfjs';
+
+/**
+ * The one place that loads TensorFlow: import `tf` from here, never the package itself.
+ */
+
+const require = createRequire(import.meta.url);
+
+// tfjs-node 4.22 calls two functions that Node 23 took away (mended upstream, never released).
+const util = require('node:util') as Record<string, unknown>;
+util.isNullOrUndefined ??= (value: unknown) => value == null;
+util.isArray = Array.isArray; // still there in Node 24, but it warns
+
+// Errors still show; the notices about instruction sets do not. An own setting wins.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+
+export const tf = require('@tensorflow/tfjs-node-gpu') as typeof Tfjs;
+
+/** Values of TensorFlow's DataType that this project uses. */
+export const DT = { float32: 1, int32: 3, uint8: 4, bool: 10, bfloat16: 14, resource: 20 } as const;
+export type DataType = (typeof DT)[keyof typeof DT];
+
+/** Kinds of attributes, as the addon numbers them. */
+export const ATTR = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5 } as const;
+
+export interface OpAttr {
+  name: string;
+  type: number;
+  value: unknown;
+}
+
+export interface TensorMetadata {
+  id: number;
+  shape: number[];
+  dtype: number;
+}
+
+export type Values = Float32Array | Int32Array | Uint8Array;
+
+/** The functions of the native addon that the step needs. A tensor is a number there: its id. */
+export interface Binding {
+  createTensor(shape: number[], dtype: number, values: Values): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Values;
+  executeOp(op: string, attrs: OpAttr[], inputs: number[], outputs: number): TensorMetadata[];
+  loadSavedModel(folder: string, tags: string): number;
+  deleteSavedModel(id: number): void;
+  runSavedModel(id: number, inputs: number[], feeds: string, fetches: string): TensorMetadata[];
+  getNumOfTensors(): number;
+  isUsingGpuDevice(): boolean;
+  TF_Version: string;
+}
+
+interface Backend {
+  binding: Binding;
+  getInputTensorIds(tensors: Tfjs.TensorInfo[]): number[];
+  createOutputTensor(metadata: TensorMetadata): Tfjs.Tensor;
+}
+
+export const backend = tf.backend() as unknown as Backend;
+
+export const tensorflowVersion = backend.binding.TF_Version;
+
+/** The native id of a tensor; uploads its values if that has not happened yet. */
+export function tensorId(tensor: Tfjs.Tensor): number {
+  return backend.getInputTensorIds([tensor])[0] as number;
+}
+
+export type { Tfjs };
+export type Tensor = Tfjs.Tensor;

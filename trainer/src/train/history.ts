@@ -1,0 +1,40 @@
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Report } from '@greedy-infomax/crds';
+
+/** The course of a training, one JSON line about once a second; the report draws its curves from it. */
+
+export type HistoryLine = Pick<
+  Report,
+  | 'step'
+  | 'loss'
+  | 'samplesPerSecond'
+  | 'stalenessSteps'
+  | 'stalenessSeconds'
+  | 'samplesDropped'
+  | 'samplesReused'
+  | 'at'
+> & { samples: number };
+
+export const appendHistory = (file: string, line: HistoryLine): void =>
+  appendFileSync(file, `${JSON.stringify(line)}\n`);
+
+/** Takes out what was written after step `step`: training goes on from there. */
+export function rewindHistory(file: string, step: number): void {
+  if (!existsSync(file)) return;
+  const kept = readHistory(file).filter((line) => line.step <= step);
+  writeFileSync(`${file}.tmp`, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  renameSync(`${file}.tmp`, file);
+}
+
+/** All whole lines; the last one may be cut short by the death of its writer. */
+export function readHistory(file: string): HistoryLine[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as HistoryLine];
+      } catch {
+        return [];
+      }
+    });
+}

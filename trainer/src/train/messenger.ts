@@ -1,0 +1,71 @@
+import {
+  type Control,
+  controlSchema,
+  controlSubject,
+  type Report,
+  type RunKey,
+  reportSubject,
+} from '@greedy-infomax/crds';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+
+/** The trainer's line to the operator: reports out, control in. Losing it never stops a training. */
+export class Messenger {
+  readonly #connection: NatsConnection;
+  readonly #subject: string;
+  #released = new Set<string>();
+
+  static async open(options: {
+    natsUrl: string;
+    run: RunKey;
+    module: string;
+    replica: number;
+  }): Promise<Messenger> {
+    const connection = await connect({
+      servers: options.natsUrl,
+      name: `${options.module}-${options.replica}-reports`,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      waitOnFirstConnect: true,
+    });
+    return new Messenger(connection, options);
+  }
+
+  private constructor(
+    connection: NatsConnection,
+    { run, module, replica }: { run: RunKey; module: string; replica: number },
+  ) {
+    this.#connection = connection;
+    this.#subject = reportSubject(run, module, replica);
+    connection.subscribe(controlSubject(run), {
+      callback: (error, message) => {
+        const control = error ? null : parseControl(message.data);
+        if (control) this.#released = new Set(control.released);
+      },
+    });
+  }
+
+  /** Whether the operator says that `module` may end. */
+  released(module: string): boolean {
+    return this.#released.has(module);
+  }
+
+  /** Sends, or drops what cannot be sent now: the next report says all that this one does. */
+  report(report: Report): void {
+    if (!this.#connection.isClosed())
+      this.#connection.publish(this.#subject, JSON.stringify(report));
+  }
+
+  /** Waits for the last report to leave, but not for a server that is gone. */
+  async close(): Promise<void> {
+    await Promise.race([this.#connection.flush(), new Promise((r) => setTimeout(r, 1000).unref())]);
+    await this.#connection.close();
+  }
+}
+
+function parseControl(data: Uint8Array): Control | null {
+  try {
+    return controlSchema.parse(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return null; // not ours
+  }
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { Meter, percentiles } from './meter.ts';
+
+const step = (at: number, loss: number, staleness: number[] = []) => ({
+  at,
+  loss,
+  samples: 32,
+  stalenessSteps: staleness,
+  stalenessSeconds: staleness,
+});
+
+describe('a meter', () => {
+  it('knows nothing before the first step', () => {
+    expect(new Meter().read(0)).toEqual({
+      loss: null,
+      lossFirst: null,
+      samplesPerSecond: 0,
+      stalenessSteps: null,
+      stalenessSeconds: null,
+    });
+  });
+
+  it('counts samples a second over the last seconds only', () => {
+    const meter = new Meter();
+    for (let second = 0; second <= 30; second += 1) meter.add(step(second * 1000, 1));
+    expect(meter.read(30_000).samplesPerSecond).toBeCloseTo(32, 0);
+    expect(meter.read(60_000).samplesPerSecond).toBe(0);
+  });
+
+  it('remembers the first losses and averages the last hundred', () => {
+    const meter = new Meter([5]);
+    for (let i = 0; i < 300; i += 1) meter.add(step(i, i < 9 ? 5 : i));
+    expect(meter.read(300).lossFirst).toBe(5);
+    expect(meter.read(300).loss).toBe(249.5);
+    expect(meter.firstLosses).toHaveLength(10);
+  });
+
+  it('gives percentiles of staleness by nearest rank', () => {
+    expect(percentiles([])).toBeNull();
+    expect(percentiles([3])).toEqual({ p50: 3, p95: 3 });
+    expect(percentiles(Array.from({ length: 100 }, (_, i) => 100 - i))).toEqual({
+      p50: 50,
+      p95: 95,
+    });
+  });
+});

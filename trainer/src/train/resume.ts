@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import type { CheckpointStore } from '../checkpoint/store.ts';
+import type { ModuleProgram } from '../model/module.ts';
+
+/** What a checkpoint holds beside weights and moments, and how training goes on from one. */
+
+export interface Progress {
+  samples: number;
+  /** See `Feed.position`. */
+  position: number;
+  firstLosses: number[];
+  dropped: number;
+  reused: number;
+}
+
+export const NO_PROGRESS: Progress = {
+  samples: 0,
+  position: 0,
+  firstLosses: [],
+  dropped: 0,
+  reused: 0,
+};
+
+/** Same hash, same weights: what must not change between a checkpoint and the run that goes on from it. */
+export function configHash({
+  input,
+  output,
+  layers,
+  objective,
+  source,
+  seed,
+}: ModuleConfig): string {
+  const fixed = { input, output, layers, objective, seed, source: source.kind };
+  return createHash('sha256').update(JSON.stringify(fixed)).digest('hex').slice(0, 16);
+}
+
+export async function saveCheckpoint(
+  store: CheckpointStore,
+  program: ModuleProgram,
+  progress: Progress,
+): Promise<void> {
+  const tensors = Object.fromEntries(
+    Object.entries(program.read()).map(([name, { shape, values }]) => [
+      name,
+      { dtype: 'F32' as const, shape, data: values },
+    ]),
+  );
+  await store.save({
+    step: program.step,
+    samples: progress.samples,
+    tensors,
+    state: { progress: JSON.stringify(progress) },
+  });
+}
+
+/**
+ * Puts the newest good checkpoint into `program`. Returns null if there is none, and says which files it
+ * had to pass over.
+ */
+export async function restoreCheckpoint(
+  store: CheckpointStore,
+  program: ModuleProgram,
+): Promise<{ progress: Progress | null; skipped: { file: string; why: string }[] }> {
+  const { checkpoint, skipped } = await store.loadNewest();
+  if (checkpoint === null) return { progress: null, skipped };
+  program.assign(
+    Object.fromEntries(
+      Object.entries(checkpoint.tensors).map(([name, { data }]) => [name, data as Float32Array]),
+    ),
+  );
+  program.step = checkpoint.step;
+  return { progress: JSON.parse(checkpoint.state.progress ?? 'null') as Progress, skipped };
+}
