@@ -67,7 +67,10 @@ function expected(issue: Issue): string {
     case 'invalid_type':
       return TYPES[issue.expected] ?? issue.expected;
     case 'too_small':
-      return bounded(issue.origin, `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`);
+      return bounded(
+        issue.origin,
+        `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`,
+      );
     case 'too_big':
       return bounded(issue.origin, `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`);
     case 'invalid_value':

@@ -1,4 +1,4 @@
-import { CHUNK_BYTES, type Edge, samplesPerMessage, chunksPerSample } from '@greedy-infomax/crds';
+import { CHUNK_BYTES, chunksPerSample, type Edge, samplesPerMessage } from '@greedy-infomax/crds';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
@@ -13,7 +13,11 @@ const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   nats = await startNats();
-  connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  connection = await connect({
+    servers: nats.url,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+  });
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((end) => end.close()));
@@ -63,7 +67,8 @@ function makeStream(edge: Edge): Promise<number> {
       depth,
       sampleBytes,
       maxBytes: depth * (sampleBytes + 2000) + 4_000_000,
-      maxMessages: samplesPerMessage(sampleBytes) > 0 ? depth : depth * chunksPerSample(sampleBytes),
+      maxMessages:
+        samplesPerMessage(sampleBytes) > 0 ? depth : depth * chunksPerSample(sampleBytes),
       maxMessageBytes: 1_048_576,
       consumer: { name: edge.consumer, ackWaitSeconds: 60, maxAckPending: 1000 },
     },
@@ -234,7 +239,13 @@ describe('a dropOldest edge', () => {
     await nats.restart();
     await remakeStream(edge);
     const feeding = setInterval(() => {
-      void out.put(rows(edge, [9000, 9001, 9002, 9003].map((id) => id + counter++ * 4)), within(1000));
+      void out.put(
+        rows(
+          edge,
+          [9000, 9001, 9002, 9003].map((id) => id + counter++ * 4),
+        ),
+        within(1000),
+      );
     }, 100);
     try {
       const batch = await into.take(within(30_000));

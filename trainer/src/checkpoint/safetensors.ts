@@ -101,7 +101,9 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
   let at = 0;
   for (const { name, begin, end } of infos) {
     if (begin !== at) {
-      throw new SafetensorsError(`tensor ${name} begins at byte ${begin} of the data, not at ${at}`);
+      throw new SafetensorsError(
+        `tensor ${name} begins at byte ${begin} of the data, not at ${at}`,
+      );
     }
     at = end;
   }

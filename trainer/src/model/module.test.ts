@@ -132,7 +132,9 @@ describe('a module', () => {
     const program = compileModule(
       config({ objective: { type: 'classLabels', classes: 2 }, sink: null }),
     );
-    const darkAndBright = Uint8Array.from({ length: 2 * 64 }, (_, i) => (i < 64 ? i & 7 : 255 - (i & 7)));
+    const darkAndBright = Uint8Array.from({ length: 2 * 64 }, (_, i) =>
+      i < 64 ? i & 7 : 255 - (i & 7),
+    );
     const labelled = { ...feed(), batch: darkAndBright, labels: Int32Array.of(0, 1) };
     const first = program.run('train', labelled).loss?.[0] as number;
     for (let i = 0; i < 100; i += 1) program.run('train', labelled);

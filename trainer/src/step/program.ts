@@ -114,7 +114,10 @@ export class Program<Name extends string> {
     return Object.fromEntries(
       names.map((name, i) => [
         name,
-        { shape: [...(this.#shapes.get(name) ?? [])], values: values[i] as Float32Array<ArrayBuffer> },
+        {
+          shape: [...(this.#shapes.get(name) ?? [])],
+          values: values[i] as Float32Array<ArrayBuffer>,
+        },
       ]),
     );
   }

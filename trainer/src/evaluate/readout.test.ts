@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { readoutAccuracy } from './readout.ts';
+
+const evaluation = { atEnd: true, epochs: 40, batchSize: 16, learningRate: 0.01 };
+const options = { channels: 3, classes: 3, evaluation, seed: 1 };
+
+/** Three clouds around the corners of a simplex, `spread` wide and `scale` away from zero. */
+function clouds(samples: number, spread: number, scale = 1, shift = 0) {
+  const labels = Int32Array.from({ length: samples }, (_, i) => i % 3);
+  const features = Float32Array.from({ length: 3 * samples }, (_, i) => {
+    const corner = Math.floor(i / 3) % 3 === i % 3 ? 1 : 0;
+    return shift + scale * (corner + spread * Math.sin(i * 12.9898 + shift) * 2);
+  });
+  return { features, labels };
+}
+
+describe('a linear readout', () => {
+  it('tells classes that a line can tell', () => {
+    expect(readoutAccuracy(clouds(300, 0.1), clouds(90, 0.1), options)).toBeGreaterThan(0.98);
+  });
+
+  it('does no better than chance where the features say nothing of the class', () => {
+    const noise = (samples: number, phase: number) => ({
+      labels: Int32Array.from({ length: samples }, (_, i) => i % 3),
+      features: Float32Array.from(
+        { length: 3 * samples },
+        (_, i) => Math.sin((i + phase) * 78.233) * 43,
+      ),
+    });
+    const accuracy = readoutAccuracy(noise(600, 0), noise(600, 5000), options);
+    expect(accuracy).toBeGreaterThan(0.2);
+    expect(accuracy).toBeLessThan(0.47);
+  });
+
+  it('does not depend on the scale or the offset of the features', () => {
+    const plain = readoutAccuracy(clouds(300, 0.4), clouds(90, 0.4), options);
+    const scaled = readoutAccuracy(
+      { ...clouds(300, 0.4), features: clouds(300, 0.4).features.map((x) => 1e-3 * x + 5) },
+      { ...clouds(90, 0.4), features: clouds(90, 0.4).features.map((x) => 1e-3 * x + 5) },
+      options,
+    );
+    expect(Math.abs(plain - scaled)).toBeLessThan(0.03);
+  });
+
+  it('takes fewer samples than a batch', () => {
+    expect(readoutAccuracy(clouds(12, 0.01), clouds(12, 0.01), options)).toBeGreaterThan(0.9);
+  });
+});
