@@ -53,39 +53,43 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   writeFileSync(join(folder, 'server.conf'), configuration(port, folder, options.memoryBytes));
   const failed = new AbortController();
   let stopping = false;
-  let server = await launch();
+  let server: ChildProcess | undefined;
+  let restarted = Promise.resolve();
 
-  /** Its streams are lost with it; upkeep makes them again. */
-  async function restart(): Promise<void> {
-    await sleep(RESTART_AFTER_MS);
-    if (stopping) return;
-    try {
-      server = await launch();
-    } catch (error) {
-      failed.abort(error);
-    }
-  }
-
-  async function launch(): Promise<ChildProcess> {
+  async function launch(): Promise<void> {
     const child = spawnServer(options.binary, folder);
+    server = child;
     await untilReady(child, port, folder);
     child.once('exit', (code, signal) => {
       if (stopping) return;
       options.log.warn({ code, signal }, 'nats-server ended; starting it again');
-      void restart();
+      restarted = restart();
     });
-    return child;
   }
 
+  /** Its streams are lost with it; upkeep makes them again. */
+  async function restart(attempts = 3): Promise<void> {
+    await sleep(RESTART_AFTER_MS);
+    if (stopping) return;
+    try {
+      await launch();
+    } catch (error) {
+      if (attempts > 1) await restart(attempts - 1);
+      else failed.abort(error);
+    }
+  }
+
+  await launch();
   return {
     url: `nats://${HOST}:${port}`,
     get pid() {
-      return server.pid;
+      return server?.pid;
     },
     failed: failed.signal,
     async stop() {
       stopping = true;
-      if (hasEnded(server)) return;
+      await restarted;
+      if (server === undefined || hasEnded(server)) return;
       const ended = once(server, 'exit');
       // All that it holds is in memory and no longer wanted: there is nothing to shut down in order.
       server.kill('SIGKILL');

@@ -19,7 +19,8 @@ import type { StreamPlan } from '../plan/run.ts';
 const NANOSECONDS = 1e9;
 /** How long the server remembers message ids: longer than a publisher keeps trying. */
 const DUPLICATE_WINDOW_SECONDS = 30;
-const REQUEST_TIMEOUT_MS = 5000;
+/** A request that a dying server took is never answered: the sooner it is given up, the sooner streams are back. */
+const REQUEST_TIMEOUT_MS = 2000;
 
 const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
   jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });

@@ -117,7 +117,8 @@ export class CheckpointStore {
     try {
       return await readdir(this.#folder);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (['ENOENT', 'ENOTDIR'].includes(code)) return []; // no such folder: no checkpoints
       throw error;
     }
   }

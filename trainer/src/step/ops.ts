@@ -126,16 +126,3 @@ export function pick(x: Tensor, indices: Tensor): Tensor {
     return { value, gradFunc };
   })(x);
 }
-
-/**
- * x [.., channels] + bias [channels]. TensorFlow fuses a BiasAdd into the convolution before it, and sums
- * its gradient in one operation; it does neither for the AddV2 that tf.add would be.
- */
-export function biasAdd(x: Tensor, bias: Tensor): Tensor {
-  const nhwc: OpAttr = { name: 'data_format', type: ATTR.string, value: 'NHWC' };
-  const attrs = [type('T', DT.float32), nhwc];
-  return tf.customGrad((input, b) => ({
-    value: op('BiasAdd', attrs, [input as Tensor, b as Tensor]),
-    gradFunc: (dy: Tensor) => [dy, op('BiasAddGrad', attrs, [dy])],
-  }))(x, bias);
-}

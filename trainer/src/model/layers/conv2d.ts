@@ -1,5 +1,4 @@
 import type { Weights } from '../../step/function.ts';
-import { biasAdd } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 
 /**
@@ -19,7 +18,7 @@ export function conv2d(
   const same = stride === 1 && 2 * padding === filter.shape[0] - 1;
   const input = same || padding === 0 ? x : padded(x, padding);
   const y = tf.conv2d(input as Tfjs.Tensor4D, filter, stride, same ? 'same' : 'valid');
-  return biasAdd(y, bias);
+  return tf.add(y, bias);
 }
 
 const padded = (x: Tensor, padding: number): Tensor =>

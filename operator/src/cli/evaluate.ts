@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { evaluateRun } from '../local/evaluation.ts';
+import { checkHoldsRun } from '../local/folder.ts';
+import { summarise } from '../local/summarise.ts';
+import { summaryTable } from '../report/summary.ts';
+import { stopOnSignals } from './signals.ts';
+
+/** `gim evaluate DIR` */
+export const evaluateCommand = (): Command =>
+  new Command('evaluate')
+    .description('Train linear readouts of every module, trained and untrained.')
+    .argument('<dir>', 'folder of a run')
+    .action(async (out: string) => {
+      checkHoldsRun(out);
+      await evaluateRun(out, (line) => console.log(line), { signal: stopOnSignals() });
+      console.log(`\n${summaryTable(await summarise(out))}\n\n${join(out, 'report.html')}`);
+    });

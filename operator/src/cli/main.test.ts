@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { gim, tinyRun } from '../../../test/support/gim.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gim-cli-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+describe('gim validate', () => {
+  it('ends with 0 when every file is right', async () => {
+    const { code, output } = await gim('validate', tinyRun(folder));
+    expect(output).toContain('3 modules');
+    expect(code).toBe(0);
+  });
+
+  it('names every mistake of every file, and ends with 1', async () => {
+    const right = tinyRun(folder);
+    const wrong = tinyRun(join(folder, 'wrong'), (text) =>
+      text.replace('batchSize: 16', 'batchSize: 0').replace('format: digits', 'format: tarot'),
+    );
+    const broken = join(folder, 'broken.yaml');
+    writeFileSync(broken, 'a: [');
+    const { code, output } = await gim('validate', wrong, right, broken);
+    expect(code).toBe(1);
+    expect(output).toMatch(new RegExp(`${wrong}:\\d+:\\d+ spec.batchSize`));
+    expect(output).toMatch(new RegExp(`${wrong}:\\d+:\\d+ spec.data.format`));
+    expect(output).toContain(`${broken}:1`);
+    expect(output).toContain(`${right}: a run of 3 modules`);
+  });
+});
+
+describe('gim', () => {
+  it('says in one line what is wrong, without a stack', async () => {
+    for (const args of [
+      ['run', join(folder, 'none.yaml')],
+      ['evaluate', folder],
+      ['report', folder],
+      ['export', folder, '--to', join(folder, 'x')],
+      ['run', tinyRun(folder), '--nats-port', 'high'],
+    ]) {
+      const { code, output } = await gim(...args);
+      expect(code, args.join(' ')).toBe(1);
+      expect(output.trim().split('\n'), args.join(' ')).toHaveLength(1);
+    }
+  });
+});

@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { InterruptedError } from '../local/interrupted.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { exportCommand } from './export.ts';
+import { reportCommand } from './report.ts';
+import { runCommand } from './run.ts';
+import { validateCommand } from './validate.ts';
+
+/** `gim`: the command line. One command a file. */
+
+const program = new Command('gim')
+  .description('Trains networks whose modules never exchange gradients, on this machine.')
+  .addCommand(validateCommand())
+  .addCommand(runCommand())
+  .addCommand(evaluateCommand())
+  .addCommand(exportCommand())
+  .addCommand(reportCommand());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { message, stack } = error as Error;
+  console.error(process.env.DEBUG ? stack : message);
+  process.exitCode = error instanceof InterruptedError ? 130 : 1;
+}

@@ -1,0 +1,68 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { Run } from '@greedy-infomax/crds';
+import { Command, InvalidArgumentError } from 'commander';
+import { openImages } from '../../../trainer/src/data/open.ts';
+import { runLocally } from '../local/run.ts';
+import { openScreen } from '../local/screen.ts';
+import { summaryTable } from '../report/summary.ts';
+import { readRunFile } from './run-file.ts';
+import { stopOnSignals } from './signals.ts';
+
+interface RunOptions {
+  out?: string;
+  resume: boolean;
+  nats?: string;
+  natsPort?: number;
+  natsServer?: string;
+  evaluate: boolean;
+}
+
+/** `gim run FILE` */
+export const runCommand = (): Command =>
+  new Command('run')
+    .description('Train a run on this machine, a process a module.')
+    .argument('<file>', 'run file')
+    .option('--out <dir>', 'folder of all that the run writes (default: runs/NAME)')
+    .option('--resume', 'go on from the checkpoints in the folder', false)
+    .option('--nats <url>', 'use this NATS server instead of one of its own')
+    .option('--nats-port <port>', 'port of its own NATS server (default: a free one)', port)
+    .option('--nats-server <path>', 'nats-server to start (default: NATS_SERVER, or the one found)')
+    .option('--no-evaluate', 'do not read the modules out at the end')
+    .action(train);
+
+async function train(file: string, options: RunOptions): Promise<void> {
+  const run = readRunFile(file);
+  const out = options.out ?? join('runs', run.metadata.name);
+  const baseDir = resolve(dirname(file));
+  const signal = stopOnSignals();
+  const summary = await runLocally(
+    {
+      file,
+      run,
+      out,
+      baseDir,
+      dataSetSize: await dataSetSize(run, baseDir),
+      resume: options.resume,
+      natsUrl: options.nats,
+      natsPort: options.natsPort,
+      natsServer: options.natsServer,
+      evaluate: options.evaluate && run.spec.evaluation.atEnd,
+      screen: openScreen(process.stdout, Date.now),
+    },
+    signal,
+  );
+  console.log(`\n${summaryTable(summary)}\n\n${join(out, 'report.html')}`);
+}
+
+/** How many images module 0 draws from. Throws a `DataError` when they are not there. */
+async function dataSetSize({ spec: { data } }: Run, baseDir: string): Promise<number> {
+  const path = data.path && (isAbsolute(data.path) ? data.path : resolve(baseDir, data.path));
+  const images = await openImages({ ...data, path }, 'train');
+  return images.length;
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+  throw new InvalidArgumentError('must be a port, from 1 to 65535');
+}

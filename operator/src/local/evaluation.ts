@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { formatPercent } from '../report/format.ts';
+import { InterruptedError } from './interrupted.ts';
+import { killWithParent } from './watchdog.ts';
+
+/** The readouts could not be trained. */
+export class EvaluationError extends Error {
+  override readonly name = 'EvaluationError';
+}
+
+const resultSchema = z.object({
+  module: z.string().optional(),
+  name: z.string().optional(),
+  accuracy: z.number(),
+  accuracyUntrained: z.number(),
+});
+
+const COMMAND: readonly string[] = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  join(import.meta.dirname, '../../../trainer/src/evaluate/main.ts'),
+];
+
+/**
+ * Trains the linear readouts of the run in `out` in a process of its own, which gets all cores and writes
+ * OUT/evaluation.json. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
+ * `InterruptedError` when `signal` aborts.
+ */
+export async function evaluateRun(
+  out: string,
+  onLine: (line: string) => void,
+  { signal, command = COMMAND }: { signal?: AbortSignal; command?: readonly string[] } = {},
+): Promise<void> {
+  const [program = process.execPath, ...args] = command;
+  const child = spawn(program, [...args, '--out', out], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
+    detached: true,
+  });
+  const callOff = child.pid === undefined ? undefined : killWithParent(child.pid);
+  const abort = () => child.kill('SIGKILL');
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  let complaints = '';
+  child.stderr.on('data', (data: Buffer) => {
+    complaints = (complaints + data.toString()).slice(-4000);
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => onLine(describe(line)));
+  const end = await new Promise<string | number>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, by) => resolve(code ?? `killed by ${by}`));
+  });
+  callOff?.();
+  signal?.removeEventListener('abort', abort);
+  if (signal?.aborted) {
+    throw new InterruptedError(
+      `stopped before all modules were read out; training is done: gim evaluate ${out}`,
+    );
+  }
+  if (end === 0) return;
+  const why = complaints.trim().split('\n').at(-1) || end;
+  throw new EvaluationError(
+    `the evaluation of ${out} failed: ${why}; try again with \`gim evaluate ${out}\``,
+  );
+}
+
+function describe(line: string): string {
+  try {
+    const { module, name, accuracy, accuracyUntrained } = resultSchema.parse(JSON.parse(line));
+    return `${module ?? name}: readout ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`;
+  } catch {
+    return line;
+  }
+}

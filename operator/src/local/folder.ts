@@ -1,0 +1,111 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ModuleConfig, reportSchema } from '@greedy-infomax/crds';
+import { z } from 'zod';
+import { readJson, readModules } from '../report/run-files.ts';
+
+/** The folder of a run on one machine: what is in it, and whether a run may start or go on there. */
+
+/** The folder holds something that the run must not touch, or not what it needs. */
+export class RunFolderError extends Error {
+  override readonly name = 'RunFolderError';
+}
+
+const runRecordSchema = z.strictObject({
+  uid: z.string(),
+  /** Of all sessions so far. */
+  wallSeconds: z.number(),
+  versions: z.record(z.string(), z.string()),
+  /** The last report of each module. */
+  reports: z.array(reportSchema),
+});
+/** OUT/run.json: what tells a run from another one, and what its summary is made of. */
+export type RunRecord = z.infer<typeof runRecordSchema>;
+
+export const readRecord = (out: string): RunRecord | undefined =>
+  readJson(join(out, 'run.json'), runRecordSchema);
+
+export const writeRecord = (out: string, record: RunRecord): void =>
+  writeJson(join(out, 'run.json'), record);
+
+export const moduleFolder = (out: string, module: string): string => join(out, 'modules', module);
+
+/** The newest checkpoint of a module; undefined before the first. */
+export function newestCheckpoint(out: string, module: string): string | undefined {
+  const folder = moduleFolder(out, module);
+  if (!existsSync(folder)) return undefined;
+  const files = readdirSync(folder).filter((name) => /^checkpoint-\d+\.safetensors$/.test(name));
+  const newest = files.toSorted().at(-1);
+  return newest && join(folder, newest);
+}
+
+/** Throws a `RunFolderError` when a new run in `out` would mix with the checkpoints of another. */
+export function checkFresh(out: string): void {
+  const modules = join(out, 'modules');
+  const names = existsSync(modules) ? readdirSync(modules) : [];
+  if (names.every((name) => newestCheckpoint(out, name) === undefined)) return;
+  throw new RunFolderError(
+    `${out} holds checkpoints already; go on from them with --resume, or give another folder with --out`,
+  );
+}
+
+/** Throws a `RunFolderError` when `out` holds no run. */
+export function checkHoldsRun(out: string): void {
+  if (readModules(out).length > 0) return;
+  throw new RunFolderError(
+    `${out} holds no run; give the folder that \`gim run\` wrote with --out`,
+  );
+}
+
+/** Removes what a run without a checkpoint has left, so that nothing of it is taken for the new one's. */
+export function clearLeftovers(out: string): void {
+  for (const { config } of readModules(out)) {
+    rmSync(moduleFolder(out, config.name), { recursive: true });
+  }
+  for (const file of ['run.json', 'evaluation.json', 'summary.json', 'report.html']) {
+    rmSync(join(out, file), { force: true });
+  }
+}
+
+/** Throws a `RunFolderError` that says what differs when `modules` cannot go on from what is in `out`. */
+export function checkResumable(out: string, modules: readonly ModuleConfig[]): void {
+  const before = readModules(out).map(({ config }) => config);
+  if (before.length === 0) {
+    throw new RunFolderError(`${out} holds no run to go on from; leave out --resume`);
+  }
+  const changes = changesBetween(before, modules);
+  if (changes.length === 0) return;
+  throw new RunFolderError(
+    `the run file is not that of the run in ${out}: ${changes.join('; ')}; go on with the same modules, or give another folder with --out`,
+  );
+}
+
+/** What weights depend on; the rest of a configuration may change between a stop and a resume. */
+const FIXED = ['layers', 'objective', 'input', 'output', 'seed'] as const;
+
+function changesBetween(before: readonly ModuleConfig[], after: readonly ModuleConfig[]): string[] {
+  const names = (modules: readonly ModuleConfig[]) => modules.map(({ name }) => name).join(', ');
+  if (names(before) !== names(after)) {
+    return [`its modules were ${names(before)}, now they are ${names(after)}`];
+  }
+  return after.flatMap((module, index) =>
+    FIXED.filter(
+      (field) => JSON.stringify(module[field]) !== JSON.stringify(before[index]?.[field]),
+    ).map((field) => `module ${module.name}: ${field} changed`),
+  );
+}
+
+/** Writes the file whole or not at all. */
+export function writeJson(file: string, value: unknown): void {
+  writeFileSync(`${file}.tmp`, `${JSON.stringify(value, null, 2)}\n`);
+  renameSync(`${file}.tmp`, file);
+}
+
+/** Puts the configuration of every module where its trainer looks for it. */
+export function writeModules(out: string, modules: readonly ModuleConfig[]): void {
+  for (const module of modules) {
+    const folder = moduleFolder(out, module.name);
+    mkdirSync(folder, { recursive: true });
+    writeJson(join(folder, 'module.json'), module);
+  }
+}

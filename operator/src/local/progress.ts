@@ -1,0 +1,69 @@
+import type { Report } from '@greedy-infomax/crds';
+import { formatCount, formatDuration, formatLoss, formatRate } from '../report/format.ts';
+import type { TrainerState } from './trainers.ts';
+
+/** What a person sees of a run while it trains. */
+
+export interface ModuleProgress {
+  name: string;
+  process: TrainerState;
+  restarts: number;
+  /** The newest; null before the first. */
+  report: Report | null;
+}
+
+export interface ProgressState {
+  run: string;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  modules: readonly ModuleProgress[];
+}
+
+const BAR = 20;
+
+/** A headline, and a line a module, each at most `width` characters. `now` in milliseconds. */
+export function progressLines(state: ProgressState, now: number, width: number): string[] {
+  const name = Math.max(...state.modules.map((module) => module.name.length));
+  const lines = state.modules.map((module) => {
+    const done = fraction(module.report);
+    const bar = '█'.repeat(Math.round(done * BAR)).padEnd(BAR, '░');
+    return `${module.name.padEnd(name)}  ${phaseOf(module).padEnd(10)}  ${bar} ${figures(module)}`;
+  });
+  const elapsed = formatDuration((now - state.startedAt) / 1000);
+  return [`${state.run}  ${elapsed}`, ...lines].map((line) => line.slice(0, Math.max(0, width)));
+}
+
+/** One module on one line, for a log that nobody's eyes are on. */
+export const compactLine = (module: ModuleProgress): string =>
+  `${module.name}: ${phaseOf(module)} ${figures(module)}`;
+
+/** What a module is at, in one word. */
+export function phaseOf({ process, report }: ModuleProgress): string {
+  if (process === 'waiting') return 'restarting';
+  if (process === 'done') return 'finished';
+  if (process === 'stopped' || process === 'failed') return process;
+  return report?.phase ?? 'starting';
+}
+
+function figures({ report, restarts, process }: ModuleProgress): string {
+  if (report === null) return '  0%';
+  const { loss, samplesPerSecond, stalenessSteps, samplesDropped, samplesTrained } = report;
+  const left = report.samplesTotal - samplesTrained;
+  const trains = process === 'running' && report.phase === 'training';
+  const parts = [
+    `${String(Math.floor(100 * fraction(report))).padStart(3)}%`,
+    `loss ${formatLoss(loss)}`,
+    `${formatRate(samplesPerSecond)} samples/s`,
+    stalenessSteps && `stale ${formatRate(stalenessSteps.p50)}/${formatRate(stalenessSteps.p95)}`,
+    samplesDropped > 0 && `dropped ${formatCount(samplesDropped)}`,
+    restarts > 0 && `restarts ${restarts}`,
+    trains && samplesPerSecond > 0 && `ETA ${formatDuration(left / samplesPerSecond)}`,
+    report.message,
+  ];
+  return parts.filter(Boolean).join('  ');
+}
+
+const fraction = (report: Report | null): number =>
+  report === null || report.samplesTotal === 0
+    ? 0
+    : Math.min(1, report.samplesTrained / report.samplesTotal);

@@ -1,0 +1,28 @@
+import { type Report, type RunKey, reportSchema, reportSubjects } from '@greedy-infomax/crds';
+import type { NatsConnection } from '@nats-io/transport-node';
+
+/**
+ * Listens to what the trainers of a run report. `onReport` gets each valid report of the run with this
+ * `uid`; those of a run of the same name, or of anything else, are passed over.
+ */
+export function followReports(
+  connection: NatsConnection,
+  run: RunKey,
+  uid: string,
+  onReport: (report: Report) => void,
+): void {
+  connection.subscribe(reportSubjects(run), {
+    callback: (error, message) => {
+      const report = error ? undefined : parse(message.data);
+      if (report?.run === uid) onReport(report);
+    },
+  });
+}
+
+function parse(data: Uint8Array): Report | undefined {
+  try {
+    return reportSchema.parse(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return undefined; // not a report
+  }
+}

@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { natsPid, until } from '../../../test/support/gim.ts';
+import { standInRun } from '../../../test/support/local-run.ts';
+import { startNats } from '../../../test/support/nats.ts';
+import { runLocally } from './run.ts';
+
+let folder: string;
+let out: string;
+let stop: AbortController;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gim-run-'));
+  out = join(folder, 'out');
+  stop = new AbortController();
+});
+afterEach(() => {
+  delete process.env.STAND_IN_EXIT;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What the stand-in logged when it started, an entry an attempt. */
+function starts(module: string): { pid: number; step: number }[] {
+  const log = join(out, 'modules', module, 'trainer.log');
+  if (!existsSync(log)) return [];
+  return readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .filter((line) => line.includes('"starting"'))
+    .map((line) => JSON.parse(line));
+}
+
+const newestCheckpoint = (module: string): number => {
+  const place = join(out, 'modules', module);
+  if (!existsSync(place)) return 0;
+  const names = readdirSync(place).filter((name) => name.endsWith('.safetensors'));
+  return Number(/\d+/.exec(names.toSorted().at(-1) ?? '')?.[0] ?? 0);
+};
+
+const trained = (summary: { modules: { samplesTrained: number }[] }) =>
+  summary.modules.map(({ samplesTrained }) => samplesTrained);
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('runLocally', () => {
+  it('trains every module to its end and leaves a summary, a report and nothing running', async () => {
+    const summary = await runLocally(standInRun(folder, 10), stop.signal);
+    expect(trained(summary)).toEqual([160, 160]);
+    expect(summary.versions['nats-server']).toMatch(/^\d+\.\d+\.\d+/);
+    expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toEqual(summary);
+    expect(existsSync(join(out, 'report.html'))).toBe(true);
+    expect(readFileSync(join(out, 'run.yaml'), 'utf8')).toContain('name: stand-in');
+    expect(starts('one')).toHaveLength(1);
+    expect(natsPid(out)).toBeUndefined();
+  });
+
+  it('starts a killed trainer again, which goes on from its checkpoint', async () => {
+    const run = runLocally(standInRun(folder, 60), stop.signal);
+    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    process.kill(starts('two')[0]?.pid as number, 'SIGKILL');
+    expect(trained(await run)).toEqual([960, 960]);
+    expect(starts('two')).toHaveLength(2);
+    expect(starts('two')[1]?.step).toBeGreaterThan(0);
+    expect(starts('one')).toHaveLength(1);
+  });
+
+  it('gives a module up that ends with a final code, and stops the others with checkpoints', async () => {
+    process.env.STAND_IN_EXIT = 'two:65';
+    const error: Error = await runLocally(standInRun(folder, 1000), stop.signal).catch((e) => e);
+    expect(error.message).toContain('module two failed: made to fail');
+    expect(error.message).toContain('not a finite number');
+    expect(error.message).toContain(join(out, 'modules/two/trainer.log'));
+    expect(error.message).toContain('last checkpoint: none');
+    expect(starts('two')).toHaveLength(1);
+    expect(newestCheckpoint('one')).toBeGreaterThan(0);
+    expect(isAlive(starts('one')[0]?.pid as number)).toBe(false);
+    expect(natsPid(out)).toBeUndefined();
+  });
+
+  it('quotes the log of a trainer that never reported', async () => {
+    const trainerCommand = ['/bin/sh', '-c', 'echo no such luck; exit 64'];
+    await expect(
+      runLocally(standInRun(folder, 10, { trainerCommand }), stop.signal),
+    ).rejects.toThrow('no such luck');
+  });
+
+  it('goes on when the NATS server is killed', async () => {
+    const run = runLocally(standInRun(folder, 80), stop.signal);
+    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    const killed = natsPid(out) as number;
+    process.kill(killed, 'SIGKILL');
+    await until(() => ![undefined, killed].includes(natsPid(out)), 'another nats-server');
+    expect(trained(await run)).toEqual([1280, 1280]);
+    expect(starts('one')).toHaveLength(1);
+    expect(natsPid(out)).toBeUndefined();
+  });
+
+  it('says which port is in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await expect(
+      runLocally(standInRun(folder, 10, { natsPort: port }), stop.signal),
+    ).rejects.toThrow(`port ${port} on 127.0.0.1`);
+    other.close();
+  });
+
+  it('leaves no streams on a server of the user', async () => {
+    const nats = await startNats();
+    const connection = await connect({ servers: nats.url });
+    const names = async () =>
+      (await (await jetstreamManager(connection)).streams.names().next()).toSorted();
+    const run = runLocally(standInRun(folder, 40, { natsUrl: nats.url }), stop.signal);
+    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    expect(await names()).toEqual(['GIM_local_stand-in_one']);
+    await run;
+    expect(await names()).toEqual([]);
+    expect(existsSync(join(out, 'nats'))).toBe(false);
+    await connection.close();
+    await nats.stop();
+  });
+
+  it('says so when nothing answers at the URL', async () => {
+    await expect(
+      runLocally(standInRun(folder, 10, { natsUrl: 'nats://127.0.0.1:1' }), stop.signal),
+    ).rejects.toThrow('no NATS server answers at nats://127.0.0.1:1');
+  });
+
+  it('stops with checkpoints when it is asked to, and goes on with --resume', async () => {
+    const run = runLocally(standInRun(folder, 100), stop.signal);
+    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    stop.abort();
+    await expect(run).rejects.toThrow('--resume');
+    expect(isAlive(starts('one')[0]?.pid as number)).toBe(false);
+    expect(natsPid(out)).toBeUndefined();
+    const before = newestCheckpoint('one');
+
+    const again = new AbortController().signal;
+    await expect(runLocally(standInRun(folder, 100), again)).rejects.toThrow('--resume');
+    const summary = await runLocally(standInRun(folder, 100, { resume: true }), again);
+    expect(trained(summary)).toEqual([1600, 1600]);
+    expect(starts('one')[1]?.step).toBe(before);
+  });
+
+  it('refuses to resume other modules, and says what changed', async () => {
+    await runLocally(standInRun(folder, 5), stop.signal);
+    const wider = (text: string) => text.replace('channels: 16', 'channels: 32');
+    const renamed = (text: string) => text.replace('name: two', 'name: zwei');
+    for (const [edit, what] of [
+      [wider, 'module two: layers changed'],
+      [renamed, 'modules were one, two, now they are one, zwei'],
+    ] as const) {
+      await expect(
+        runLocally(standInRun(folder, 5, { resume: true, edit }), stop.signal),
+      ).rejects.toThrow(what);
+    }
+  });
+
+  it('refuses to resume where there is nothing', async () => {
+    await expect(runLocally(standInRun(folder, 5, { resume: true }), stop.signal)).rejects.toThrow(
+      'holds no run to go on from',
+    );
+  });
+
+  it('trains a finished run further when it gets a larger budget', async () => {
+    await runLocally(standInRun(folder, 5), stop.signal);
+    const summary = await runLocally(standInRun(folder, 10, { resume: true }), stop.signal);
+    expect(trained(summary)).toEqual([160, 160]);
+    expect(starts('two')[1]?.step).toBe(5);
+  });
+
+  it('takes trainers and server with it when it is killed itself', async () => {
+    const script = join(import.meta.dirname, '../../../test/support/local-run.ts');
+    const parent = spawn(process.execPath, [script, folder, '1000'], { stdio: 'ignore' });
+    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    const server = natsPid(out) as number;
+    const pids = [server, ...['one', 'two'].map((module) => starts(module)[0]?.pid as number)];
+    expect(pids.every(isAlive)).toBe(true);
+    parent.kill('SIGKILL');
+    await until(() => !pids.some(isAlive), 'every process to end');
+  });
+});

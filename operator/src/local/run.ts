@@ -1,0 +1,281 @@
+import { randomUUID } from 'node:crypto';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Control, controlSubject, type Report, type Run } from '@greedy-infomax/crds';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import { openLog } from '../log.ts';
+import { deleteStreams, ensureStreams } from '../nats/streams.ts';
+import { startUpkeep } from '../nats/upkeep.ts';
+import { releasable } from '../plan/release.ts';
+import { planRun, type RunPlan } from '../plan/run.ts';
+import type { Summary } from '../report/summary.ts';
+import { evaluateRun } from './evaluation.ts';
+import { moduleFailure } from './failure.ts';
+import {
+  checkFresh,
+  checkResumable,
+  clearLeftovers,
+  moduleFolder,
+  readRecord,
+  writeModules,
+  writeRecord,
+} from './folder.ts';
+import { InterruptedError } from './interrupted.ts';
+import { findNatsServer } from './nats-binary.ts';
+import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
+import type { ProgressState } from './progress.ts';
+import { followReports } from './reports.ts';
+import type { Screen } from './screen.ts';
+import { summarise } from './summarise.ts';
+import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainers.ts';
+
+/** Carries a run out on this machine: a NATS server, a process a module, and this loop above them. */
+
+export interface LocalRunOptions {
+  /** The run file, to be copied. */
+  file: string;
+  run: Run;
+  /** Folder of all that the run writes. */
+  out: string;
+  resume: boolean;
+  /** A server to use instead of one of the run's own. */
+  natsUrl?: string;
+  natsPort?: number;
+  /** Path of nats-server. */
+  natsServer?: string;
+  evaluate: boolean;
+  dataSetSize?: number;
+  /** What a relative data path is relative to. */
+  baseDir?: string;
+  screen: Screen;
+  /** Default: the trainer of this project. */
+  trainerCommand?: readonly string[];
+  /** How often the run is looked after, in milliseconds. Default: a second. */
+  tickMs?: number;
+}
+
+/** There is no NATS server where there should be one. */
+export class NatsUnreachableError extends Error {
+  override readonly name = 'NatsUnreachableError';
+}
+
+/** A trainer may be in its first, slow step when it is asked to stop. */
+const STOP_WITHIN_MS = 60_000;
+
+/**
+ * Trains the run to its end and sums it up in `out`. Aborting `signal` stops it with checkpoints and throws
+ * an `InterruptedError`. Throws a `ModuleFailedError` when a module is given up, a `RunFolderError` when
+ * `out` does not fit, a `PlanError`, a `NatsServerError` and the like before anything starts.
+ */
+export async function runLocally(options: LocalRunOptions, signal: AbortSignal): Promise<Summary> {
+  const out = resolve(options.out);
+  const { screen } = options;
+  const record = options.resume ? readRecord(out) : undefined;
+  const uid = record?.uid ?? randomUUID();
+  const plan = planRun(options.run, {
+    namespace: 'local',
+    uid,
+    dataSetSize: options.dataSetSize,
+    baseDir: options.baseDir,
+  });
+  if (options.resume) checkResumable(out, plan.modules);
+  else checkFresh(out);
+  const binary = options.natsUrl ? undefined : await findNatsServer(options.natsServer);
+
+  mkdirSync(out, { recursive: true });
+  if (!options.resume) clearLeftovers(out);
+  copyFileSync(options.file, join(out, 'run.yaml'));
+  writeModules(out, plan.modules);
+
+  const startedAt = Date.now();
+  const reports = new Map<string, Report>();
+  let versions = record?.versions ?? {};
+  const save = () =>
+    writeRecord(out, {
+      uid,
+      wallSeconds: (record?.wallSeconds ?? 0) + (Date.now() - startedAt) / 1000,
+      versions,
+      reports: plan.modules.flatMap(
+        ({ name }) =>
+          reports.get(name) ?? record?.reports.find(({ module }) => module === name) ?? [],
+      ),
+    });
+  save();
+
+  const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
+  const server = binary && (await startServer(binary, out, options.natsPort, plan, log));
+  try {
+    const url = server ? server.url : (options.natsUrl as string);
+    const connection = await connectTo(url);
+    try {
+      versions = versionsOf(connection);
+      await train({ ...options, out }, { plan, connection, url, server, reports, log }, signal);
+    } finally {
+      save();
+      await leave(connection, plan, log);
+    }
+  } finally {
+    await (server || undefined)?.stop();
+  }
+
+  if (options.evaluate) await evaluateRun(out, (line) => screen.note(line), { signal });
+  save();
+  return summarise(out);
+}
+
+interface Parts {
+  plan: RunPlan;
+  connection: NatsConnection;
+  url: string;
+  server: NatsServer | undefined | '';
+  /** Filled with the newest report of each module. */
+  reports: Map<string, Report>;
+  log: Logger;
+}
+
+/** Trains until every module is done; in any other case stops them all, with checkpoints, and throws. */
+async function train(
+  options: LocalRunOptions,
+  { plan, connection, url, server, reports, log }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { out, screen, tickMs = 1000 } = options;
+  const names = plan.modules.map(({ name }) => name);
+  // What a killed run of the same name has left on a server of the user's own is not this run's.
+  await deleteStreams(connection, plan.streams);
+  await ensureStreams(connection, plan.streams);
+  const env = trainerEnv(process.env, availableParallelism(), names.length);
+  const trainers = names.map(
+    (module) =>
+      new Trainer({
+        module,
+        folder: moduleFolder(out, module),
+        natsUrl: url,
+        command: options.trainerCommand ?? TRAINER_COMMAND,
+        env,
+        log,
+      }),
+  );
+  const spent = new Set<string>();
+  followReports(connection, plan.run, plan.modules[0]?.uid ?? '', (report) => {
+    reports.set(report.module, report);
+    noteSpent(spent, report);
+    trainers.find(({ module }) => module === report.module)?.noteProgress(report);
+  });
+
+  const startedAt = Date.now();
+  const progress = (): ProgressState => ({
+    run: plan.run.name,
+    startedAt,
+    modules: trainers.map(({ module, state, restarts }) => ({
+      name: module,
+      process: state,
+      restarts,
+      report: reports.get(module) ?? null,
+    })),
+  });
+  // The last resort, when this process ends without having stopped them.
+  const killAll = () => {
+    for (const trainer of trainers) trainer.kill();
+  };
+  process.once('exit', killAll);
+  const upkeep = startUpkeep(connection, plan.streams, log, tickMs);
+  try {
+    for (const trainer of trainers) trainer.start();
+    for (;;) {
+      // Its last report may have been lost with the NATS server.
+      for (const { module, state } of trainers) if (state === 'done') spent.add(module);
+      const released = releasable(names, spent);
+      connection.publish(controlSubject(plan.run), JSON.stringify({ released } satisfies Control));
+      screen.show(progress());
+      if (trainers.every(({ state }) => state === 'done')) return;
+      if (trainers.some(({ state }) => state === 'failed')) break;
+      // One that ended although later modules still need it, since somebody stopped it after its budget.
+      for (const trainer of trainers) {
+        if (trainer.state === 'done' && !released.includes(trainer.module)) trainer.restart();
+      }
+      if (!(await pause(tickMs, server ? AbortSignal.any([signal, server.failed]) : signal))) break;
+    }
+    screen.note('stopping, with checkpoints …');
+    await Promise.all(trainers.map((trainer) => trainer.stop(STOP_WITHIN_MS)));
+    screen.show(progress());
+    const failed = trainers.find(({ state }) => state === 'failed');
+    if (failed) throw moduleFailure(out, failed, reports.get(failed.module));
+    if (server) server.failed.throwIfAborted();
+    throw new InterruptedError(
+      `stopped with checkpoints; go on with: gim run ${options.file} --out ${options.out} --resume`,
+    );
+  } finally {
+    killAll();
+    process.off('exit', killAll);
+    await upkeep.stop();
+    screen.done();
+  }
+}
+
+/** Keeps `spent`, the modules that have trained on all that they may, up to date. */
+function noteSpent(
+  spent: Set<string>,
+  { module, phase, samplesTrained, samplesTotal }: Report,
+): void {
+  // Before its first step a trainer does not know yet how far it had come.
+  if (phase === 'starting' || phase === 'failed') return;
+  if (samplesTrained >= samplesTotal) spent.add(module);
+  else spent.delete(module);
+}
+
+function startServer(
+  binary: string,
+  out: string,
+  port: number | undefined,
+  { streams }: RunPlan,
+  log: Logger,
+): Promise<NatsServer> {
+  const memoryBytes = memoryFor(streams);
+  return startNatsServer({ binary, folder: join(out, 'nats'), port, memoryBytes, log });
+}
+
+async function connectTo(servers: string): Promise<NatsConnection> {
+  try {
+    return await connect({
+      servers,
+      name: 'gim',
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+    });
+  } catch (error) {
+    throw new NatsUnreachableError(
+      `no NATS server answers at ${servers} (${(error as Error).message}); give the URL of one with JetStream to --nats, or leave it out`,
+      { cause: error },
+    );
+  }
+}
+
+/** A server of the user's own must not keep the run's streams. */
+async function leave(connection: NatsConnection, { streams }: RunPlan, log: Logger): Promise<void> {
+  try {
+    await deleteStreams(connection, streams);
+  } catch (error) {
+    log.warn({ err: error }, 'could not delete the streams');
+  }
+  await connection.close();
+}
+
+/** Of what the results depend on. */
+function versionsOf(connection: NatsConnection): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const { version } = require('@tensorflow/tfjs-node-gpu/package.json') as { version: string };
+  return {
+    node: process.versions.node,
+    'nats-server': connection.info?.version ?? 'unknown',
+    '@tensorflow/tfjs-node-gpu': version,
+  };
+}
+
+/** False when `signal` ended the pause. */
+const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>
+  sleep(ms, true, { signal }).catch(() => false);

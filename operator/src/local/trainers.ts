@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Report } from '@greedy-infomax/crds';
+import type { Logger } from 'pino';
+import { restartDecision } from '../plan/restart.ts';
+
+/** The trainer process of one module: started, watched, started again, stopped. */
+
+/** What a trainer is run with, before --config, --out and --nats. */
+export const TRAINER_COMMAND: readonly string[] = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  join(import.meta.dirname, '../../../trainer/src/main.ts'),
+];
+
+export interface TrainerOptions {
+  module: string;
+  /** The module's folder; holds module.json. */
+  folder: string;
+  natsUrl: string;
+  command: readonly string[];
+  env: NodeJS.ProcessEnv;
+  log: Logger;
+}
+
+/** `waiting`: ended, to be started again. `done`: ended well. `failed`: not started again. */
+export type TrainerState = 'running' | 'waiting' | 'done' | 'stopped' | 'failed';
+
+export class Trainer {
+  readonly module: string;
+  state: TrainerState = 'stopped';
+  /** Why it is not started again; with the state `failed`. */
+  failure: string | undefined;
+  /** Starts after the first. */
+  restarts = 0;
+  readonly #options: TrainerOptions;
+  #child: ChildProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+  /** Ends in a row without progress, which is a step beyond what any attempt has reached. */
+  #attempts = 0;
+  #furthestStep = 0;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: TrainerOptions) {
+    this.#options = options;
+    this.module = options.module;
+  }
+
+  get pid(): number | undefined {
+    return this.state === 'running' ? this.#child?.pid : undefined;
+  }
+
+  get logFile(): string {
+    return join(this.#options.folder, 'trainer.log');
+  }
+
+  /** Starts the process; it goes on from its newest checkpoint by itself. */
+  start(): void {
+    const { folder, natsUrl, command, env } = this.#options;
+    const [program = process.execPath, ...args] = command;
+    mkdirSync(folder, { recursive: true });
+    const log = openSync(this.logFile, 'a');
+    const child = spawn(
+      program,
+      [...args, '--config', join(folder, 'module.json'), '--out', folder, '--nats', natsUrl],
+      {
+        // The trainer stops, with a checkpoint, when the pipe ends: not even SIGKILL to this process orphans it.
+        stdio: ['pipe', log, log],
+        env,
+        // Ctrl-C is for this process, which stops the trainers in order.
+        detached: true,
+      },
+    );
+    closeSync(log);
+    child.stdin?.on('error', () => {}); // the pipe breaks when the trainer ends first
+    this.#child = child;
+    this.state = 'running';
+    this.#ended = new Promise((resolve) => {
+      child.once('error', (error) => {
+        // Without a process id it never ran, and no exit follows.
+        if (child.pid === undefined) this.#fail(`cannot start ${program}: ${error.message}`);
+        resolve();
+      });
+      child.once('exit', (exitCode, signal) => {
+        this.#onExit(exitCode, signal);
+        resolve();
+      });
+    });
+  }
+
+  /** Tells a crash loop from a process that gets on between crashes. */
+  noteProgress({ step }: Report): void {
+    if (step <= this.#furthestStep) return;
+    this.#furthestStep = step;
+    this.#attempts = 0;
+  }
+
+  /** Asks for a checkpoint and the end; kills after `graceMs`. Resolves when the process has ended. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#timer);
+    if (this.state === 'waiting') this.state = 'stopped';
+    if (this.state !== 'running') return;
+    this.#child?.kill('SIGTERM');
+    const killer = setTimeout(() => {
+      this.#options.log.error({ module: this.module, graceMs }, 'did not stop; killed');
+      this.kill();
+    }, graceMs);
+    await this.#ended;
+    clearTimeout(killer);
+  }
+
+  kill(): void {
+    if (this.state === 'running') this.#child?.kill('SIGKILL');
+  }
+
+  #onExit(exitCode: number | null, signal: NodeJS.Signals | null): void {
+    this.#attempts += 1;
+    const decision = restartDecision({ exitCode, signal, attempts: this.#attempts });
+    const { log } = this.#options;
+    log.info({ module: this.module, exitCode, signal, decision }, 'trainer ended');
+    if (decision.action === 'done') this.state = 'done';
+    else if (this.#stopping) this.state = 'stopped';
+    else if (decision.action === 'fail') this.#fail(decision.why);
+    else {
+      this.state = 'waiting';
+      this.#timer = setTimeout(() => this.restart(), decision.afterSeconds * 1000);
+    }
+  }
+
+  /** Starts the process again, unless it is being stopped. */
+  restart(): void {
+    if (this.#stopping) return;
+    this.restarts += 1;
+    this.start();
+  }
+
+  #fail(why: string): void {
+    this.state = 'failed';
+    this.failure = why;
+  }
+}
+
+/** What trainers run with: the cores shared out between `modules` processes, unless the user did so. */
+export function trainerEnv(
+  env: NodeJS.ProcessEnv,
+  cores: number,
+  modules: number,
+): NodeJS.ProcessEnv {
+  const threads = String(Math.max(1, Math.floor(cores / modules)));
+  return {
+    TF_NUM_INTRAOP_THREADS: threads,
+    TF_NUM_INTEROP_THREADS: threads,
+    OMP_NUM_THREADS: threads,
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    ...env,
+  };
+}

@@ -1,0 +1,119 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import {
+  controlSchema,
+  controlSubject,
+  EXIT,
+  moduleConfigSchema,
+  type Report,
+  reportSubject,
+} from '@greedy-infomax/crds';
+import { connect } from '@nats-io/transport-node';
+
+/**
+ * A process that keeps to what a trainer owes the operator (arguments, reports, control, checkpoints, exit
+ * codes, stdin) and trains nothing: it counts samples, a batch every 20 ms. STAND_IN_EXIT=module:code
+ * makes that module end with that code at its fifth step of every attempt.
+ */
+
+const { values } = parseArgs({
+  options: {
+    config: { type: 'string', default: '' },
+    out: { type: 'string', default: '' },
+    nats: { type: 'string', default: '' },
+  },
+});
+const { out } = values;
+const config = moduleConfigSchema.parse(JSON.parse(readFileSync(values.config, 'utf8')));
+const [exitModule, exitCode] = (process.env.STAND_IN_EXIT ?? '').split(':');
+
+let stopped = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    stopped = true;
+  });
+}
+process.stdin.on('end', () => {
+  stopped = true;
+});
+process.stdin.resume();
+
+const connection = await connect({
+  servers: values.nats,
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 50,
+});
+let released = false;
+connection.subscribe(controlSubject(config.run), {
+  callback: (error, message) => {
+    if (error) return;
+    released = controlSchema.parse(JSON.parse(message.string())).released.includes(config.name);
+  },
+});
+
+mkdirSync(out, { recursive: true });
+let step = newestStep();
+let checkpointStep: number | null = step || null;
+console.log(JSON.stringify({ msg: 'starting', pid: process.pid, step }));
+report('starting');
+
+for (let made = 1; step * config.batchSize < config.budget && !stopped; made += 1) {
+  await sleep(20);
+  step += 1;
+  if (config.name === exitModule && made === 5) {
+    await end(Number(exitCode), 'failed', 'made to fail');
+  }
+  if (step % 5 === 0) checkpoint();
+  report('training');
+}
+checkpoint();
+if (step * config.batchSize < config.budget) await end(EXIT.stopped, 'training');
+report('forwarding');
+while (!released && !stopped) {
+  await sleep(20);
+  report('forwarding');
+}
+await end(EXIT.ok, 'finished');
+
+async function end(code: number, phase: Report['phase'], message?: string): Promise<void> {
+  report(phase, message);
+  console.log(JSON.stringify({ msg: message ?? phase, step }));
+  await Promise.race([connection.flush(), sleep(200)]);
+  process.exit(code);
+}
+
+function newestStep(): number {
+  if (!existsSync(out)) return 0;
+  const names = readdirSync(out).filter((name) => name.endsWith('.safetensors'));
+  return Number(/\d+/.exec(names.toSorted().at(-1) ?? '')?.[0] ?? 0);
+}
+
+function checkpoint(): void {
+  writeFileSync(join(out, `checkpoint-${`${step}`.padStart(9, '0')}.safetensors`), '');
+  checkpointStep = step;
+}
+
+function report(phase: Report['phase'], message?: string): void {
+  const content: Report = {
+    run: config.uid,
+    module: config.name,
+    replica: 0,
+    phase,
+    step: phase === 'starting' ? 0 : step,
+    samplesTrained: phase === 'starting' ? 0 : step * config.batchSize,
+    samplesTotal: config.budget,
+    loss: 1,
+    lossFirst: 2,
+    samplesPerSecond: 50 * config.batchSize,
+    stalenessSteps: null,
+    stalenessSeconds: null,
+    samplesDropped: 0,
+    samplesReused: 0,
+    checkpointStep,
+    message,
+    at: Date.now(),
+  };
+  connection.publish(reportSubject(config.run, config.name, 0), JSON.stringify(content));
+}

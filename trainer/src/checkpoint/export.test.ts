@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { configHash } from '../train/resume.ts';
+import { CheckpointError } from './errors.ts';
+import { exportEncoder } from './export.ts';
+import { decodeSafetensors, type StoredTensor } from './safetensors.ts';
+import { CheckpointStore } from './store.ts';
+
+let out: string;
+beforeEach(() => {
+  out = mkdtempSync(join(tmpdir(), 'export-'));
+});
+afterEach(() => rmSync(out, { recursive: true, force: true }));
+
+const moduleConfig = (name: string, index: number): ModuleConfig => ({
+  run: { namespace: 'local', name: 'trial' },
+  uid: 'u',
+  name,
+  index,
+  seed: 1,
+  source: {
+    kind: 'data',
+    data: { format: 'digits' },
+    augmentation: { pad: 0, crop: 28, flip: false, grayscale: false },
+    patches: { size: 8, stride: 4 },
+  },
+  grid: [6, 6],
+  input: [36, 8, 8, 1],
+  output: [36, 8, 8, 2],
+  layers: [{ type: 'conv', channels: 2 }],
+  objective: {
+    type: 'infoNCE',
+    predictionSteps: 2,
+    negatives: 4,
+    skip: 1,
+  } as ModuleConfig['objective'],
+  optimizer: { type: 'adam', learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+  batchSize: 4,
+  budget: 100,
+  sink: null,
+  checkpoints: { everySeconds: 60, keep: 3 },
+  evaluation: {
+    epochs: 1,
+    batchSize: 4,
+    learningRate: 1e-3,
+  } as ModuleConfig['evaluation'],
+});
+
+const f32 = (shape: number[], first: number): StoredTensor => ({
+  dtype: 'F32',
+  shape,
+  data: Float32Array.from({ length: shape.reduce((n, size) => n * size, 1) }, (_, i) => first + i),
+});
+
+const weights = {
+  'layers.0.weight': f32([3, 3, 1, 2], 0.25),
+  'layers.0.bias': f32([2], -1),
+  'objective.k1.weight': f32([2, 2], 5),
+  'adam.m.layers.0.bias': f32([2], 7),
+  'adam.v.layers.0.bias': f32([2], 8),
+};
+
+/** A run folder with one module; returns the folder of the module. */
+function writeModule(name: string, index: number): string {
+  const folder = join(out, 'modules', name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'module.json'), JSON.stringify(moduleConfig(name, index)));
+  return folder;
+}
+
+async function writeTrained(name: string, index: number, ...steps: number[]): Promise<void> {
+  const folder = writeModule(name, index);
+  const store = new CheckpointStore(folder, {
+    keep: 3,
+    configHash: configHash(moduleConfig(name, index)),
+  });
+  for (const step of steps) {
+    await store.save({ step, samples: step * 4, tensors: weights, state: { progress: '{"a":1}' } });
+  }
+}
+
+/** The file as Python's safetensors sees it. */
+function readWithPython(file: string) {
+  const script = `
+import json, sys
+from safetensors import safe_open
+with safe_open(sys.argv[1], framework='numpy') as f:
+    print(json.dumps({'metadata': f.metadata(), 'tensors': {k: {'dtype': str(f.get_tensor(k).dtype),
+        'shape': list(f.get_tensor(k).shape), 'data': f.get_tensor(k).ravel().tolist()} for k in f.keys()}}))`;
+  const python = join(import.meta.dirname, '../../../node_modules/.python');
+  const text = execFileSync('python3', ['-c', script, file], {
+    encoding: 'utf8',
+    env: { ...process.env, PYTHONPATH: python },
+  });
+  return JSON.parse(text) as {
+    metadata: Record<string, string>;
+    tensors: Record<string, { dtype: string; shape: number[]; data: number[] }>;
+  };
+}
+
+const asRead = (tensors: Record<string, StoredTensor>, prefix = '') =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, data }]) => [
+      prefix + name,
+      { dtype: 'float32', shape, data: Array.from(data as Float32Array) },
+    ]),
+  );
+
+describe('an export', () => {
+  it('holds the encoder of every module and where it came from, readable in Python', async () => {
+    await writeTrained('late', 1, 3);
+    await writeTrained('early', 0, 5, 6);
+    const file = join(out, 'sub', 'encoder.safetensors');
+    const { tensors, bytes } = await exportEncoder({ out, file });
+
+    expect({ tensors, bytes }).toEqual({ tensors: 4, bytes: readFileSync(file).length });
+    const read = readWithPython(file);
+    const { 'layers.0.weight': weight, 'layers.0.bias': bias } = weights;
+    const encoder = { 'layers.0.weight': weight, 'layers.0.bias': bias };
+    expect(read.tensors).toEqual({ ...asRead(encoder, 'early.'), ...asRead(encoder, 'late.') });
+    expect(read.metadata).toMatchObject({ format: 'greedy-infomax-encoder/1', run: 'trial' });
+    const { layers, input, output } = moduleConfig('early', 0);
+    expect(JSON.parse(read.metadata.modules ?? '')).toEqual([
+      { name: 'early', layers, input, output, step: 6 },
+      { name: 'late', layers, input, output, step: 3 },
+    ]);
+  });
+
+  it('holds the heads of the objectives when asked for them', async () => {
+    await writeTrained('only', 0, 1);
+    const file = join(out, 'encoder.safetensors');
+    await exportEncoder({ out, file, objectives: true });
+    expect(Object.keys(decodeSafetensors(readFileSync(file)).tensors).sort()).toEqual([
+      'only.layers.0.bias',
+      'only.layers.0.weight',
+      'only.objective.k1.weight',
+    ]);
+  });
+
+  it('names the module that has no checkpoint', async () => {
+    await writeTrained('early', 0, 1);
+    writeModule('late', 1);
+    const written = exportEncoder({ out, file: join(out, 'x') });
+    await expect(written).rejects.toThrow(CheckpointError);
+    await expect(written).rejects.toThrow(/module late has no checkpoint in .*late/);
+  });
+
+  it('says what is wrong with the only checkpoint', async () => {
+    await writeTrained('early', 0, 1);
+    truncateSync(join(out, 'modules/early/checkpoint-000000001.safetensors'), 0);
+    await expect(exportEncoder({ out, file: join(out, 'x') })).rejects.toThrow(
+      /000000001\.safetensors is damaged: the file has 0 bytes/,
+    );
+  });
+
+  it('refuses a folder that is no run', async () => {
+    await expect(exportEncoder({ out, file: join(out, 'x') })).rejects.toThrow(
+      /holds no modules\/NAME\/module\.json; give the --out/,
+    );
+  });
+});
+
+describe('a checkpoint', () => {
+  it('is read by Python with equal numbers', async () => {
+    await writeTrained('early', 0, 2);
+    const read = readWithPython(join(out, 'modules/early/checkpoint-000000002.safetensors'));
+    expect(read.tensors).toEqual(asRead(weights));
+    expect(read.metadata).toMatchObject({
+      format: 'greedy-infomax-checkpoint/1',
+      step: '2',
+      samples: '8',
+      state: '{"progress":"{\\"a\\":1}"}',
+      configHash: configHash(moduleConfig('early', 0)),
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+  });
+});

@@ -1,0 +1,70 @@
+import { openSync, read as readCallback } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { DataError } from './errors.ts';
+
+const read = promisify(readCallback);
+
+/** Reads a file whole. Throws a `DataError` that says what `expected` there. */
+export async function readDataFile(file: string, expected: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw unreadable(file, expected, error as Error);
+  }
+}
+
+/** Records of one size, one after another in a file that need not fit into memory. */
+export interface Records {
+  readonly length: number;
+  /** Bytes of the records, in the order asked for. */
+  read(indices: readonly number[]): Promise<Uint8Array>;
+}
+
+/**
+ * Opens a file of records. It stays open as long as the process: a data set is read until training ends.
+ * Throws a `DataError` if it is missing or holds no whole number of records.
+ */
+export async function openRecords(
+  file: string,
+  recordBytes: number,
+  expected: string,
+): Promise<Records> {
+  let size: number;
+  let descriptor: number;
+  try {
+    ({ size } = await stat(file));
+    descriptor = openSync(file, 'r');
+  } catch (error) {
+    throw unreadable(file, expected, error as Error);
+  }
+  if (size % recordBytes !== 0) {
+    throw new DataError(
+      `${file} has ${size} bytes; ${expected} would have a multiple of ${recordBytes}: is it cut short?`,
+    );
+  }
+  return {
+    length: size / recordBytes,
+    async read(indices) {
+      const records = new Uint8Array(indices.length * recordBytes);
+      await Promise.all(
+        indices.map(async (index, i) => {
+          const { bytesRead } = await read(
+            descriptor,
+            records,
+            i * recordBytes,
+            recordBytes,
+            index * recordBytes,
+          );
+          if (bytesRead !== recordBytes) {
+            throw new DataError(`${file} ends within record ${index}; it had ${size} bytes before`);
+          }
+        }),
+      );
+      return records;
+    },
+  };
+}
+
+const unreadable = (file: string, expected: string, cause: Error): DataError =>
+  new DataError(`cannot read ${file} (${cause.message}); it should be ${expected}`, { cause });
