@@ -64,7 +64,7 @@ if [ "$(readlink "$tfjs/deps/lib" || true)" != "$tensorflow/lib" ] || ! cmp -s "
 fi
 
 # 3. nats-server: one already on PATH that is new enough, else the pinned one
-own=$(command -v nats-server || true)
+own=$(PATH=${PATH//"$PWD/node_modules/.bin:"/} && command -v nats-server || true) # not the link that is made below
 if [ -n "$own" ] && [ "$(printf '%s\n' 2.15.0 "$("$own" --version 2>/dev/null | sed 's/.*v//')" | sort -V | head -n 1)" = 2.15.0 ]; then
   nats=$own
 else

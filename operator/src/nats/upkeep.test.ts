@@ -41,7 +41,7 @@ afterEach(async () => {
   await nats.stop();
 });
 
-const manager = () => jetstreamManager(connection, { checkAPI: false });
+const manager = () => jetstreamManager(connection, { checkAPI: false, timeout: 500 });
 
 const isThere = async (): Promise<boolean> => {
   try {

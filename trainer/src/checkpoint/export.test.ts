@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModuleConfig } from '@greedy-infomax/crds';
+import { type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configHash } from '../train/resume.ts';
 import { CheckpointError } from './errors.ts';
@@ -16,39 +16,31 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(out, { recursive: true, force: true }));
 
-const moduleConfig = (name: string, index: number): ModuleConfig => ({
-  run: { namespace: 'local', name: 'trial' },
-  uid: 'u',
-  name,
-  index,
-  seed: 1,
-  source: {
-    kind: 'data',
-    data: { format: 'digits' },
-    augmentation: { pad: 0, crop: 28, flip: false, grayscale: false },
-    patches: { size: 8, stride: 4 },
-  },
-  grid: [6, 6],
-  input: [36, 8, 8, 1],
-  output: [36, 8, 8, 2],
-  layers: [{ type: 'conv', channels: 2 }],
-  objective: {
-    type: 'infoNCE',
-    predictionSteps: 2,
-    negatives: 4,
-    skip: 1,
-  } as ModuleConfig['objective'],
-  optimizer: { type: 'adam', learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-  batchSize: 4,
-  budget: 100,
-  sink: null,
-  checkpoints: { everySeconds: 60, keep: 3 },
-  evaluation: {
-    epochs: 1,
+const moduleConfig = (name: string, index: number): ModuleConfig =>
+  moduleConfigSchema.parse({
+    run: { namespace: 'local', name: 'trial' },
+    uid: 'u',
+    name,
+    index,
+    seed: 1,
+    source: {
+      kind: 'data',
+      data: { format: 'digits' },
+      augmentation: { crop: 28 },
+      patches: { size: 8, stride: 4 },
+    },
+    grid: [6, 6],
+    input: [36, 8, 8, 1],
+    output: [36, 8, 8, 2],
+    layers: [{ type: 'conv', channels: 2 }],
+    objective: { type: 'infoNCE', predictionSteps: 2, negatives: 4, skip: 1 },
+    optimizer: { type: 'adam' },
     batchSize: 4,
-    learningRate: 1e-3,
-  } as ModuleConfig['evaluation'],
-});
+    budget: 100,
+    sink: null,
+    checkpoints: {},
+    evaluation: {},
+  });
 
 const f32 = (shape: number[], first: number): StoredTensor => ({
   dtype: 'F32',

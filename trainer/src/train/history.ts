@@ -15,6 +15,19 @@ export type HistoryLine = Pick<
   | 'at'
 > & { samples: number };
 
+/** What the history keeps of a report. */
+export const historyLine = (report: Report): HistoryLine => ({
+  step: report.step,
+  samples: report.samplesTrained,
+  loss: report.loss,
+  samplesPerSecond: report.samplesPerSecond,
+  stalenessSteps: report.stalenessSteps,
+  stalenessSeconds: report.stalenessSeconds,
+  samplesDropped: report.samplesDropped,
+  samplesReused: report.samplesReused,
+  at: report.at,
+});
+
 export const appendHistory = (file: string, line: HistoryLine): void =>
   appendFileSync(file, `${JSON.stringify(line)}\n`);
 

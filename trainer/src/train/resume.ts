@@ -22,7 +22,10 @@ export const NO_PROGRESS: Progress = {
   reused: 0,
 };
 
-/** Same hash, same weights: what must not change between a checkpoint and the run that goes on from it. */
+/**
+ * Same hash, same training: what must not change between a checkpoint and the run that goes on from it.
+ * Where the data lies may change.
+ */
 export function configHash({
   input,
   output,
@@ -31,7 +34,11 @@ export function configHash({
   source,
   seed,
 }: ModuleConfig): string {
-  const fixed = { input, output, layers, objective, seed, source: source.kind };
+  const from =
+    source.kind === 'data'
+      ? { format: source.data.format, augmentation: source.augmentation, patches: source.patches }
+      : source.kind;
+  const fixed = { input, output, layers, objective, seed, from };
   return createHash('sha256').update(JSON.stringify(fixed)).digest('hex').slice(0, 16);
 }
 

@@ -6,7 +6,7 @@ import { CheckpointStore } from '../checkpoint/store.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { type Feed, type FeedBatch, openFeed } from './feed.ts';
-import { appendHistory, rewindHistory } from './history.ts';
+import { appendHistory, historyLine, rewindHistory } from './history.ts';
 import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
 import { configHash, NO_PROGRESS, restoreCheckpoint, saveCheckpoint } from './resume.ts';
@@ -286,7 +286,7 @@ class Trainer {
   }
 
   #report(phase: Report['phase']): void {
-    const { config, replica, out: _, log } = this.#options;
+    const { config, replica, log } = this.#options;
     const now = Date.now();
     if (phase !== this.#phase) log.info({ phase }, 'phase');
     this.#phase = phase;
@@ -308,18 +308,7 @@ class Trainer {
     };
     this.#messenger.report(report);
     if (phase === 'training' && report.step > 0) {
-      const { step, samplesTrained, loss, samplesPerSecond, at, ...rest } = report;
-      appendHistory(this.#history, {
-        step,
-        samples: samplesTrained,
-        loss,
-        samplesPerSecond,
-        stalenessSteps: rest.stalenessSteps,
-        stalenessSeconds: rest.stalenessSeconds,
-        samplesDropped: rest.samplesDropped,
-        samplesReused: rest.samplesReused,
-        at,
-      });
+      appendHistory(this.#history, historyLine(report));
     }
   }
 }
