@@ -12,8 +12,7 @@ export class EvaluationError extends Error {
 }
 
 const resultSchema = z.object({
-  module: z.string().optional(),
-  name: z.string().optional(),
+  name: z.string(),
   accuracy: z.number(),
   accuracyUntrained: z.number(),
 });
@@ -40,7 +39,7 @@ export async function evaluateRun(
     env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
     detached: true,
   });
-  const callOff = child.pid === undefined ? undefined : killWithParent(child.pid);
+  killWithParent(child);
   const abort = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted) abort();
@@ -53,7 +52,6 @@ export async function evaluateRun(
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, by) => resolve(code ?? `killed by ${by}`));
   });
-  callOff?.();
   signal?.removeEventListener('abort', abort);
   if (signal?.aborted) {
     throw new InterruptedError(
@@ -69,8 +67,8 @@ export async function evaluateRun(
 
 function describe(line: string): string {
   try {
-    const { module, name, accuracy, accuracyUntrained } = resultSchema.parse(JSON.parse(line));
-    return `${module ?? name}: readout ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`;
+    const { name, accuracy, accuracyUntrained } = resultSchema.parse(JSON.parse(line));
+    return `${name}: readout ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`;
   } catch {
     return line;
   }

@@ -116,10 +116,7 @@ function spawnServer(binary: string, folder: string): ChildProcess {
     detached: true,
   });
   closeSync(log);
-  if (child.pid !== undefined) {
-    const callOff = killWithParent(child.pid);
-    child.once('exit', callOff);
-  }
+  killWithParent(child);
   return child;
 }
 

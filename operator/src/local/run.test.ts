@@ -43,6 +43,9 @@ const newestCheckpoint = (module: string): number => {
   return Number(/\d+/.exec(names.toSorted().at(-1) ?? '')?.[0] ?? 0);
 };
 
+const bothHaveCheckpoints = () =>
+  until(() => newestCheckpoint('one') > 0 && newestCheckpoint('two') > 0, 'two checkpoints');
+
 const trained = (summary: { modules: { samplesTrained: number }[] }) =>
   summary.modules.map(({ samplesTrained }) => samplesTrained);
 
@@ -69,7 +72,7 @@ describe('runLocally', () => {
 
   it('starts a killed trainer again, which goes on from its checkpoint', async () => {
     const run = runLocally(standInRun(folder, 60), stop.signal);
-    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    await bothHaveCheckpoints();
     process.kill(starts('two')[0]?.pid as number, 'SIGKILL');
     expect(trained(await run)).toEqual([960, 960]);
     expect(starts('two')).toHaveLength(2);
@@ -99,7 +102,7 @@ describe('runLocally', () => {
 
   it('goes on when the NATS server is killed', async () => {
     const run = runLocally(standInRun(folder, 80), stop.signal);
-    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    await bothHaveCheckpoints();
     const killed = natsPid(out) as number;
     process.kill(killed, 'SIGKILL');
     await until(() => ![undefined, killed].includes(natsPid(out)), 'another nats-server');
@@ -124,7 +127,7 @@ describe('runLocally', () => {
     const names = async () =>
       (await (await jetstreamManager(connection)).streams.names().next()).toSorted();
     const run = runLocally(standInRun(folder, 40, { natsUrl: nats.url }), stop.signal);
-    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    await bothHaveCheckpoints();
     expect(await names()).toEqual(['GIM_local_stand-in_one']);
     await run;
     expect(await names()).toEqual([]);
@@ -141,7 +144,7 @@ describe('runLocally', () => {
 
   it('stops with checkpoints when it is asked to, and goes on with --resume', async () => {
     const run = runLocally(standInRun(folder, 100), stop.signal);
-    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    await bothHaveCheckpoints();
     stop.abort();
     await expect(run).rejects.toThrow('--resume');
     expect(isAlive(starts('one')[0]?.pid as number)).toBe(false);
@@ -185,7 +188,7 @@ describe('runLocally', () => {
   it('takes trainers and server with it when it is killed itself', async () => {
     const script = join(import.meta.dirname, '../../../test/support/local-run.ts');
     const parent = spawn(process.execPath, [script, folder, '1000'], { stdio: 'ignore' });
-    await until(() => newestCheckpoint('two') > 0, 'a checkpoint of two');
+    await bothHaveCheckpoints();
     const server = natsPid(out) as number;
     const pids = [server, ...['one', 'two'].map((module) => starts(module)[0]?.pid as number)];
     expect(pids.every(isAlive)).toBe(true);

@@ -20,7 +20,7 @@ export const openScreen = (stream: NodeJS.WriteStream, now: () => number): Scree
 function terminal(stream: NodeJS.WriteStream, now: () => number): Screen {
   const update = createLogUpdate(stream);
   return {
-    show: (state) => update(progressLines(state, now(), stream.columns - 1).join('\n')),
+    show: (state) => update(progressLines(state, now(), (stream.columns || 80) - 1).join('\n')),
     note: (line) => update.persist(line),
     done: () => update.done(),
   };

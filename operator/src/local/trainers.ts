@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
+import { killWithParent } from './watchdog.ts';
 
 /** The trainer process of one module: started, watched, started again, stopped. */
 
@@ -13,6 +14,9 @@ export const TRAINER_COMMAND: readonly string[] = [
   '--disable-warning=ExperimentalWarning',
   join(import.meta.dirname, '../../../trainer/src/main.ts'),
 ];
+
+/** What a trainer whose parent has died gets for its checkpoint. */
+const ORPHAN_SECONDS = 20;
 
 export interface TrainerOptions {
   module: string;
@@ -66,7 +70,7 @@ export class Trainer {
       program,
       [...args, '--config', join(folder, 'module.json'), '--out', folder, '--nats', natsUrl],
       {
-        // The trainer stops, with a checkpoint, when the pipe ends: not even SIGKILL to this process orphans it.
+        // The trainer stops, with a checkpoint, when the pipe ends: with this process, however that dies.
         stdio: ['pipe', log, log],
         env,
         // Ctrl-C is for this process, which stops the trainers in order.
@@ -74,6 +78,7 @@ export class Trainer {
       },
     );
     closeSync(log);
+    killWithParent(child, ORPHAN_SECONDS);
     child.stdin?.on('error', () => {}); // the pipe breaks when the trainer ends first
     this.#child = child;
     this.state = 'running';

@@ -1,17 +1,27 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
- * Kills process `pid` when this process ends, however suddenly: a shell waits for the end of a pipe that
- * only this process holds open. Returns what calls it off, for when `pid` has ended by itself.
+ * Waits for the end of a pipe that only the parent holds open; then gives process $0 up to $1 seconds to
+ * end by itself. It looks every second, so that it hits no later process of the same number.
  */
-export function killWithParent(pid: number): () => void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"', String(pid)], {
+const SCRIPT = `read -r _
+left=$1
+while [ "$left" -gt 0 ]; do
+  kill -0 "$0" || exit
+  sleep 1
+  left=$((left - 1))
+done
+kill -9 "$0"`;
+
+/** Kills `child` when this process ends, however suddenly, `graceSeconds` later if it still runs then. */
+export function killWithParent(child: ChildProcess, graceSeconds = 0): void {
+  if (child.pid === undefined) return;
+  const shell = spawn('/bin/sh', ['-c', SCRIPT, String(child.pid), String(graceSeconds)], {
     stdio: ['pipe', 'ignore', 'ignore'],
     // Ctrl-C reaches a whole process group; the watchdog must outlast it.
     detached: true,
   });
+  shell.stdin.on('error', () => {}); // the pipe breaks when the watchdog is called off
   shell.unref();
-  return () => {
-    shell.kill('SIGKILL');
-  };
+  child.once('exit', () => shell.kill('SIGKILL'));
 }

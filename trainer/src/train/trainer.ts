@@ -35,8 +35,13 @@ export interface TrainerOptions {
  * `DivergedError` for a loss that is no number and a `ConfigurationError` for what cannot work.
  */
 export async function train(options: TrainerOptions): Promise<boolean> {
-  const { config, log } = options;
-  const messenger = await Messenger.open({ ...options, run: config.run, module: config.name });
+  const { config, log, stop } = options;
+  // A server that does not come is waited for, but not beyond a stop.
+  const messenger = await Promise.race([
+    Messenger.open({ ...options, run: config.run, module: config.name }),
+    aborted(stop),
+  ]);
+  if (messenger === null) return false;
   const trainer = new Trainer(options, messenger);
   try {
     await trainer.open();
@@ -52,6 +57,12 @@ export async function train(options: TrainerOptions): Promise<boolean> {
     await messenger.close();
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<null> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
 
 class Trainer {
   finished = false;

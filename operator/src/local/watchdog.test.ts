@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, it } from 'vitest';
+
+/** A parent that starts `sleep`, says its process id and waits for ever. */
+const PARENT = `
+  import { spawn } from 'node:child_process';
+  import { killWithParent } from '${join(import.meta.dirname, 'watchdog.ts')}';
+  const child = spawn('/bin/sleep', ['1000'], { detached: true });
+  killWithParent(child, Number(process.env.GRACE));
+  console.log(child.pid);
+  setInterval(() => {}, 1000);
+`;
+
+it.each(['0', '1'])('kills a process whose parent was killed, after %s s', async (grace) => {
+  const parent = spawn(process.execPath, ['--input-type=module-typescript', '--eval', PARENT], {
+    env: { ...process.env, GRACE: grace },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(createInterface({ input: parent.stdout }), 'line');
+  const pid = Number(line);
+  const isAlive = () => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  expect(isAlive()).toBe(true);
+  parent.kill('SIGKILL');
+  await expect.poll(isAlive, { timeout: 20_000 }).toBe(false);
+});
