@@ -1,4 +1,17 @@
 import { defineConfig } from 'vitest/config';
+import type { Reporter } from 'vitest/node';
+
+/** One plain line at the end, for people and for machines that read logs. */
+const summaryLine: Reporter = {
+  onTestRunEnd(modules, errors) {
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const count = (state: string) => tests.filter((test) => test.result().state === state).length;
+    const broken = modules.filter((module) => module.errors().length > 0).length + errors.length;
+    const skipped = count('skipped') + count('pending');
+    const tail = skipped > 0 ? `, ${skipped} skipped` : '';
+    console.log(`${count('passed')} passed, ${count('failed') + broken} failed${tail}`);
+  },
+};
 
 export default defineConfig({
   test: {
@@ -7,5 +20,6 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    reporters: ['default', summaryLine],
   },
 });
