@@ -1,18 +1,17 @@
 import { join } from 'node:path';
-import type { ModuleConfig, Report } from '@greedy-infomax/crds';
+import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { openSink, type Sink } from '../buffer/edge.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { type Feed, type FeedBatch, openFeed } from './feed.ts';
-import { appendHistory, historyLine, rewindHistory } from './history.ts';
+import { rewindHistory } from './history.ts';
 import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
+import { REPORT_EVERY, Reporter } from './reporter.ts';
 import { configHash, NO_PROGRESS, restoreCheckpoint, saveCheckpoint } from './resume.ts';
 
-/** Milliseconds between reports, and between lines of the history. */
-const REPORT_EVERY = 1000;
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
 const FORWARD_PAUSE = 20;
 /** Milliseconds that the end of a trainer waits for its last activations to be taken. */
@@ -71,23 +70,27 @@ class Trainer {
   readonly #messenger: Messenger;
   readonly #store: CheckpointStore;
   readonly #history: string;
+  readonly #reporter: Reporter;
   #program!: ModuleProgram;
   #feed: Feed | null = null;
   #sink: Sink | null = null;
-  #meter = new Meter();
   #before = NO_PROGRESS;
   #samples = 0;
-  #phase: Report['phase'] = 'starting';
-  #message: string | undefined;
   #checkpointStep: number | null = null;
   #checkpointAt = 0;
-  #reportAt = 0;
 
   constructor(options: TrainerOptions, messenger: Messenger) {
     this.#options = options;
     this.#config = options.config;
     this.#messenger = messenger;
     this.#history = join(options.out, 'history.jsonl');
+    this.#reporter = new Reporter(options, messenger, this.#history, () => ({
+      step: this.#program?.step ?? 0,
+      samplesTrained: this.#samples,
+      samplesDropped: this.#dropped(),
+      samplesReused: this.#reused(),
+      checkpointStep: this.#checkpointStep,
+    }));
     this.#store = new CheckpointStore(options.out, {
       keep: options.config.checkpoints.keep,
       configHash: configHash(options.config),
@@ -96,7 +99,7 @@ class Trainer {
 
   async open(): Promise<void> {
     const { config, natsUrl, log, replica } = { ...this.#options };
-    this.#report('starting');
+    this.#reporter.enter('starting');
     this.#program = compileModule(config);
     const { progress, skipped } = await restoreCheckpoint(this.#store, this.#program);
     for (const { file, why } of skipped)
@@ -104,7 +107,7 @@ class Trainer {
     if (progress) {
       this.#before = progress;
       this.#samples = progress.samples;
-      this.#meter = new Meter(progress.firstLosses);
+      this.#reporter.meter = new Meter(progress.firstLosses);
       this.#checkpointStep = this.#program.step;
       log.info({ step: this.#program.step, samples: this.#samples }, 'going on from a checkpoint');
     }
@@ -126,7 +129,7 @@ class Trainer {
   async trainToBudget(): Promise<void> {
     const { stop, log } = this.#options;
     const { budget } = this.#config;
-    if (this.#samples < budget) this.#report('training');
+    if (this.#samples < budget) this.#reporter.enter('training');
     while (this.#samples < budget && !stop.aborted) {
       const batch = await this.#next();
       if (batch === null) break;
@@ -144,7 +147,7 @@ class Trainer {
   async forwardUntilReleased(): Promise<void> {
     const { stop } = this.#options;
     if (this.#samples < this.#config.budget) return;
-    if (this.#sink) this.#report('forwarding');
+    if (this.#sink) this.#reporter.enter('forwarding');
     while (!stop.aborted && this.#sink && !this.#messenger.released(this.#config.name)) {
       if (await this.#nextModuleHasEnough(this.#sink)) {
         await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
@@ -158,12 +161,12 @@ class Trainer {
       await this.#housekeeping();
     }
     this.finished = true;
-    this.#report('finished');
+    this.#reporter.enter('finished');
   }
 
   reportFailure(error: Error): void {
-    this.#message = error.message;
-    this.#report('failed');
+    this.#reporter.message = error.message;
+    this.#reporter.enter('failed');
   }
 
   async close(): Promise<void> {
@@ -198,7 +201,7 @@ class Trainer {
     if (activations) await this.#send(batch, activations as Uint8Array, madeBy);
     batch.done();
     this.#samples += batchSize;
-    this.#meter.add({
+    this.#reporter.meter.add({
       at: Date.now(),
       loss: value,
       samples: batchSize,
@@ -237,8 +240,9 @@ class Trainer {
     const end = () => wait.abort();
     this.#options.stop.addEventListener('abort', end, { once: true });
     const clock = setInterval(() => {
-      this.#reportIfDue();
-      if (this.#phase === 'forwarding' && this.#messenger.released(this.#config.name)) end();
+      this.#reporter.tick();
+      if (this.#reporter.phase === 'forwarding' && this.#messenger.released(this.#config.name))
+        end();
     }, REPORT_EVERY / 4);
     try {
       return await work(wait.signal);
@@ -258,9 +262,12 @@ class Trainer {
 
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */
   async #housekeeping(): Promise<void> {
-    this.#reportIfDue();
+    this.#reporter.tick();
     const { everySeconds } = this.#config.checkpoints;
-    if (this.#phase === 'training' && Date.now() - this.#checkpointAt >= everySeconds * 1000) {
+    if (
+      this.#reporter.phase === 'training' &&
+      Date.now() - this.#checkpointAt >= everySeconds * 1000
+    ) {
       await this.#checkpoint({ tolerant: true });
     }
     await new Promise((resolve) => setImmediate(resolve));
@@ -273,15 +280,15 @@ class Trainer {
       await saveCheckpoint(this.#store, this.#program, {
         samples: this.#samples,
         position: this.#feed?.position() ?? 0,
-        firstLosses: [...this.#meter.firstLosses],
+        firstLosses: [...this.#reporter.meter.firstLosses],
         dropped: this.#dropped(),
         reused: this.#reused(),
       });
       this.#checkpointStep = this.#program.step;
-      this.#message = undefined;
+      this.#reporter.message = undefined;
     } catch (error) {
       if (!tolerant) throw error;
-      this.#message = (error as Error).message;
+      this.#reporter.message = (error as Error).message;
       this.#options.log.error(
         { err: error, step: this.#program.step },
         'could not write a checkpoint',
@@ -291,35 +298,4 @@ class Trainer {
 
   #dropped = (): number => this.#before.dropped + (this.#feed?.dropped() ?? 0);
   #reused = (): number => this.#before.reused + (this.#feed?.reused() ?? 0);
-
-  #reportIfDue(): void {
-    if (Date.now() - this.#reportAt >= REPORT_EVERY) this.#report(this.#phase);
-  }
-
-  #report(phase: Report['phase']): void {
-    const { config, replica, log } = this.#options;
-    const now = Date.now();
-    if (phase !== this.#phase) log.info({ phase }, 'phase');
-    this.#phase = phase;
-    this.#reportAt = now;
-    const report: Report = {
-      run: config.uid,
-      module: config.name,
-      replica,
-      phase,
-      step: this.#program?.step ?? 0,
-      samplesTrained: this.#samples,
-      samplesTotal: config.budget,
-      ...this.#meter.read(now),
-      samplesDropped: this.#dropped(),
-      samplesReused: this.#reused(),
-      checkpointStep: this.#checkpointStep,
-      message: this.#message?.slice(0, 1024),
-      at: now,
-    };
-    this.#messenger.report(report);
-    if (phase === 'training' && report.step > 0) {
-      appendHistory(this.#history, historyLine(report));
-    }
-  }
 }

@@ -1,0 +1,71 @@
+import type { ModuleConfig, Report } from '@greedy-infomax/crds';
+import type { Logger } from 'pino';
+import { appendHistory, historyLine } from './history.ts';
+import type { Messenger } from './messenger.ts';
+import { Meter } from './meter.ts';
+
+/** Milliseconds between reports, and between lines of the history. */
+export const REPORT_EVERY = 1000;
+
+/** What only the trainer knows. */
+export type Facts = Pick<
+  Report,
+  'step' | 'samplesTrained' | 'samplesDropped' | 'samplesReused' | 'checkpointStep'
+>;
+
+/** Tells the operator, the log and the history how the training goes. */
+export class Reporter {
+  meter = new Meter();
+  phase: Report['phase'] = 'starting';
+  /** What went wrong last, until it is mended. */
+  message: string | undefined;
+  readonly #options: { config: ModuleConfig; replica: number; log: Logger };
+  readonly #messenger: Messenger;
+  readonly #history: string;
+  readonly #facts: () => Facts;
+  #reportAt = 0;
+
+  constructor(
+    options: { config: ModuleConfig; replica: number; log: Logger },
+    messenger: Messenger,
+    history: string,
+    facts: () => Facts,
+  ) {
+    this.#options = options;
+    this.#messenger = messenger;
+    this.#history = history;
+    this.#facts = facts;
+  }
+
+  enter(phase: Report['phase']): void {
+    if (phase !== this.phase) this.#options.log.info({ phase }, 'phase');
+    this.phase = phase;
+    this.#report();
+  }
+
+  /** Reports if the last report is old enough. */
+  tick(): void {
+    if (Date.now() - this.#reportAt >= REPORT_EVERY) this.#report();
+  }
+
+  #report(): void {
+    const { config, replica } = this.#options;
+    const at = Date.now();
+    this.#reportAt = at;
+    const report: Report = {
+      run: config.uid,
+      module: config.name,
+      replica,
+      phase: this.phase,
+      samplesTotal: config.budget,
+      ...this.#facts(),
+      ...this.meter.read(at),
+      message: this.message?.slice(0, 1024),
+      at,
+    };
+    this.#messenger.report(report);
+    if (report.phase === 'training' && report.step > 0) {
+      appendHistory(this.#history, historyLine(report));
+    }
+  }
+}
