@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { EXIT, type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
 import pino from 'pino';
@@ -51,6 +51,7 @@ async function main(): Promise<number> {
     return finished ? EXIT.ok : EXIT.stopped;
   } catch (error) {
     log.fatal({ err: error }, (error as Error).message);
+    tellKubelet((error as Error).message);
     return exitCode(error);
   }
 }
@@ -64,6 +65,12 @@ function readConfig(file: string | undefined): ModuleConfig {
       `${file} is not a module configuration: ${(error as Error).message}`,
     );
   }
+}
+
+/** In a pod the last words of a container become part of its status. */
+function tellKubelet(message: string): void {
+  const file = process.env.TERMINATION_LOG;
+  if (file !== undefined) writeFileSync(file, message.slice(0, 4096));
 }
 
 function exitCode(error: unknown): number {

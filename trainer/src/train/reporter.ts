@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { appendHistory, historyLine } from './history.ts';
@@ -22,18 +24,20 @@ export class Reporter {
   readonly #options: { config: ModuleConfig; replica: number; log: Logger };
   readonly #messenger: Messenger;
   readonly #history: string;
+  readonly #alive: string;
   readonly #facts: () => Facts;
   #reportAt = 0;
 
   constructor(
     options: { config: ModuleConfig; replica: number; log: Logger },
     messenger: Messenger,
-    history: string,
+    out: string,
     facts: () => Facts,
   ) {
     this.#options = options;
     this.#messenger = messenger;
-    this.#history = history;
+    this.#history = join(out, 'history.jsonl');
+    this.#alive = join(out, 'alive');
     this.#facts = facts;
   }
 
@@ -64,8 +68,19 @@ export class Reporter {
       at,
     };
     this.#messenger.report(report);
-    if (report.phase === 'training' && report.step > 0) {
-      appendHistory(this.#history, historyLine(report));
+    this.#write(report);
+  }
+
+  /** A full disk costs lines of the history, not the training. */
+  #write(report: Report): void {
+    try {
+      // A step that hangs stops this clock, too: a liveness probe looks at the age of the file.
+      writeFileSync(this.#alive, `${report.at}\n`);
+      if (report.phase === 'training' && report.step > 0) {
+        appendHistory(this.#history, historyLine(report));
+      }
+    } catch (error) {
+      this.message ??= `cannot write the history: ${(error as Error).message}`;
     }
   }
 }

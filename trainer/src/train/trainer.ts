@@ -84,7 +84,7 @@ class Trainer {
     this.#config = options.config;
     this.#messenger = messenger;
     this.#history = join(options.out, 'history.jsonl');
-    this.#reporter = new Reporter(options, messenger, this.#history, () => ({
+    this.#reporter = new Reporter(options, messenger, options.out, () => ({
       step: this.#program?.step ?? 0,
       samplesTrained: this.#samples,
       samplesDropped: this.#dropped(),
