@@ -24,7 +24,7 @@ export class Reporter {
   readonly #options: { config: ModuleConfig; replica: number; log: Logger };
   readonly #messenger: Messenger;
   readonly #history: string;
-  readonly #alive: string;
+  readonly #progressFile = process.env.PROGRESS_FILE;
   readonly #facts: () => Facts;
   #reportAt = 0;
 
@@ -37,7 +37,6 @@ export class Reporter {
     this.#options = options;
     this.#messenger = messenger;
     this.#history = join(out, 'history.jsonl');
-    this.#alive = join(out, 'alive');
     this.#facts = facts;
   }
 
@@ -74,8 +73,8 @@ export class Reporter {
   /** A full disk costs lines of the history, not the training. */
   #write(report: Report): void {
     try {
-      // A step that hangs stops this clock, too: a liveness probe looks at the age of the file.
-      writeFileSync(this.#alive, `${report.at}\n`);
+      // A step that hangs stops this clock, too: the probes of a pod look at the age of the file.
+      if (this.#progressFile) writeFileSync(this.#progressFile, `${report.at}\n`);
       if (report.phase === 'training' && report.step > 0) {
         appendHistory(this.#history, historyLine(report));
       }
