@@ -18,7 +18,7 @@ setup: ## Install all that the project needs (cached in ~/.cache/greedy-infomax)
 ##@ Develop
 
 .PHONY: test
-test: setup-test generate-check lint types ## Lint, check types and run all tests
+test: setup-test generate-check lint types cluster-setup ## Lint, check types and run all tests
 	vitest run
 
 .PHONY: setup-test
@@ -44,6 +44,18 @@ generate: setup ## Write the CRD YAML from the schemas
 .PHONY: generate-check
 generate-check: setup
 	node --disable-warning=ExperimentalWarning crds/src/generate.ts --check
+
+.PHONY: cluster-setup
+cluster-setup: setup ## Build or find the binaries of the test cluster (10 minutes, once)
+	@test/cluster/build.sh >/dev/null && test/cluster/images.sh "$$(test/cluster/debs.sh)" "$$(command -v node)" >/dev/null
+
+.PHONY: cluster-up
+cluster-up: cluster-setup ## Start a Kubernetes cluster with one node on this machine
+	@node --disable-warning=ExperimentalWarning test/cluster/main.ts up --nodes 1
+
+.PHONY: cluster-down
+cluster-down: ## Take it down
+	@node --disable-warning=ExperimentalWarning test/cluster/main.ts down
 
 .PHONY: clean
 clean: ## Remove installed packages and runs; the cache stays

@@ -21,7 +21,7 @@ function structural(node: JsonSchema): JsonSchema {
   if (UNBOUNDED.includes(out.maximum as number)) delete out.maximum;
   if (UNBOUNDED.includes(out.minimum as number)) delete out.minimum;
   if (out.type === 'integer' && (out.maximum as number) > 0x7fff_ffff) out.format = 'int64';
-  if (isSchema(properties)) {
+  if (isSchema(properties) && Object.keys(properties).length > 0) {
     out.properties = Object.fromEntries(
       Object.entries(properties).map(([name, property]) => [
         name,

@@ -25,8 +25,6 @@ const objective = (path: string): Row => ({
 const LEAVE_OUT = 'leave it out';
 
 const ROWS: readonly Row[] = [
-  { path: 'spec.suspend', when: oneOf(true), instead: LEAVE_OUT },
-  { path: 'spec.activeDeadlineSeconds', instead: LEAVE_OUT },
   { path: 'spec.averaging', instead: LEAVE_OUT },
   { path: 'spec.evaluation.everySamples', instead: LEAVE_OUT },
   {

@@ -60,7 +60,15 @@ export const runSpecSchema = z.strictObject({
   suspend: z
     .boolean()
     .default(false)
-    .describe('Kubernetes only: stop all trainers and keep the run. Only false so far.'),
+    .describe('Stop all trainers, with checkpoints, and keep the run.'),
+  activeDeadlineSeconds: z
+    .int()
+    .min(1)
+    .max(2_147_483_647)
+    .optional()
+    .describe(
+      'Kubernetes only: seconds after which a run that is still active fails. Suspended time does not count. Default: none.',
+    ),
   podTemplate: podTemplateSchema.optional(),
   resources: resourcesSchema
     .optional()

@@ -22,53 +22,94 @@ export const conditionsSchema = z
   .describe('What holds now.')
   .meta(listMap('type'));
 
-const progress = {
-  phase: z.string().max(32).optional().describe('What it is doing.'),
-  step: z.int().min(0).optional().describe('Optimizer steps made.'),
-  samples: z.int().min(0).optional().describe('Samples trained on.'),
-  percent: z.int().min(0).max(100).optional().describe('Part of the budget that is spent.'),
+const percentiles = (what: string) =>
+  z
+    .strictObject({
+      p50: z.number().describe('Half of the samples were no staler.'),
+      p95: z.number().describe('Of twenty samples, nineteen were no staler.'),
+    })
+    .optional()
+    .describe(what);
+
+const count = (what: string) => z.int().min(0).optional().describe(what);
+
+const phase = z
+  .enum([
+    'Pending',
+    'Starting',
+    'Training',
+    'Forwarding',
+    'Suspending',
+    'Suspended',
+    'Complete',
+    'Failed',
+  ])
+  .optional()
+  .describe('What it is doing. Forwarding: its budget is spent, later modules still need it.');
+
+const percent = z.int().min(0).max(100).optional();
+
+/** Figures from the reports of a module's trainers. */
+const figures = {
+  step: count('Optimizer steps made.'),
+  samples: count('Samples trained on.'),
+  percent: percent.describe('Part of the budget that is spent.'),
+  etaSeconds: count('Seconds until the budget is spent, at the present rate.'),
   loss: z.number().optional().describe('Mean of the last steps.'),
   samplesPerSecond: z.number().optional().describe('Over the last seconds.'),
+  stalenessSteps: percentiles(
+    'Optimizer steps that the module before had made since it computed the samples used.',
+  ),
+  stalenessSeconds: percentiles('Age in seconds of the samples used.'),
+  samplesDropped: count('Samples that were never used.'),
+  samplesReused: count('Uses of a sample after its first.'),
+  checkpointStep: count('Step of the newest checkpoint.'),
 };
 
 export const moduleStatusSchema = z
   .strictObject({
-    replicas: z.int().min(0).optional().describe('Trainers that there are.'),
-    readyReplicas: z.int().min(0).optional().describe('Trainers that are at work.'),
+    replicas: count('Trainers that there are.'),
+    readyReplicas: count('Trainers that are at work.'),
     selector: z.string().max(1024).optional().describe('Labels of the pods, for autoscalers.'),
-    ...progress,
+    phase,
+    ...figures,
     conditions: conditionsSchema,
   })
   .describe('How the module is doing.');
 export type ModuleStatus = z.infer<typeof moduleStatusSchema>;
 
+const accuracy = (what: string) => z.number().min(0).max(1).optional().describe(what);
+
+const moduleRowSchema = z.strictObject({
+  name: z.string().max(40).describe('Name of the module.'),
+  phase,
+  reason: z.string().max(1024).optional().describe('Why it is not at work, in one word.'),
+  message: z.string().max(32_768).optional().describe('Why it is not at work, in words.'),
+  replicas: count('Trainers that there should be.'),
+  readyReplicas: count('Trainers that are at work.'),
+  restarts: count('Trainers that failed and were started again; disruptions do not count.'),
+  ...figures,
+  accuracy: accuracy('Of the linear readout, between 0 and 1.'),
+  accuracyUntrained: accuracy('The same with the weights that training began with.'),
+});
+
 export const runStatusSchema = z
   .strictObject({
-    phase: z
-      .enum(['Pending', 'Running', 'Suspended', 'Completed', 'Failed'])
-      .optional()
-      .describe('Sums the conditions up.'),
+    phase,
+    message: z.string().max(32_768).optional().describe('Why it is Pending, or what ended it.'),
+    ready: z.string().max(32).optional().describe('Ready trainers of those wanted, such as 2/3.'),
+    percent: percent.describe('Part of the budget that the slowest module has spent.'),
+    etaSeconds: count('Seconds until the slowest module has spent its budget.'),
     conditions: conditionsSchema,
     modules: z
-      .array(
-        z.strictObject({
-          name: z.string().max(40).describe('Name of the module.'),
-          ...progress,
-          samplesDropped: z.int().min(0).optional().describe('Samples that were never used.'),
-          accuracy: z.number().optional().describe('Of the linear readout, between 0 and 1.'),
-          accuracyUntrained: z
-            .number()
-            .optional()
-            .describe('The same with the weights that training began with.'),
-        }),
-      )
+      .array(moduleRowSchema)
       .max(64)
       .optional()
       .describe('Each module.')
       .meta(listMap('name')),
-    startTime: time().optional().describe('When training began.'),
+    startTime: time().optional().describe('When the trainers were last let loose.'),
     completionTime: time().optional().describe('When the run ended.'),
-    observedGeneration: z.int().min(0).optional().describe('Generation that this is about.'),
+    observedGeneration: count('Generation that this is about.'),
   })
   .describe('How the run is doing.');
 export type RunStatus = z.infer<typeof runStatusSchema>;

@@ -17,6 +17,11 @@ interface RunOptions {
   evaluate: boolean;
 }
 
+/** The run file says that nothing is to be trained now. */
+export class SuspendedRunError extends Error {
+  override readonly name = 'SuspendedRunError';
+}
+
 /** `gim run FILE` */
 export const runCommand = (): Command =>
   new Command('run')
@@ -32,6 +37,11 @@ export const runCommand = (): Command =>
 
 async function train(file: string, options: RunOptions): Promise<void> {
   const run = readRunFile(file);
+  if (run.spec.suspend) {
+    throw new SuspendedRunError(
+      `${file} asks for a suspended run; take out spec.suspend to train it`,
+    );
+  }
   const out = options.out ?? join('runs', run.metadata.name);
   const baseDir = resolve(dirname(file));
   const signal = stopOnSignals();

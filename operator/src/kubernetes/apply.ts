@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { API_GROUP } from '@greedy-infomax/crds';
+import { type Client, isConflict } from './client.ts';
+import type { KubeObject, Resource } from './resource.ts';
+
+export const FIELD_MANAGER = 'greedy-infomax';
+
+/** Hash of what was applied, on the object itself: tells also which fields are no longer asked for. */
+export const APPLIED_ANNOTATION = `${API_GROUP}/applied`;
+
+/** Writes that met a conflict are made again so often before the reconcile as a whole is. */
+const ATTEMPTS = 4;
+
+export interface Applied<T> {
+  /** As the API server has it now. */
+  object: T;
+  /** Whether a request was needed. */
+  written: boolean;
+}
+
+/** What this process last applied to an object, and what the API server made of it. */
+interface Memory {
+  hash: string;
+  /** The applied fields as they came back: defaults filled in, quantities rewritten. */
+  result: unknown;
+}
+
+/**
+ * Applies objects and status with server-side apply, and makes no request when the observed object already
+ * is as it would be afterwards.
+ */
+export class Applier {
+  readonly #client: Client;
+  readonly #memory = new Map<string, Memory>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /**
+   * Creates the object or brings it to `desired`. Fields that were applied before and no longer are in
+   * `desired` are removed; fields of others stay. An observed object that is gone by now is not made again.
+   * @throws ApiError 409 if `observed` is not what is there now
+   */
+  async apply<T extends KubeObject>(
+    resource: Resource<T>,
+    desired: T,
+    observed: T | undefined,
+  ): Promise<Applied<T>> {
+    const hash = hashOf(desired);
+    const { metadata } = desired;
+    const annotations = { ...metadata.annotations, [APPLIED_ANNOTATION]: hash };
+    const marked = plain({ ...desired, metadata: { ...metadata, annotations } });
+    if (observed) {
+      const memory = this.#memory.get(memoryKey(observed));
+      const settled =
+        memory?.hash === hash
+          ? isDeepStrictEqual(project(observed, marked), memory.result)
+          : observed.metadata.annotations?.[APPLIED_ANNOTATION] === hash &&
+            isDeepStrictEqual(project(observed, marked), marked);
+      if (settled) return { object: observed, written: false };
+    }
+    const object = await this.#patch(resource, marked, observed);
+    this.#memory.set(memoryKey(object), { hash, result: project(object, marked) });
+    return { object, written: true };
+  }
+
+  /**
+   * Makes `status` the whole of the object's status, as far as it is this operator's.
+   * @throws ApiError 409 if the object is gone, or if others never cease to write
+   */
+  async applyStatus<T extends KubeObject & { status?: unknown }>(
+    resource: Resource<T>,
+    observed: T,
+    status: NonNullable<T['status']>,
+  ): Promise<Applied<T>> {
+    const wanted = plain(status);
+    const hash = hashOf(wanted);
+    const key = `${memoryKey(observed)}/status`;
+    const memory = this.#memory.get(key);
+    const settled =
+      memory?.hash === hash
+        ? isDeepStrictEqual(project(observed.status, wanted), memory.result)
+        : isDeepStrictEqual(observed.status, wanted);
+    if (settled) return { object: observed, written: false };
+    const { namespace, name } = observed.metadata;
+    const body = { metadata: { namespace, name }, status: wanted } as unknown as T;
+    const object = await this.#patch(resource, body, observed, 'status');
+    this.#memory.set(key, { hash, result: project(object.status, wanted) });
+    return { object, written: true };
+  }
+
+  /** Drops what is remembered of an object that is gone. */
+  forget(object: KubeObject): void {
+    this.#memory.delete(memoryKey(object));
+    this.#memory.delete(`${memoryKey(object)}/status`);
+  }
+
+  async #patch<T extends KubeObject>(
+    { apiVersion, kind, ...resource }: Resource<T>,
+    object: T,
+    observed: T | undefined,
+    subresource?: string,
+  ): Promise<T> {
+    const { namespace = '', name } = object.metadata;
+    // With a uid the API server refuses to make the object anew, or to write to a later one of its name.
+    const uid = observed?.metadata.uid;
+    const metadata = uid === undefined ? object.metadata : { ...object.metadata, uid };
+    const body = { ...object, apiVersion, kind, metadata };
+    const query = { fieldManager: FIELD_MANAGER, force: true };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const where = { ...resource, apiVersion, kind };
+        return await this.#client.patch(where, namespace, name, 'apply', body, {
+          subresource,
+          query,
+        });
+      } catch (error) {
+        // Force settles disputes over fields; what is left is two writes at the same moment.
+        if (!isConflict(error) || attempt === ATTEMPTS) throw error;
+        await wait(10 * 2 ** attempt);
+      }
+    }
+  }
+}
+
+const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
+
+/** Without what JSON leaves out, so that it compares with what comes over the wire. */
+const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+
+const hashOf = (value: unknown): string =>
+  createHash('sha256')
+    .update(JSON.stringify(sorted(value)))
+    .digest('hex')
+    .slice(0, 16);
+
+/** With keys in order, so that equal values have equal text. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isRecord(value)) return value;
+  const keys = Object.keys(value).sort();
+  return Object.fromEntries(keys.map((key) => [key, sorted(value[key])]));
+}
+
+/** The part of `value` that `shape` has a say in; lists of another length count as a whole. */
+function project(value: unknown, shape: unknown): unknown {
+  if (Array.isArray(value) && Array.isArray(shape) && value.length === shape.length) {
+    return value.map((item, i) => project(item, shape[i]));
+  }
+  if (!isRecord(value) || !isRecord(shape)) return value;
+  return Object.fromEntries(
+    Object.keys(shape)
+      .filter((key) => key in value)
+      .map((key) => [key, project(value[key], shape[key])]),
+  );
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

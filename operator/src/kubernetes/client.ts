@@ -1,0 +1,286 @@
+import { isDeepStrictEqual } from 'node:util';
+import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { Agent, type Dispatcher, request } from 'undici';
+import { type KubeObject, pathOf, type Resource } from './resource.ts';
+
+/** The API server answered, and not with success. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  /** HTTP status, as 409. */
+  readonly status: number;
+  /** The API server's own word, as `Conflict` or `AlreadyExists`; empty if it gave none. */
+  readonly reason: string;
+  /** Seconds that the server asked to wait. */
+  readonly retryAfter: number | undefined;
+
+  constructor(what: string, status: number, body: string, retryAfter?: number) {
+    const { reason = '', message = body.slice(0, 500) } = statusOf(body);
+    super(`${what}: ${status} ${reason} ${message}`);
+    this.status = status;
+    this.reason = reason;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** No answer, or one that ended too early or is not JSON. */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError';
+}
+
+export const isConflict = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 409;
+
+/** What `observe` learns of each request; code 0: no answer. */
+export interface SeenRequest {
+  method: string;
+  path: string;
+  code: number;
+}
+
+export type Query = Record<string, string | number | boolean | undefined>;
+
+export interface CallOptions {
+  query?: Query;
+  body?: unknown;
+  contentType?: string;
+  signal?: AbortSignal;
+  timeoutSeconds?: number;
+}
+
+export interface ObjectList<T> {
+  metadata: { resourceVersion: string; continue?: string };
+  items: T[];
+}
+
+export type PatchType = 'apply' | 'merge' | 'json';
+
+const PATCH_TYPES: Record<PatchType, string> = {
+  apply: 'application/apply-patch+yaml',
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+};
+
+/**
+ * Speaks JSON with the API server over few, kept connections. The library's typed API classes are not
+ * used: they make dates of some times and lose what they do not know.
+ */
+export class Client {
+  readonly config: KubeConfig;
+  readonly #observe: (request: SeenRequest) => void;
+  #agent: { options: unknown; dispatcher: Agent } | undefined;
+
+  constructor(config: KubeConfig, observe: (request: SeenRequest) => void = () => {}) {
+    this.config = config;
+    this.#observe = observe;
+    this.#pool();
+  }
+
+  /** The object, or undefined if there is none. */
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    name: string,
+    options: CallOptions = {},
+  ): Promise<T | undefined> {
+    try {
+      return await this.call<T>('GET', pathOf(resource, namespace, name), options);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** One page of a list; without namespace: of all namespaces. */
+  list<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace?: string,
+    options: CallOptions = {},
+  ): Promise<ObjectList<T>> {
+    return this.call('GET', pathOf(resource, namespace), { timeoutSeconds: 60, ...options });
+  }
+
+  /** @throws ApiError 409 (reason AlreadyExists) if there is one of its name. */
+  create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const path = pathOf(resource, object.metadata.namespace);
+    return this.call('POST', path, { ...options, body: { ...named(resource), ...object } });
+  }
+
+  /** Writes the whole object. @throws ApiError 409 if its resourceVersion is not the newest. */
+  replace<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const { namespace, name } = object.metadata;
+    const body = { ...named(resource), ...object };
+    return this.call('PUT', pathOf(resource, namespace, name), { ...options, body });
+  }
+
+  patch<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    name: string,
+    type: PatchType,
+    body: unknown,
+    { subresource, query }: { subresource?: string; query?: Query } = {},
+  ): Promise<T> {
+    const path = pathOf(resource, namespace, name, subresource);
+    return this.call('PATCH', path, { body, query, contentType: PATCH_TYPES[type] });
+  }
+
+  /** Deletes it and, in the background, what it owns; nothing happens if it is gone or not of `uid`. */
+  async delete(resource: Resource, namespace: string, name: string, uid?: string): Promise<void> {
+    const body = {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      propagationPolicy: 'Background',
+      ...(uid !== undefined && { preconditions: { uid } }),
+    };
+    try {
+      await this.call('DELETE', pathOf(resource, namespace, name), { body });
+    } catch (error) {
+      const gone = error instanceof ApiError && (error.status === 404 || error.status === 409);
+      if (!gone) throw error;
+    }
+  }
+
+  /**
+   * One request and its whole answer.
+   * @throws ApiError, UnreachableError
+   */
+  async call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
+    const { signal, timeoutSeconds = 30 } = options;
+    const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
+    const { body } = await this.#send(method, path, {
+      ...options,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      idleSeconds: timeoutSeconds,
+    });
+    try {
+      return JSON.parse(await body.text()) as T;
+    } catch (cause) {
+      throw new UnreachableError(`${method} ${path}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  /**
+   * The lines of an answer as they come. Ends as the server ends it.
+   * @throws ApiError; UnreachableError, also after `idleSeconds` without a byte
+   */
+  async *lines(
+    path: string,
+    { query, idleSeconds, signal }: { query: Query; idleSeconds: number; signal: AbortSignal },
+  ): AsyncGenerator<string> {
+    const { body } = await this.#send('GET', path, { query, idleSeconds, signal });
+    let rest = '';
+    try {
+      body.setEncoding('utf8');
+      for await (const chunk of body) {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        yield* lines;
+      }
+    } catch (cause) {
+      throw new UnreachableError(`GET ${path}: ${(cause as Error).message}`, { cause });
+    } finally {
+      body.destroy();
+    }
+  }
+
+  /** Ends every connection, also those in use. */
+  async close(): Promise<void> {
+    await this.#agent?.dispatcher.destroy();
+    this.#agent = undefined;
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    { query, body, contentType, signal, idleSeconds }: CallOptions & { idleSeconds: number },
+  ): Promise<Dispatcher.ResponseData> {
+    const what = `${method} ${path}`;
+    const url = new URL(`${this.config.getCurrentCluster()?.server ?? ''}${path}`);
+    for (const [key, value] of Object.entries(query ?? {})) {
+      if (value !== undefined) url.searchParams.set(key, String(value));
+    }
+    let code = 0;
+    try {
+      const context = new RequestContext(url.href, HttpMethod.GET);
+      await this.config.applySecurityAuthentication(context);
+      const response = await request(url, {
+        method: method as Dispatcher.HttpMethod,
+        headers: {
+          ...context.getHeaders(),
+          accept: 'application/json',
+          'user-agent': 'greedy-infomax',
+          ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        dispatcher: context.getDispatcher() as Dispatcher | undefined,
+        signal,
+        headersTimeout: Math.min(idleSeconds, 30) * 1000,
+        bodyTimeout: idleSeconds * 1000,
+      });
+      code = response.statusCode;
+      if (code >= 200 && code < 300) return response;
+      const retryAfter = Number(response.headers['retry-after']) || undefined;
+      throw new ApiError(what, code, await response.body.text(), retryAfter);
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      throw new UnreachableError(`${what}: ${(error as Error).message}`, { cause: error });
+    } finally {
+      this.#observe({ method, path, code });
+    }
+  }
+
+  /**
+   * The library makes a dispatcher, with a pool of connections of its own, for every request. This keeps
+   * one, and makes another when certificates are renewed. HTTP/1.1: over HTTP/2 all requests share one
+   * connection, so after a dead one each retry would hang like the first.
+   */
+  #pool(): void {
+    const config = this.config as unknown as {
+      createDispatcherOptions: KubeConfig['createDispatcherOptions'];
+      createDispatcher: (...args: Parameters<KubeConfig['createDispatcherOptions']>) => unknown;
+    };
+    const stock = config.createDispatcher.bind(config);
+    config.createDispatcher = (cluster, agentOptions) => {
+      if (this.#agent && isDeepStrictEqual(this.#agent.options, agentOptions)) {
+        return this.#agent.dispatcher;
+      }
+      const options = config.createDispatcherOptions(cluster, agentOptions);
+      const isProxy = options.type === 'proxy' || options.type === 'socks';
+      const dispatcher = isProxy
+        ? (stock(cluster, agentOptions) as Agent)
+        : new Agent({
+            allowH2: false,
+            ...(options.type === 'agent' && { connect: options.connect }),
+          });
+      void this.#agent?.dispatcher.close();
+      this.#agent = { options: agentOptions, dispatcher };
+      return dispatcher;
+    };
+  }
+}
+
+const named = ({ apiVersion, kind }: Resource): { apiVersion: string; kind: string } => ({
+  apiVersion,
+  kind,
+});
+
+/** What a `Status` object says; nothing if the body is something else, as a proxy's page. */
+function statusOf(body: string): { reason?: string; message?: string } {
+  try {
+    const { reason, message } = JSON.parse(body) as Record<string, unknown>;
+    return {
+      ...(typeof reason === 'string' && { reason }),
+      ...(typeof message === 'string' && { message }),
+    };
+  } catch {
+    return {};
+  }
+}

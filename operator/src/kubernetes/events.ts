@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import { ApiError, type Client } from './client.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { EVENTS, type KubeObject, microTime } from './resource.ts';
+
+/** Something that happened to an object, for `kubectl describe`. */
+export interface EventNote {
+  type: 'Normal' | 'Warning';
+  /** Why, as one CamelCase word. */
+  reason: string;
+  /** What was done, as one CamelCase word. */
+  action: string;
+  /** In words; cut at 1024 bytes, which is the API's limit. */
+  note: string;
+}
+
+export interface RecorderOptions {
+  /** This controller, as `greedyinfomax.dev/operator`. */
+  controller: string;
+  /** This process. */
+  instance: string;
+  log?: Logger;
+  clock?: Clock;
+  /** The same event is written at most once in this time; repeats are counted meanwhile. */
+  quietSeconds?: number;
+}
+
+/** Events remembered for their repeats; older ones are still found on the API server. */
+const REMEMBERED = 1000;
+
+interface Seen {
+  /** Times that it happened, those not yet written included. */
+  count: number;
+  namespace: string;
+  writtenAt: number;
+  cancel?: () => void;
+}
+
+/**
+ * Records events. Repeats of one become its series, also across restarts: an event's name is made from
+ * what it says. Recording never fails: what cannot be written is logged.
+ */
+export class EventRecorder {
+  readonly #client: Client;
+  readonly #options: Required<Omit<RecorderOptions, 'log'>> & Pick<RecorderOptions, 'log'>;
+  readonly #seen = new Map<string, Seen>();
+  #writes: Promise<void> = Promise.resolve();
+
+  constructor(client: Client, options: RecorderOptions) {
+    this.#client = client;
+    this.#options = { clock: systemClock, quietSeconds: 60, ...options };
+  }
+
+  record(regarding: KubeObject, event: EventNote): void {
+    const { clock, quietSeconds } = this.#options;
+    const name = nameOf(regarding, event);
+    const seen = this.#seen.get(name);
+    if (!seen) {
+      const namespace = regarding.metadata.namespace ?? 'default';
+      const first = { count: 1, namespace, writtenAt: clock.now() };
+      this.#remember(name, first);
+      this.#enqueue(() => this.#create(name, first, regarding, event));
+      return;
+    }
+    seen.count++;
+    seen.cancel ??= clock.after(
+      Math.max(0, seen.writtenAt + quietSeconds * 1000 - clock.now()),
+      () => this.#writeRepeats(name, seen),
+    );
+  }
+
+  /** Writes what is still held back. */
+  async flush(): Promise<void> {
+    for (const [name, seen] of this.#seen) if (seen.cancel) this.#writeRepeats(name, seen);
+    await this.#writes;
+  }
+
+  #writeRepeats(name: string, seen: Seen): void {
+    seen.cancel?.();
+    seen.cancel = undefined;
+    seen.writtenAt = this.#options.clock.now();
+    this.#enqueue(() => this.#patch(name, seen));
+  }
+
+  /** One write after another, so that a repeat never overtakes the event itself. */
+  #enqueue(write: () => Promise<void>): void {
+    this.#writes = this.#writes.then(write).catch((error: unknown) => {
+      this.#options.log?.warn({ err: error }, 'cannot write an event');
+    });
+  }
+
+  async #create(name: string, seen: Seen, regarding: KubeObject, event: EventNote): Promise<void> {
+    const { controller, instance, clock } = this.#options;
+    const { namespace } = seen;
+    try {
+      await this.#client.create(EVENTS, {
+        metadata: { namespace, name },
+        eventTime: microTime(clock.date()),
+        reportingController: controller,
+        reportingInstance: instance.slice(0, 128),
+        action: event.action,
+        reason: event.reason,
+        regarding: {
+          apiVersion: regarding.apiVersion ?? '',
+          kind: regarding.kind ?? '',
+          namespace,
+          name: regarding.metadata.name,
+          uid: regarding.metadata.uid ?? '',
+        },
+        type: event.type,
+        note: cut(event.note, 1024),
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') {
+        this.#forget(name);
+        throw error;
+      }
+      // An earlier life of this operator recorded it.
+      const before = await this.#client.get(EVENTS, namespace, name);
+      seen.count += before?.series?.count ?? 1;
+      await this.#patch(name, seen);
+    }
+  }
+
+  async #patch(name: string, { count, namespace }: Seen): Promise<void> {
+    const series = { count, lastObservedTime: microTime(this.#options.clock.date()) };
+    try {
+      await this.#client.patch(EVENTS, namespace, name, 'merge', { series });
+    } catch (error) {
+      // Events live about an hour; the next one begins anew.
+      if (error instanceof ApiError && error.status === 404) this.#forget(name);
+      throw error;
+    }
+  }
+
+  #remember(name: string, seen: Seen): void {
+    this.#seen.set(name, seen);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > REMEMBERED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(name: string): void {
+    this.#seen.get(name)?.cancel?.();
+    this.#seen.delete(name);
+  }
+}
+
+/** The same for the same event about the same object. */
+function nameOf({ metadata }: KubeObject, { type, reason, action, note }: EventNote): string {
+  const said = JSON.stringify([metadata.uid, type, reason, action, note]);
+  const hash = createHash('sha256').update(said).digest('hex').slice(0, 16);
+  return `${metadata.name.slice(0, 200)}.${hash}`;
+}
+
+/** At most `bytes` of UTF-8, never half a character. */
+function cut(text: string, bytes: number): string {
+  const encoded = Buffer.from(text);
+  if (encoded.length <= bytes) return text;
+  return `${encoded
+    .subarray(0, bytes - 5)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '')}…`;
+}

@@ -1,0 +1,175 @@
+import { type Clock, systemClock } from './clock.ts';
+
+/**
+ * A work queue with the semantics of client-go's: a key waits at most once, never runs twice at the same
+ * time, and runs again if it was added while it ran. A key that fails is retried ever more slowly.
+ */
+
+/** An error that no retry mends: the key rests until something adds it again. */
+export class TerminalError extends Error {
+  override readonly name = 'TerminalError';
+}
+
+export type Outcome = 'success' | 'requeue_after' | 'error' | 'terminal';
+
+/** What the queue tells about itself; every part is optional. */
+export interface QueueObserver {
+  added?(depth: number): void;
+  /** A key was taken up after it waited this long. */
+  started?(waitedSeconds: number, depth: number, running: number): void;
+  finished?(outcome: Outcome, tookSeconds: number, running: number): void;
+  retried?(): void;
+}
+
+export interface QueueOptions {
+  /** Works on a key. May ask to be called again later; an error means a retry with backoff. */
+  handle: (key: string, signal: AbortSignal) => Promise<{ afterSeconds: number } | undefined>;
+  onError?: (key: string, error: unknown, retryInSeconds: number | undefined) => void;
+  concurrency?: number;
+  backoff?: { firstMs: number; maxMs: number };
+  clock?: Clock;
+  observer?: QueueObserver;
+}
+
+export class WorkQueue {
+  readonly #options: Required<Omit<QueueOptions, 'observer' | 'onError'>> &
+    Pick<QueueOptions, 'observer' | 'onError'>;
+  /** Keys in the order in which they will run, and since when they wait. */
+  readonly #waiting = new Map<string, number>();
+  readonly #running = new Map<string, Promise<void>>();
+  /** Added while they ran. */
+  readonly #dirty = new Set<string>();
+  readonly #delayed = new Map<string, { due: number; cancel: () => void }>();
+  readonly #failures = new Map<string, number>();
+  readonly #abort = new AbortController();
+  #started = false;
+  #stopped = false;
+
+  constructor(options: QueueOptions) {
+    this.#options = {
+      concurrency: 1,
+      backoff: { firstMs: 5, maxMs: 1_000_000 },
+      clock: systemClock,
+      ...options,
+    };
+  }
+
+  /** Keys that wait to run at once. */
+  get depth(): number {
+    return this.#waiting.size;
+  }
+
+  /** Failures of `key` in a row. */
+  failures(key: string): number {
+    return this.#failures.get(key) ?? 0;
+  }
+
+  /** Keys added before this wait. */
+  start(): void {
+    this.#started = true;
+    this.#pump();
+  }
+
+  add(key: string): void {
+    if (this.#stopped) return;
+    this.#undelay(key);
+    if (this.#running.has(key)) {
+      this.#dirty.add(key);
+    } else if (!this.#waiting.has(key)) {
+      this.#waiting.set(key, this.#options.clock.now());
+      this.#options.observer?.added?.(this.#waiting.size);
+      this.#pump();
+    }
+  }
+
+  /** Adds `key` later; of several times the earliest counts. */
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#stopped) return;
+    if (milliseconds <= 0) {
+      this.add(key);
+      return;
+    }
+    const { clock } = this.#options;
+    const due = clock.now() + milliseconds;
+    const other = this.#delayed.get(key);
+    if (other && other.due <= due) return;
+    other?.cancel();
+    const cancel = clock.after(milliseconds, () => {
+      this.#delayed.delete(key);
+      // Timers have a longest delay; what is due later is put off again.
+      this.addAfter(key, due - clock.now());
+    });
+    this.#delayed.set(key, { due, cancel });
+  }
+
+  /** Drops what is remembered of a key that is gone for good. */
+  forget(key: string): void {
+    this.#failures.delete(key);
+    this.#undelay(key);
+  }
+
+  /** Takes up no more keys, waits for those that run, and after `graceMs` tells them to give up. */
+  async stop(graceMs = 30_000): Promise<void> {
+    this.#stopped = true;
+    this.#waiting.clear();
+    this.#dirty.clear();
+    for (const { cancel } of this.#delayed.values()) cancel();
+    this.#delayed.clear();
+    const cancel = this.#options.clock.after(graceMs, () => this.#abort.abort());
+    await Promise.all(this.#running.values());
+    cancel();
+  }
+
+  #undelay(key: string): void {
+    this.#delayed.get(key)?.cancel();
+    this.#delayed.delete(key);
+  }
+
+  #pump(): void {
+    if (!this.#started || this.#stopped) return;
+    for (const [key, since] of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrency) return;
+      this.#waiting.delete(key);
+      this.#running.set(key, this.#run(key, since));
+    }
+  }
+
+  async #run(key: string, since: number): Promise<void> {
+    const { handle, clock, observer } = this.#options;
+    const start = clock.now();
+    // A turn later, so that `#running` holds the key before the handler can add it.
+    await Promise.resolve();
+    observer?.started?.((start - since) / 1000, this.#waiting.size, this.#running.size);
+    let outcome: Outcome = 'success';
+    try {
+      const result = await handle(key, this.#abort.signal);
+      this.#failures.delete(key);
+      if (result) {
+        outcome = 'requeue_after';
+        this.addAfter(key, result.afterSeconds * 1000);
+      }
+    } catch (error) {
+      outcome = this.#failed(key, error);
+    }
+    this.#running.delete(key);
+    observer?.finished?.(outcome, (clock.now() - start) / 1000, this.#running.size);
+    if (this.#dirty.delete(key)) this.add(key);
+    this.#pump();
+  }
+
+  #failed(key: string, error: unknown): Outcome {
+    const { onError, backoff, observer } = this.#options;
+    if (error instanceof TerminalError) {
+      this.#failures.delete(key);
+      onError?.(key, error, undefined);
+      return 'terminal';
+    }
+    const failures = this.failures(key);
+    this.#failures.set(key, failures + 1);
+    const delay = Math.min(backoff.firstMs * 2 ** failures, backoff.maxMs);
+    onError?.(key, error, delay / 1000);
+    observer?.retried?.();
+    this.addAfter(key, delay);
+    return 'error';
+  }
+}

@@ -1,0 +1,142 @@
+import { API_GROUP, API_VERSION, type ModuleResource, type Run } from '@greedy-infomax/crds';
+import type {
+  V1ConfigMap,
+  V1JobSpec,
+  V1JobStatus,
+  V1PodSpec,
+  V1PodStatus,
+} from '@kubernetes/client-node';
+
+/** Kinds of objects, and where the API server keeps them. */
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+/** As JSON: times are strings, unlike in the client library's classes. */
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+  ownerReferences?: OwnerReference[];
+}
+
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata: ObjectMeta;
+}
+
+/** What a value is once it went over the wire as JSON: dates are strings. */
+export type Wire<T> = T extends Date
+  ? string
+  : T extends readonly (infer Item)[]
+    ? Wire<Item>[]
+    : T extends object
+      ? { [Key in keyof T]: Wire<T[Key]> }
+      : T;
+
+export type RunObject = KubeObject & Pick<Run, 'spec' | 'status'>;
+export type ModuleObject = KubeObject & Pick<ModuleResource, 'spec' | 'status'>;
+export type JobObject = KubeObject & { spec?: Wire<V1JobSpec>; status?: Wire<V1JobStatus> };
+export type PodObject = KubeObject & { spec?: Wire<V1PodSpec>; status?: Wire<V1PodStatus> };
+export type ConfigMapObject = KubeObject & Pick<V1ConfigMap, 'data' | 'immutable'>;
+export type LeaseObject = KubeObject & { spec?: LeaseSpec };
+export type EventObject = KubeObject & EventFields;
+
+/** `coordination.k8s.io/v1`; times have six digits of a second's fraction. */
+export interface LeaseSpec {
+  holderIdentity?: string;
+  leaseDurationSeconds?: number;
+  acquireTime?: string;
+  renewTime?: string;
+  leaseTransitions?: number;
+}
+
+/** `events.k8s.io/v1` */
+export interface EventFields {
+  eventTime: string;
+  reportingController: string;
+  reportingInstance: string;
+  action: string;
+  reason: string;
+  regarding: { apiVersion: string; kind: string; namespace: string; name: string; uid: string };
+  type: 'Normal' | 'Warning';
+  note: string;
+  series?: { count: number; lastObservedTime: string };
+}
+
+/** A kind and its place in the API; `T` is the type of its objects. */
+export interface Resource<T extends KubeObject = KubeObject> {
+  apiVersion: string;
+  kind: string;
+  plural: string;
+  /** Carries the type only; never there at run time. */
+  object?: T;
+}
+
+const OWN = `${API_GROUP}/${API_VERSION}`;
+
+export const RUNS: Resource<RunObject> = {
+  apiVersion: OWN,
+  kind: 'GreedyInfoMaxRun',
+  plural: 'greedyinfomaxruns',
+};
+export const MODULES: Resource<ModuleObject> = {
+  apiVersion: OWN,
+  kind: 'GreedyInfoMaxModule',
+  plural: 'greedyinfomaxmodules',
+};
+export const JOBS: Resource<JobObject> = { apiVersion: 'batch/v1', kind: 'Job', plural: 'jobs' };
+export const PODS: Resource<PodObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods' };
+export const CONFIG_MAPS: Resource<ConfigMapObject> = {
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+};
+export const LEASES: Resource<LeaseObject> = {
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  plural: 'leases',
+};
+export const EVENTS: Resource<EventObject> = {
+  apiVersion: 'events.k8s.io/v1',
+  kind: 'Event',
+  plural: 'events',
+};
+
+/** `/apis/batch/v1/namespaces/NAMESPACE/jobs/NAME/SUBRESOURCE`; without namespace: in all of them. */
+export function pathOf(
+  { apiVersion, plural }: Resource,
+  namespace?: string,
+  name?: string,
+  subresource?: string,
+): string {
+  const parts = [
+    ...(apiVersion.includes('/') ? ['apis', ...apiVersion.split('/')] : ['api', apiVersion]),
+    ...(namespace === undefined ? [] : ['namespaces', namespace]),
+    plural,
+    ...(name === undefined ? [] : [name]),
+    ...(subresource === undefined ? [] : [subresource]),
+  ];
+  return `/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+/** `NAMESPACE/NAME`, or `NAME` for what has no namespace: the key of an object in stores and queues. */
+export const keyOf = ({ metadata: { namespace, name } }: KubeObject): string =>
+  namespace === undefined ? name : `${namespace}/${name}`;
+
+/** RFC 3339 with the six fractional digits that Lease and Event times must have. */
+export const microTime = (date: Date): string => date.toISOString().replace('Z', '000Z');

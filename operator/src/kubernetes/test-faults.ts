@@ -1,0 +1,50 @@
+import type { ServerResponse } from 'node:http';
+
+/**
+ * What to do instead of answering: an HTTP status, close the connection, say nothing at all, send what is no
+ * JSON, or send headers and then an event or nothing.
+ */
+export type Fault =
+  | { status: number; headers?: Record<string, string> }
+  | 'drop'
+  | 'hang'
+  | 'garbage'
+  | 'truncate'
+  | 'goneEvent'
+  | 'silentWatch';
+
+/** Answers with JSON. */
+export function send(response: ServerResponse, code: number, body: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+/** The `Status` object of a refusal. */
+export const status = (code: number, reason: string) => ({
+  kind: 'Status',
+  code,
+  reason,
+  message: `because of ${reason}`,
+  metadata: {},
+});
+
+/** Does to a request what `fault` says. */
+export function misbehave(fault: Fault, response: ServerResponse): void {
+  if (fault === 'hang') return;
+  if (fault === 'drop') {
+    response.destroy();
+  } else if (typeof fault === 'object') {
+    response.writeHead(fault.status, fault.headers);
+    response.end(JSON.stringify(status(fault.status, 'Planned')));
+  } else {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    if (fault === 'silentWatch') response.flushHeaders();
+    else if (fault === 'garbage') response.end('<html>Bad gateway</html>\n');
+    else if (fault === 'goneEvent') {
+      response.end(`${JSON.stringify({ type: 'ERROR', object: status(410, 'Expired') })}\n`);
+    } else {
+      response.write('{"type":"ADDED","object":{"metadata":{"na');
+      setTimeout(() => response.destroy(), 20);
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import {
+  type Control,
+  controlSubject,
+  type Report,
+  type RunKey,
+  reportSchema,
+} from '@greedy-infomax/crds';
+import type { NatsConnection } from '@nats-io/transport-node';
+
+/** What trainers of all runs report, and what they are told. */
+
+/** Every report of every run: gim.NAMESPACE.RUN.report.MODULE.REPLICA */
+const ALL_REPORTS = 'gim.*.*.report.*.*';
+
+export class TrainerReports {
+  /** By uid of the run, then by module and replica. */
+  readonly #byRun = new Map<string, Map<string, Report>>();
+
+  /** `onReport` also learns whether the report says more than new figures. */
+  constructor(connection: NatsConnection, onReport: (run: RunKey, isTransition: boolean) => void) {
+    connection.subscribe(ALL_REPORTS, {
+      callback: (error, message) => {
+        if (error) return;
+        const report = parse(message.data);
+        if (report === null) return; // not a trainer's: anybody may publish
+        const [, namespace = '', name = ''] = message.subject.split('.');
+        onReport({ namespace, name }, this.#store(report));
+      },
+    });
+  }
+
+  /** The newest of each replica of the run with that uid. */
+  of(uid: string): Report[] {
+    return [...(this.#byRun.get(uid)?.values() ?? [])];
+  }
+
+  forget(uid: string): void {
+    this.#byRun.delete(uid);
+  }
+
+  #store(report: Report): boolean {
+    const ofRun = this.#byRun.get(report.run) ?? new Map<string, Report>();
+    this.#byRun.set(report.run, ofRun);
+    const key = `${report.module}/${report.replica}`;
+    const before = ofRun.get(key);
+    ofRun.set(key, report);
+    return before?.phase !== report.phase || before.message !== report.message;
+  }
+}
+
+/** Tells the trainers of a run which modules may end. */
+export function publishControl(
+  connection: NatsConnection,
+  run: RunKey,
+  released: readonly string[],
+): void {
+  const control: Control = { released: [...released] };
+  connection.publish(controlSubject(run), JSON.stringify(control));
+}
+
+function parse(data: Uint8Array): Report | null {
+  try {
+    return reportSchema.parse(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,112 @@
+import { EXIT, FINAL_EXIT_CODES, type Module } from '@greedy-infomax/crds';
+import type { V1Job, V1PodFailurePolicyRule } from '@kubernetes/client-node';
+import { BACKOFF_LIMIT, CONTAINER, KUEUE_LABELS, KUEUE_QUEUE, TEMPLATE_HASH } from './names.ts';
+import { canonicalJson, childMetadata, childName, hash } from './objects.ts';
+import { podTemplate } from './pod.ts';
+import type { KubernetesRun, PlanOptions } from './types.ts';
+
+export interface JobInput {
+  run: KubernetesRun;
+  module: Module;
+  configMapName: string;
+  replicas: number;
+  suspend: boolean;
+  options: PlanOptions;
+  /** The Job as it is, if there is one. */
+  observed?: V1Job;
+}
+
+/**
+ * The Indexed Job of a module: completions and parallelism are the number of trainers and change together,
+ * which Kubernetes allows on a Job that runs. None at all is a suspended Job, as one of 0 completions would be
+ * complete at once.
+ */
+export function trainerJob(input: JobInput): V1Job {
+  const { run, module, configMapName, replicas, suspend } = input;
+  const name = childName(run.metadata.name, module.name);
+  const metadata = childMetadata(run, module.name, name);
+  const trainers = Math.max(1, replicas);
+  const queue = queueLabels(run);
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      ...metadata,
+      labels: { ...metadata.labels, ...queue },
+      annotations: { [TEMPLATE_HASH]: templateHash(run, module, configMapName) },
+    },
+    spec: {
+      completionMode: 'Indexed',
+      completions: trainers,
+      parallelism: trainers,
+      backoffLimit: BACKOFF_LIMIT,
+      ...fixedSpec(input),
+      // With a queue it is Kueue that starts and stops the Job.
+      ...(KUEUE_QUEUE in queue ? {} : { suspend: suspend || replicas === 0 }),
+    },
+  };
+}
+
+/** What cannot change. That a newer operator would have it otherwise is no reason to start a module over. */
+function fixedSpec({ run, module, configMapName, options, observed }: JobInput) {
+  if (observed?.spec) {
+    const { podReplacementPolicy, podFailurePolicy, template } = observed.spec;
+    return { podReplacementPolicy, podFailurePolicy, template };
+  }
+  const resources = module.resources ?? run.spec.resources;
+  return {
+    // Two trainers must not write to the same folder, so the next one waits until the last has ended.
+    podReplacementPolicy: 'Failed',
+    podFailurePolicy: { rules: FAILURE_RULES },
+    template: podTemplate(run, module.name, configMapName, resources, options),
+  };
+}
+
+const FAILURE_RULES: V1PodFailurePolicyRule[] = [
+  {
+    action: 'FailJob',
+    onExitCodes: { containerName: CONTAINER, operator: 'In', values: [...FINAL_EXIT_CODES] },
+  },
+  // Evictions, preemptions and drains, and pods that somebody deletes.
+  { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+  {
+    action: 'Ignore',
+    onExitCodes: { containerName: CONTAINER, operator: 'In', values: [EXIT.stopped] },
+  },
+];
+
+/** Labels by which Kueue knows the Job; none when the run is in no queue. */
+export function queueLabels({ metadata, spec }: KubernetesRun): Record<string, string> {
+  const copied = Object.entries(metadata.labels ?? {}).filter(([key]) =>
+    KUEUE_LABELS.includes(key),
+  );
+  return {
+    ...Object.fromEntries(copied),
+    ...(spec.queueName !== undefined && { [KUEUE_QUEUE]: spec.queueName }),
+  };
+}
+
+/** Of all that the run says about the module's pods. */
+function templateHash({ spec }: KubernetesRun, module: Module, configMapName: string): string {
+  const { podTemplate, checkpoints } = spec;
+  const resources = module.resources ?? spec.resources;
+  return hash(
+    canonicalJson({ configMapName, podTemplate, resources, storage: checkpoints.storage }),
+    10,
+  );
+}
+
+/** Whether the run now asks for pods that the Job cannot be changed to have. */
+export const isOutdated = (observed: V1Job, planned: V1Job): boolean =>
+  observed.metadata?.annotations?.[TEMPLATE_HASH] !==
+  planned.metadata?.annotations?.[TEMPLATE_HASH];
+
+/** Whether the Job controller says so of the Job. */
+export const hasCondition = (job: V1Job | undefined, type: string): boolean =>
+  job?.status?.conditions?.some((c) => c.type === type && c.status === 'True') ?? false;
+
+export const isComplete = (job: V1Job | undefined): boolean =>
+  hasCondition(job, 'Complete') || hasCondition(job, 'SuccessCriteriaMet');
+
+export const isFailed = (job: V1Job | undefined): boolean =>
+  hasCondition(job, 'Failed') || hasCondition(job, 'FailureTarget');

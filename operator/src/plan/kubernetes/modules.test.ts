@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { aModuleObject, applied, aRun, plan, withModule } from './test-builders.ts';
+
+interface ModuleObject {
+  metadata: { name: string; ownerReferences: unknown[] };
+  spec: { runName: string; index: number; replicas?: number };
+}
+const objects = (...args: Parameters<typeof plan>) =>
+  applied<ModuleObject>(plan(...args), 'GreedyInfoMaxModule');
+
+test('each module has an object of its own that the run controls', () => {
+  const [first, second] = objects(aRun());
+  expect(first?.metadata.name).toBe('small-first');
+  expect(second?.spec).toEqual({ runName: 'small', index: 1 });
+  expect(first?.metadata.ownerReferences).toEqual([
+    expect.objectContaining({ kind: 'GreedyInfoMaxRun', uid: 'run-1', controller: true }),
+  ]);
+});
+
+test('replicas are applied only where the run file names them', () => {
+  const [first, second] = objects(withModule('first', { replicas: 1 }));
+  expect(first?.spec.replicas).toBe(1);
+  expect(second?.spec).not.toHaveProperty('replicas');
+});
+
+test.each([
+  ['one when nobody says a number', undefined, undefined, 1],
+  ['what the module object was scaled to', undefined, 3, 3],
+  ['what the run file says, whatever the module object was scaled to', 1, 3, 1],
+])('the number of trainers is %s', (_, named, scaled, expected) => {
+  const run = named === undefined ? aRun() : withModule('first', { replicas: named });
+  const modules = scaled === undefined ? [] : [aModuleObject('first', scaled)];
+  const [job] = applied(plan(run, { modules }), 'Job');
+  expect(job?.spec).toMatchObject({ completions: expected, parallelism: expected });
+});
+
+test('the status of a module object counts its pods and says how to select them', () => {
+  const { moduleStatus } = plan(aRun());
+  expect(moduleStatus.get('small-first')).toEqual({
+    phase: 'Pending',
+    replicas: 0,
+    readyReplicas: 0,
+    selector: 'greedyinfomax.dev/run=small,greedyinfomax.dev/module=first',
+  });
+});

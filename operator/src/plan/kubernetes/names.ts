@@ -1,0 +1,97 @@
+import { API_GROUP } from '@greedy-infomax/crds';
+
+/** Names, keys and limits of what the operator makes on Kubernetes. */
+
+/** `spec.managedBy` of runs that this operator takes care of; the same as leaving it out. */
+export const MANAGER = `${API_GROUP}/operator`;
+
+/** Holds a run that is being deleted until its streams are gone. */
+export const FINALIZER = `${API_GROUP}/streams`;
+
+/** On a Job: hash of what the run asked for when it was made. Another hash means another Job. */
+export const TEMPLATE_HASH = `${API_GROUP}/template-hash`;
+
+/** Labels of a run that Kueue reads on the Jobs. */
+export const KUEUE_QUEUE = 'kueue.x-k8s.io/queue-name';
+export const KUEUE_LABELS: readonly string[] = [KUEUE_QUEUE, 'kueue.x-k8s.io/priority-class'];
+
+/** Set by the Job controller on each pod of an Indexed Job. */
+export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index';
+
+/** The container that trains; the pod may have others that an admission webhook put in. */
+export const CONTAINER = 'trainer';
+
+export const CONFIG_FILE = 'module.json';
+export const CONFIG_FOLDER = '/etc/greedy-infomax';
+export const CHECKPOINT_FOLDER = '/var/lib/greedy-infomax';
+/** Where in it a trainer writes: two of a module must not prune each other's checkpoints. */
+export const replicaFolder = (replica: number | string): string =>
+  `${CHECKPOINT_FOLDER}/replica-${replica}`;
+/** The trainer touches it at every turn of its loop; the probes read when that was. */
+export const PROGRESS_FILE = '/tmp/progress';
+export const PROGRESS_VARIABLE = 'PROGRESS_FILE';
+
+/** A trainer asks for one of these unless the run says otherwise. */
+export const GPU = 'nvidia.com/gpu';
+/** User and group of trainers. */
+export const USER_ID = 65_532;
+/** Seconds that a trainer gets to write a checkpoint before it is killed. */
+export const GRACE_SECONDS = 60;
+/** Failures of a module's pods, disruptions not counted, after which its Job fails. */
+export const BACKOFF_LIMIT = 6;
+/** Seconds that the first step may take, compilation included. */
+export const STARTUP_SECONDS = 900;
+/** Seconds without progress after which a trainer is taken for hung. */
+export const HUNG_SECONDS = 300;
+/** Seconds without a report after which status says so. A trainer reports about once a second. */
+export const SILENT_SECONDS = 30;
+
+/** The API server takes no event message of more than 1024 bytes. */
+export const EVENT_MESSAGE_MAX = 1000;
+
+/** Phases of a run and of a module; a module is Stopped when another one failed the run. */
+export type Phase =
+  | 'Pending'
+  | 'Starting'
+  | 'Training'
+  | 'Forwarding'
+  | 'Suspending'
+  | 'Suspended'
+  | 'Stopped'
+  | 'Complete'
+  | 'Failed';
+
+export type ConditionType = 'Ready' | 'Progressing' | 'Suspended' | 'Complete' | 'Failed';
+
+/** Reasons in conditions and events, beside the phases and what scheduler and kubelet say. */
+export const REASONS = {
+  /** The run itself cannot work. */
+  invalid: 'InvalidRun',
+  /** A module's Job failed. */
+  moduleFailed: 'ModuleFailed',
+  /** `spec.activeDeadlineSeconds` is over. */
+  deadline: 'DeadlineExceeded',
+  /** Every module has spent its budget and ended. */
+  complete: 'AllModulesComplete',
+  ready: 'AllTrainersReady',
+  notReady: 'TrainersNotReady',
+  finished: 'RunFinished',
+  resumed: 'Resumed',
+  notSuspended: 'NotSuspended',
+  /** No pod yet: the Job controller has not come to it. */
+  noPods: 'PodsNotCreated',
+  /** No pod yet: Kueue has not admitted the Job. */
+  queued: 'Queued',
+  /** The pods of a Job that is being replaced have not ended yet. */
+  replacing: 'Replacing',
+  /** A pod failed, and the next one waits for its backoff. */
+  restarting: 'Restarting',
+  scaledToZero: 'ScaledToZero',
+  /** Reports have stopped coming. */
+  silent: 'NoReports',
+  trainerFailed: 'TrainerFailed',
+  moduleTrained: 'ModuleTrained',
+  moduleComplete: 'ModuleComplete',
+  scaled: 'Scaled',
+  evaluated: 'Evaluated',
+} as const;

@@ -1,0 +1,238 @@
+import { checkRun, formatPath, type Module } from '@greedy-infomax/crds';
+import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
+import { PlanError } from '../errors.ts';
+import { releasable } from '../release.ts';
+import { planRun, type RunPlan } from '../run.ts';
+import { configMap, unusedConfigMaps } from './config.ts';
+import { deadlineCause, deadlineLeft } from './deadline.ts';
+import { transitions } from './events.ts';
+import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
+import {
+  hasSpentBudget,
+  type ModuleState,
+  moduleResourceStatus,
+  moduleRow,
+} from './module-status.ts';
+import { moduleObject, wantedReplicas } from './modules.ts';
+import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
+import { childName, jobRef, ownedBy, refTo } from './objects.ts';
+import { isActive, podsOf } from './pods.ts';
+import {
+  activeStatus,
+  type Ending,
+  endedStatus,
+  finishedStatus,
+  heldStatus,
+  isFinished,
+} from './status.ts';
+import { jobWithoutTrainers } from './suspend.ts';
+import { ttlLeft } from './ttl.ts';
+import type {
+  KubernetesPlan,
+  KubernetesRun,
+  ModuleRow,
+  Observed,
+  PlanInput,
+  RunStatus,
+} from './types.ts';
+
+/**
+ * What has to be done for a run, from what is there. Carrying a plan out and planning again gives one with
+ * nothing left to do, whatever was lost in between.
+ */
+export function planKubernetes(input: PlanInput): KubernetesPlan {
+  const { run, now } = input;
+  if (!isOurs(run)) return leaveAlone(run, []);
+  // The garbage collector takes what the run owns; streams it does not know of.
+  if (run.metadata.deletionTimestamp !== undefined) return leaveAlone(run, null);
+
+  const observed = own(run, input.observed);
+  const states = run.spec.modules.map((module) => moduleState(module, { ...input, observed }));
+  const rows = states.map(moduleRow);
+  const moduleStatus = new Map(
+    states.map((state, i) => [
+      childName(run.metadata.name, state.name),
+      moduleResourceStatus(state, rows[i] as ModuleRow),
+    ]),
+  );
+  const released = run.spec.modules.map(({ name }) => name);
+  const withStatus = (status: RunStatus) => ({
+    moduleStatus,
+    status,
+    events: transitions(run.status, status),
+  });
+  const end = (ending: Ending): KubernetesPlan => {
+    const status = endedStatus(run, rows, ending, now);
+    return { ...finish({ ...run, status }, states, now), released, ...withStatus(status) };
+  };
+
+  if (isFinished(run.status)) {
+    return { ...finish(run, states, now), released, ...withStatus(finishedStatus(run, rows)) };
+  }
+  const failed = rows.find(({ phase }) => phase === 'Failed');
+  if (failed) {
+    const { reason = REASONS.moduleFailed, message = `module ${failed.name} failed` } = failed;
+    return end({ type: 'Failed', reason, message });
+  }
+  if (rows.every(({ phase }) => phase === 'Complete')) {
+    const message = `all ${rows.length} modules have spent their budget`;
+    return end({ type: 'Complete', reason: REASONS.complete, message });
+  }
+  const left = run.spec.suspend ? undefined : deadlineLeft(run, now);
+  if (left !== undefined && left <= 0) return end({ type: 'Failed', ...deadlineCause(run) });
+
+  const stillNeeded = releasable(
+    released,
+    new Set(rows.filter(hasSpentBudget).map(({ name }) => name)),
+  );
+  const resolved = resolve(input);
+  if ('mistake' in resolved) {
+    const message = resolved.mistake;
+    if (!run.status?.startTime) return end({ type: 'Failed', reason: REASONS.invalid, message });
+    const status = heldStatus(run, message, now);
+    return { ...leaveAlone(run, []), released: stillNeeded, ...withStatus(status) };
+  }
+  const activePods = states.flatMap(({ pods }) => pods).filter(isActive).length;
+  const waits = [
+    left,
+    ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
+  ].filter((wait) => wait !== undefined);
+  return {
+    ...children(input, observed, states, resolved.plan),
+    streams: resolved.plan.streams,
+    released: stillNeeded,
+    ...withStatus(activeStatus(run, rows, activePods, now)),
+    ...(waits.length > 0 && { requeueAfterSeconds: Math.min(...waits) / 1000 }),
+  };
+}
+
+/** Phases in which reports come, or are missed. */
+const AT_WORK: ReadonlySet<string> = new Set(['Starting', 'Training', 'Forwarding']);
+
+/** Whether another controller was not asked to take care of the run. */
+export const isOurs = ({ spec }: KubernetesRun): boolean =>
+  spec.managedBy === undefined || spec.managedBy === MANAGER;
+
+const leaveAlone = (run: KubernetesRun, streams: KubernetesPlan['streams']): KubernetesPlan => ({
+  apply: [],
+  remove: [],
+  streams,
+  status: run.status ?? {},
+  moduleStatus: new Map(),
+  events: [],
+  released: [],
+});
+
+/** Without what an earlier run of the same name has left. */
+const own = (run: KubernetesRun, observed: Observed): Observed => {
+  const mine = (object: KubernetesObject) => ownedBy(run.metadata.uid, object);
+  const jobs = observed.jobs.filter(mine);
+  return {
+    ...observed,
+    modules: observed.modules.filter(mine),
+    configMaps: observed.configMaps.filter(mine),
+    jobs,
+    pods: jobs.flatMap((job) => podsOf(observed.pods, job)),
+  };
+};
+
+function moduleState(module: Module, { run, observed, now }: PlanInput): ModuleState {
+  const { name } = module;
+  const object = childName(run.metadata.name, name);
+  const job = observed.jobs.find(({ metadata }) => metadata?.name === object);
+  return {
+    run,
+    name,
+    wanted: wantedReplicas(
+      module,
+      observed.modules.find(({ metadata }) => metadata?.name === object),
+    ),
+    job,
+    pods: podsOf(observed.pods, job),
+    reports: observed.reports.filter((report) => report.module === name),
+    warnings: observed.warnings ?? new Map(),
+    accuracy: observed.accuracies?.get(name),
+    old: run.status?.modules?.find((row) => row.name === name),
+    now,
+  };
+}
+
+/** A finished run keeps the Jobs that have ended, for their logs, until its time is over. */
+function finish(run: KubernetesRun, states: readonly ModuleState[], now: Date) {
+  const ttl = ttlLeft(run, now);
+  const atWork = states
+    .flatMap(({ job }) => job ?? [])
+    .filter((job) => !isComplete(job) && !isFailed(job) && !going(job));
+  return {
+    apply: [],
+    remove:
+      ttl !== undefined && ttl <= 0 ? [refTo(run.apiVersion, run.kind, run)] : atWork.map(jobRef),
+    streams: null,
+    ...(ttl !== undefined && ttl > 0 && { requeueAfterSeconds: ttl / 1000 }),
+  };
+}
+
+const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
+
+/** The run with all defaults, or what is wrong with it. */
+function resolve({ run, options }: PlanInput): { plan: RunPlan } | { mistake: string } {
+  const { apiVersion, kind, metadata, spec } = run;
+  // What only this planner reads is as it is meant to be by the schema of the API server.
+  const { activeDeadlineSeconds, ...rest } = spec;
+  const checked = checkRun({
+    apiVersion,
+    kind,
+    metadata: { name: metadata.name },
+    spec: { ...rest, suspend: false },
+  });
+  if (!checked.run) {
+    const mistakes = checked.mistakes.map(({ path, message }) => `${formatPath(path)} ${message}`);
+    return { mistake: mistakes.join('; ') };
+  }
+  try {
+    const { namespace, uid } = metadata;
+    const { dataSetSize } = options;
+    return { plan: planRun(checked.run, { namespace, uid, dataSetSize }) };
+  } catch (error) {
+    if (error instanceof PlanError) return { mistake: error.message };
+    throw error;
+  }
+}
+
+/** The objects of a run that goes on. */
+function children(
+  { run, options }: PlanInput,
+  observed: Observed,
+  states: readonly ModuleState[],
+  { modules: configs }: RunPlan,
+): Pick<KubernetesPlan, 'apply' | 'remove'> {
+  const configMaps = configs.map((config) => configMap(run, config));
+  const plan: Pick<KubernetesPlan, 'apply' | 'remove'> = {
+    apply: [
+      ...run.spec.modules.map((module, index) => moduleObject(run, module, index)),
+      ...configMaps,
+    ],
+    remove: unusedConfigMaps(observed.configMaps, configMaps, observed.jobs),
+  };
+  for (const [i, { job, wanted, old }] of states.entries()) {
+    // A module that is complete stays so, even if its Job is deleted.
+    if (isComplete(job) || old?.phase === 'Complete') continue;
+    // Its name is taken until its last pod has ended.
+    if (job && going(job)) continue;
+    const planned = trainerJob({
+      run,
+      module: run.spec.modules[i] as Module,
+      configMapName: configMaps[i]?.metadata?.name ?? '',
+      replicas: wanted,
+      suspend: run.spec.suspend,
+      options,
+      observed: job,
+    });
+    const idle = run.spec.suspend || wanted === 0;
+    const removed = idle && jobWithoutTrainers(run) === 'remove';
+    if (removed || (job && isOutdated(job, planned)))
+      plan.remove.push(...(job ? [jobRef(job)] : []));
+    else plan.apply.push(planned);
+  }
+  return plan;
+}

@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Layout, NODE_NAME } from './layout.ts';
+
+/**
+ * Who may speak to the API server. Everyone has a bearer token; RBAC gives the rights. Certificates
+ * exist only where Kubernetes knows no token: for serving, and for the API server at the kubelet.
+ */
+const USERS: Record<string, { user: string; group: string }> = {
+  admin: { user: 'admin', group: 'system:masters' },
+  'kube-controller-manager': { user: 'system:kube-controller-manager', group: '' },
+  'kube-scheduler': { user: 'system:kube-scheduler', group: '' },
+  'kube-proxy': { user: 'system:kube-proxy', group: '' },
+  kubelet: { user: `system:node:${NODE_NAME}`, group: 'system:nodes' },
+};
+
+export const kubeconfigPath = (folder: string, who: string): string =>
+  join(folder, `${who}.kubeconfig`);
+
+/** Writes tokens.csv and a kubeconfig for everyone, each complete in itself. */
+export function writeCredentials(layout: Layout): void {
+  const authority = readFileSync(join(layout.folder, 'ca.crt')).toString('base64');
+  const server = `https://${layout.apiAddress}:${layout.apiPort}`;
+  const tokens: string[] = [];
+  for (const [who, { user, group }] of Object.entries(USERS)) {
+    const token = randomBytes(16).toString('hex');
+    tokens.push(`${token},${user},${who},"${group}"`);
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'test',
+      contexts: [{ name: 'test', context: { cluster: 'test', user: who } }],
+      clusters: [{ name: 'test', cluster: { server, 'certificate-authority-data': authority } }],
+      users: [{ name: who, user: { token } }],
+    };
+    writeFileSync(kubeconfigPath(layout.folder, who), JSON.stringify(config), { mode: 0o600 });
+  }
+  writeFileSync(join(layout.folder, 'tokens.csv'), `${tokens.join('\n')}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,111 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A part of the cluster did not start, with the end of its log. */
+export class ClusterError extends Error {
+  override readonly name = 'ClusterError';
+}
+
+/** Runs a program to its end and gives its output. */
+export async function output(
+  program: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const { stdout } = await run(program, args, { env, maxBuffer: 64 * 2 ** 20 });
+  return stdout.trim();
+}
+
+/**
+ * Long-running programs with a log each. The kernel kills them when this process ends, in whatever
+ * way (parent-death signal), so that nothing is left behind even by a SIGKILL.
+ */
+export class Processes {
+  private readonly folder: string;
+  private readonly running = new Map<string, ChildProcess>();
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  start(name: string, command: string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    const log = openSync(join(this.folder, `${name}.log`), 'a');
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
+      env,
+      stdio: ['ignore', log, log],
+      detached: true, // an interrupt at the terminal is for this process alone
+    });
+    closeSync(log);
+    this.running.set(name, child);
+    return child;
+  }
+
+  /** Kills the program at once; resolves when it is gone. */
+  async kill(name: string): Promise<void> {
+    const child = this.running.get(name);
+    this.running.delete(name);
+    if (!child || ended(child)) return;
+    const gone = once(child, 'exit');
+    // nsenter forks into the process id namespace: the program is its child.
+    for (const pid of [...children(child.pid as number), child.pid as number]) signal(pid);
+    await gone;
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all([...this.running.keys()].map((name) => this.kill(name)));
+  }
+
+  /** Repeats `attempt` until it succeeds; fails when `name` ends first or after `seconds`. */
+  async until(
+    name: string,
+    what: string,
+    attempt: () => Promise<unknown>,
+    seconds = 120,
+  ): Promise<void> {
+    for (const end = Date.now() + seconds * 1000; ; ) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        const child = this.running.get(name);
+        const state = !child || ended(child) ? 'ended' : Date.now() > end ? 'is not done' : '';
+        if (state) {
+          const message = `${name} ${state} before "${what}"; the end of its log:\n${this.tail(name)}`;
+          throw new ClusterError(message, { cause: error });
+        }
+        await sleep(50);
+      }
+    }
+  }
+
+  private tail(name: string): string {
+    const log = readFileSync(join(this.folder, `${name}.log`), 'utf8');
+    return log.split('\n').slice(-20).join('\n');
+  }
+}
+
+const ended = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
+
+export function children(pid: number): number[] {
+  try {
+    const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return list.split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone already
+  }
+}
