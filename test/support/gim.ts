@@ -53,7 +53,7 @@ export function tinyRun(folder: string, changes: (run: string) => string = (run)
   return file;
 }
 
-const TINY = `apiVersion: greedyinfomax.dev/v1alpha1
+export const TINY = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
 metadata:
   name: tiny

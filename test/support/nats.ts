@@ -22,11 +22,11 @@ export interface TestNats {
 
 const BINARY = join(import.meta.dirname, '../../node_modules/.bin/nats-server');
 
-/** Starts nats-server on 127.0.0.1 and a free port, its JetStream in a temporary folder. */
-export async function startNats(): Promise<TestNats> {
+/** Starts nats-server on a free port, its JetStream in a temporary folder. `host` must be an address of this machine alone. */
+export async function startNats(host = '127.0.0.1'): Promise<TestNats> {
   const folder = mkdtempSync(join(tmpdir(), 'gim-nats-'));
   const port = await freePort();
-  let server = await launch(port, folder);
+  let server = await launch(host, port, folder);
 
   async function kill(): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -39,7 +39,7 @@ export async function startNats(): Promise<TestNats> {
   process.once('exit', onExit);
 
   return {
-    url: `nats://127.0.0.1:${port}`,
+    url: `nats://${host}:${port}`,
     port,
     get pid() {
       return server.pid as number;
@@ -47,7 +47,7 @@ export async function startNats(): Promise<TestNats> {
     kill,
     async restart() {
       await kill();
-      server = await launch(port, folder);
+      server = await launch(host, port, folder);
     },
     async stop() {
       await kill();
@@ -57,16 +57,8 @@ export async function startNats(): Promise<TestNats> {
   };
 }
 
-async function launch(port: number, folder: string): Promise<ChildProcess> {
-  const args = [
-    '--addr',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--jetstream',
-    '--store_dir',
-    folder,
-  ];
+async function launch(host: string, port: number, folder: string): Promise<ChildProcess> {
+  const args = ['--addr', host, '--port', String(port), '--jetstream', '--store_dir', folder];
   const server = spawn(BINARY, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   server.stderr.on('data', (chunk) => {
@@ -74,7 +66,7 @@ async function launch(port: number, folder: string): Promise<ChildProcess> {
   });
   for (;;) {
     try {
-      const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false });
+      const connection = await connect({ servers: `${host}:${port}`, reconnect: false });
       await connection.close();
       return server;
     } catch (error) {
