@@ -154,6 +154,30 @@ describe('the operator', () => {
     expect((await writes()) - before.writes).toBeLessThanOrEqual(6); // renewals of its lease, every 2 s
   }, 60_000);
 
+  it('counts runs by phase in its metrics', async () => {
+    const text = await (await fetch(operator.metricsUrl)).text();
+    expect(text).toContain('greedy_infomax_runs{phase="Pending"} 1');
+    expect(text).toContain('leader_election_master_status{name="greedy-infomax-operator"} 1');
+    expect(text).toContain('greedy_infomax_nats_connected 1');
+  });
+
+  it('suspends a run and lets it go on', async () => {
+    const suspend = (value: boolean) =>
+      kubectl('patch', 'gimrun', 'first', '--type=merge', `-p={"spec":{"suspend":${value}}}`);
+    await suspend(true);
+    await eventually('suspended Jobs', async () => {
+      const { items } = JSON.parse(await kubectl('get', 'jobs', '-o=json'));
+      return items.every((job: { spec: { suspend?: boolean } }) => job.spec.suspend === true);
+    });
+    await eventually('the phase Suspended', async () => {
+      return (await read('gimrun', 'first')).status.phase === 'Suspended';
+    });
+    await suspend(false);
+    await eventually('the phase Pending', async () => {
+      return (await read('gimrun', 'first')).status.phase === 'Pending';
+    });
+  }, 60_000);
+
   it('scales a module when somebody scales it', async () => {
     await kubectl('scale', 'gimmod/first-strokes', '--replicas=3');
     await eventually('three completions', async () => {

@@ -132,12 +132,15 @@ export class Client {
     return this.call('PATCH', path, { body, query, contentType: PATCH_TYPES[type] });
   }
 
-  /** Deletes it and, in the background, what it owns; nothing happens if it is gone or not of `uid`. */
+  /**
+   * Deletes it after what it owns: a Job's name is free only when its last pod has ended. Nothing happens
+   * if it is gone or not of `uid`.
+   */
   async delete(resource: Resource, namespace: string, name: string, uid?: string): Promise<void> {
     const body = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
-      propagationPolicy: 'Background',
+      propagationPolicy: 'Foreground',
       ...(uid !== undefined && { preconditions: { uid } }),
     };
     try {

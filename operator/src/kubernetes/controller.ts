@@ -6,7 +6,8 @@ import { Applier } from './apply.ts';
 import type { Client } from './client.ts';
 import { EventRecorder } from './events.ts';
 import { Informer } from './informer.ts';
-import { type QueueObserver, WorkQueue } from './queue.ts';
+import type { Metrics } from './metrics.ts';
+import { WorkQueue } from './queue.ts';
 import { type Children, Reconciler } from './reconcile.ts';
 import {
   CONFIG_MAPS,
@@ -41,11 +42,12 @@ export interface ControllerOptions {
   concurrency: number;
   identity: string;
   log: Logger;
-  observer?: QueueObserver;
+  metrics: Metrics;
 }
 
 /** Watches all that belongs to runs and reconciles each run when something of it changes. */
 export class Controller {
+  readonly #metrics: Metrics;
   readonly #runs;
   readonly #modules;
   readonly #jobs;
@@ -59,7 +61,8 @@ export class Controller {
   #reports: TrainerReports | null = null;
 
   constructor(options: ControllerOptions) {
-    const { client, namespace, log, concurrency, observer } = options;
+    const { client, namespace, log, concurrency, metrics } = options;
+    this.#metrics = metrics;
     const ofRuns = { namespace, log, labelSelector: LABELS.run };
     this.#runs = new Informer(client, RUNS, { namespace, log });
     this.#modules = new Informer(client, MODULES, { namespace, log });
@@ -88,7 +91,7 @@ export class Controller {
     });
     this.#queue = new WorkQueue({
       concurrency,
-      observer,
+      observer: metrics.observeQueue('greedyinfomaxrun', concurrency),
       backoff: { firstMs: 50, maxMs: 60_000 },
       handle: (key) => this.#reconcile(key),
       onError: (key, error, retryInSeconds) =>
@@ -124,7 +127,10 @@ export class Controller {
   /** Acts until `signal` is aborted. Only the leader may call it. */
   async lead(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#informers().map((informer) => informer.whenSynced()));
-    this.#runs.onChange((_, run) => this.#queue.add(keyOf(run)));
+    this.#runs.onChange((change, run) => {
+      this.#queue.add(keyOf(run));
+      if (change === 'deleted') this.#forget(run);
+    });
     for (const informer of [this.#modules, this.#jobs, this.#configMaps, this.#pods]) {
       (informer as Informer<KubeObject>).onChange((_, object) => this.#addOwner(object));
     }
@@ -134,7 +140,10 @@ export class Controller {
       if (child) this.#addOwner(child);
     });
     this.#queue.start();
-    const control = setInterval(() => this.#tellTrainers(), CONTROL_EVERY);
+    const control = setInterval(() => {
+      this.#tellTrainers();
+      this.#showRuns();
+    }, CONTROL_EVERY);
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     clearInterval(control);
     await this.#queue.stop();
@@ -166,6 +175,30 @@ export class Controller {
       const { namespace, name } = run.metadata;
       publishControl(this.#nats, { namespace, name }, modules);
     }
+  }
+
+  /** Runs by phase, and how the modules of those at work train. */
+  #showRuns(): void {
+    const byPhase: Record<string, number> = {};
+    for (const { metadata, status } of this.#runs.list()) {
+      const phase = status?.phase ?? 'Pending';
+      byPhase[phase] = (byPhase[phase] ?? 0) + 1;
+      const { namespace = '', name } = metadata;
+      if (phase === 'Complete' || phase === 'Failed') this.#metrics.forgetRun(namespace, name);
+      else {
+        for (const { name: module, stalenessSeconds, ...row } of status?.modules ?? []) {
+          const figures = { ...row, stalenessSeconds: stalenessSeconds?.p50 };
+          this.#metrics.setTraining(namespace, name, module, figures);
+        }
+      }
+    }
+    this.#metrics.setRuns(byPhase);
+  }
+
+  #forget({ metadata: { namespace = '', name, uid = '' } }: KubeObject): void {
+    this.#reconciler.forget(uid);
+    this.#reports?.forget(uid);
+    this.#metrics.forgetRun(namespace, name);
   }
 
   async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {

@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     concurrency,
     identity,
     log,
-    observer: metrics.observeQueue('greedyinfomaxrun', concurrency),
+    metrics,
   });
 
   const stop = new AbortController();
