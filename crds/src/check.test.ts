@@ -88,8 +88,8 @@ describe('mistakes', () => {
       /has 3 values; digits needs 1/,
     ],
     [
-      'checkpoints in two places',
-      [['spec.checkpoints', { storage: { volumeClaimName: 'a', objectStore: { bucket: 'b' } } }]],
+      'a storage for checkpoints that names none',
+      [['spec.checkpoints', { storage: {} }]],
       'spec.checkpoints.storage',
       /exactly one of/,
     ],
@@ -145,6 +145,12 @@ describe('mistakes', () => {
     ['spec.averaging', { everySteps: 10 }, 'spec.averaging'],
     ['spec.evaluation', { everySamples: 10 }, 'spec.evaluation.everySamples'],
     ['spec.order', 'iterative', 'spec.order'],
+    [
+      'spec.checkpoints',
+      { storage: { objectStore: { bucket: 'b' } } },
+      'spec.checkpoints.storage.objectStore',
+    ],
+    ['spec.checkpoints', { retain: false }, 'spec.checkpoints.retain'],
     ['spec.modules.1.replicas', 2, 'spec.modules[1].replicas'],
     ['spec.data.format', 'wav', 'spec.data.format'],
     ['spec.modules.1.layers.0.type', 'gru', 'spec.modules[1].layers[0].type'],

@@ -27,6 +27,8 @@ const LEAVE_OUT = 'leave it out';
 const ROWS: readonly Row[] = [
   { path: 'spec.averaging', instead: LEAVE_OUT },
   { path: 'spec.evaluation.everySamples', instead: LEAVE_OUT },
+  { path: 'spec.checkpoints.storage.objectStore', instead: 'use volumeClaimName' },
+  { path: 'spec.checkpoints.retain', when: oneOf(false), instead: LEAVE_OUT },
   {
     path: 'spec.order',
     when: oneOf('iterative'),

@@ -27,7 +27,7 @@ export const checkpointsSchema = z
               .describe('Name of the bucket; made if it is not there.'),
           })
           .optional()
-          .describe('A bucket of the NATS object store.'),
+          .describe('A bucket of the NATS object store. Not implemented yet.'),
       })
       .optional()
       .describe('Kubernetes only: where checkpoints lie, a volume or a bucket.')
@@ -40,7 +40,9 @@ export const checkpointsSchema = z
     retain: z
       .boolean()
       .optional()
-      .describe('Kubernetes only: keep checkpoints when the run is deleted. Default false.'),
+      .describe(
+        'Kubernetes only: keep checkpoints on a volume when the run is deleted. Only true so far.',
+      ),
   })
   .describe('When weights and optimizer state are saved.');
 export type Checkpoints = z.infer<typeof checkpointsSchema>;
