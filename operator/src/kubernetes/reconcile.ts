@@ -5,14 +5,13 @@ import type { Logger } from 'pino';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { FINALIZER } from '../plan/kubernetes/names.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
-import { isFinished } from '../plan/kubernetes/status.ts';
+import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
 import type {
   Cause,
   KubernetesPlan,
   KubernetesRun,
   Observed,
   PlanOptions,
-  RunStatus,
 } from '../plan/kubernetes/types.ts';
 import type { Applier } from './apply.ts';
 import type { Client } from './client.ts';
@@ -103,7 +102,9 @@ export class Reconciler {
       now: this.#options.now(),
       options: this.#options.plan,
     });
-    this.#released.set(uid, { run: typed, modules: plan.released });
+    // The trainers of a finished run have ended, or are being ended.
+    if (isFinished(typed.status)) this.#released.delete(uid);
+    else this.#released.set(uid, { run: typed, modules: plan.released });
     const streamsOk = await this.#streams(run, plan);
     await this.#objects(plan, children);
     const waits = [
@@ -158,9 +159,8 @@ export class Reconciler {
     const { applier, recorder, now } = this.#options;
     const { uid = '' } = run.metadata;
     const since = (now().getTime() - (this.#statusAt.get(uid) ?? 0)) / 1000;
-    const onlyFigures = isDeepStrictEqual(essence(before), essence(plan.status));
-    if (onlyFigures && isDeepStrictEqual(before, plan.status)) return undefined;
-    if (onlyFigures && since < STATUS_EVERY) return STATUS_EVERY - since;
+    if (isDeepStrictEqual(before, plan.status)) return undefined;
+    if (!isUrgent(before, plan.status) && since < STATUS_EVERY) return STATUS_EVERY - since;
     this.#statusAt.set(uid, now().getTime());
     await applier.applyStatus(RUNS, run, plan.status as NonNullable<RunObject['status']>);
     for (const [name, status] of plan.moduleStatus) {
@@ -205,12 +205,3 @@ const streamsOf = ({ metadata: { namespace = '', name }, spec }: RunObject) =>
   spec.modules
     .slice(0, -1)
     .map((module) => ({ name: edgeStream({ namespace, name }, module.name) }));
-
-/** A status without its figures: what must be written at once when it changes. */
-const essence = ({ phase, message, ready, conditions, modules }: RunStatus) => ({
-  phase,
-  message,
-  ready,
-  conditions,
-  modules: modules?.map((row) => [row.name, row.phase, row.reason, row.message, row.replicas]),
-});

@@ -9,7 +9,7 @@ import { type Summary, summaryCells, summarySchema } from './summary.ts';
 
 /**
  * Writes `out`/report.html, a page that needs nothing but itself: no scripts, no requests. Says in words
- * what a run that failed did not leave behind. Throws a `RunFileError` when a file is broken.
+ * what a run that failed did not leave behind. Throws a `BrokenFileError` when a file is broken.
  */
 export async function writeReport(out: string): Promise<void> {
   const modules = readModules(out);

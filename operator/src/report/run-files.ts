@@ -6,8 +6,8 @@ import { z } from 'zod';
 /** Reads what a run left in its folder. Files that are not there are no error: a run may fail early. */
 
 /** A file of a run folder that does not hold what it should. */
-export class RunFileError extends Error {
-  override readonly name = 'RunFileError';
+export class BrokenFileError extends Error {
+  override readonly name = 'BrokenFileError';
 }
 
 const historyLineSchema = z.object({
@@ -40,7 +40,7 @@ export interface ModuleRecord {
   history: HistoryLine[];
 }
 
-/** The modules of the run in `out`, from input to output. Throws a `RunFileError`. */
+/** The modules of the run in `out`, from input to output. Throws a `BrokenFileError`. */
 export function readModules(out: string): ModuleRecord[] {
   const folder = join(out, 'modules');
   if (!existsSync(folder)) return [];
@@ -52,7 +52,7 @@ export function readModules(out: string): ModuleRecord[] {
     .toSorted((a, b) => a.config.index - b.config.index);
 }
 
-/** The accuracies in `out`; undefined when nothing was evaluated. Throws a `RunFileError`. */
+/** The accuracies in `out`; undefined when nothing was evaluated. Throws a `BrokenFileError`. */
 export const readEvaluation = (out: string): EvaluationResult | undefined =>
   readJson(join(out, 'evaluation.json'), evaluationResultSchema);
 
@@ -66,7 +66,7 @@ export function readText(file: string): string | undefined {
   }
 }
 
-/** What `file` holds; undefined when there is no such file. Throws a `RunFileError`. */
+/** What `file` holds; undefined when there is no such file. Throws a `BrokenFileError`. */
 export function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   const text = readText(file);
   if (text === undefined) return undefined;
@@ -74,7 +74,7 @@ export function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
     return schema.parse(JSON.parse(text));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
-    throw new RunFileError(
+    throw new BrokenFileError(
       `${file} does not hold what a run writes there: ${reason}; remove it, or run again into another folder`,
     );
   }

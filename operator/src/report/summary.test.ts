@@ -1,7 +1,7 @@
 import { appendFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { RunFileError } from './run-files.ts';
+import { BrokenFileError } from './run-files.ts';
 import { makeSummary, summarySchema, summaryTable } from './summary.ts';
 import { makeConfig, makeHistory, makeReport, makeRunFolder, type TestModule } from './test-run.ts';
 
@@ -115,7 +115,7 @@ describe('a summary', () => {
   it('names the file that is broken', () => {
     const out = folder([module('a', 0)], { 'evaluation.json': '{"modules": [{"name": "a"}]}' });
     const sum = () => makeSummary({ out, reports: new Map(), ...rest });
-    expect(sum).toThrow(RunFileError);
+    expect(sum).toThrow(BrokenFileError);
     expect(sum).toThrow(/evaluation\.json does not hold .*accuracy/s);
   });
 });

@@ -44,7 +44,7 @@ export interface SummaryInput {
 
 /**
  * Sums up the run in `out`. A module that never reported is summed up from its history.
- * Throws a `RunFileError` when a file of the folder is broken.
+ * Throws a `BrokenFileError` when a file of the folder is broken.
  */
 export function makeSummary({ out, reports, wallSeconds, versions }: SummaryInput): Summary {
   const accuracies = new Map(readEvaluation(out)?.modules.map((entry) => [entry.name, entry]));

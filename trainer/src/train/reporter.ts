@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { appendHistory, historyLine } from './history.ts';
@@ -31,12 +30,12 @@ export class Reporter {
   constructor(
     options: { config: ModuleConfig; replica: number; log: Logger },
     messenger: Messenger,
-    out: string,
+    history: string,
     facts: () => Facts,
   ) {
     this.#options = options;
     this.#messenger = messenger;
-    this.#history = join(out, 'history.jsonl');
+    this.#history = history;
     this.#facts = facts;
   }
 

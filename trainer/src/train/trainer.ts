@@ -84,7 +84,7 @@ class Trainer {
     this.#config = options.config;
     this.#messenger = messenger;
     this.#history = join(options.out, 'history.jsonl');
-    this.#reporter = new Reporter(options, messenger, options.out, () => ({
+    this.#reporter = new Reporter(options, messenger, this.#history, () => ({
       step: this.#program?.step ?? 0,
       samplesTrained: this.#samples,
       samplesDropped: this.#dropped(),
@@ -98,7 +98,7 @@ class Trainer {
   }
 
   async open(): Promise<void> {
-    const { config, natsUrl, log, replica } = { ...this.#options };
+    const { config, natsUrl, log, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
     const { progress, skipped } = await restoreCheckpoint(this.#store, this.#program);

@@ -177,14 +177,7 @@ const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== 
 /** The run with all defaults, or what is wrong with it. */
 function resolve({ run, options }: PlanInput): { plan: RunPlan } | { mistake: string } {
   const { apiVersion, kind, metadata, spec } = run;
-  // What only this planner reads is as it is meant to be by the schema of the API server.
-  const { activeDeadlineSeconds, ...rest } = spec;
-  const checked = checkRun({
-    apiVersion,
-    kind,
-    metadata: { name: metadata.name },
-    spec: { ...rest, suspend: false },
-  });
+  const checked = checkRun({ apiVersion, kind, metadata: { name: metadata.name }, spec });
   if (!checked.run) {
     const mistakes = checked.mistakes.map(({ path, message }) => `${formatPath(path)} ${message}`);
     return { mistake: mistakes.join('; ') };

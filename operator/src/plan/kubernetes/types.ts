@@ -15,7 +15,7 @@ export interface KubernetesRun {
   apiVersion: Run['apiVersion'];
   kind: Run['kind'];
   metadata: V1ObjectMeta & { name: string; namespace: string; uid: string };
-  spec: RunSpec & { activeDeadlineSeconds?: number };
+  spec: RunSpec;
   status?: RunStatus;
 }
 
