@@ -48,6 +48,7 @@ const ALLOWED = [
   'minItems',
   'maxItems',
   'maxProperties',
+  'multipleOf',
   'x-kubernetes-validations',
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
@@ -128,10 +129,12 @@ test('what a run began with is immutable', () => {
     )
     .map(([at]) => at);
   expect(immutable).toEqual([
+    '.spec',
     '.spec.seed',
     '.spec.data',
     '.spec.augmentation',
     '.spec.patches',
+    '.spec.window',
     '.spec.modules',
     '.spec.modules.items',
     '.spec.modules.items.layers',

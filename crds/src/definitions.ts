@@ -4,6 +4,7 @@ import { moduleResourceSchema } from './module-resource.ts';
 import { API_GROUP, API_VERSION } from './names.ts';
 import { type CelRule, validated } from './run/cel.ts';
 import { RUN_NAME_MAX, runSchema } from './run.ts';
+import { SPEECH } from './samples.ts';
 import { type JsonSchema, structuralSchema } from './structural.ts';
 
 /** The CustomResourceDefinitions, made from the schemas. */
@@ -34,6 +35,8 @@ const AGE: PrinterColumn = {
   description: 'Time since it was made',
 };
 
+const IS_SPEECH = `self.spec.data.format in [${SPEECH.map((format) => `'${format}'`).join(', ')}]`;
+
 const RUN: Resource = {
   kind: 'GreedyInfoMaxRun',
   plural: 'greedyinfomaxruns',
@@ -43,6 +46,14 @@ const RUN: Resource = {
     {
       rule: `size(self.metadata.name) <= ${RUN_NAME_MAX} && !self.metadata.name.contains('.')`,
       message: `metadata.name must be at most ${RUN_NAME_MAX} characters without dots`,
+    },
+    {
+      rule: `${IS_SPEECH} || (has(self.spec.augmentation) && has(self.spec.patches) && !has(self.spec.window))`,
+      message: 'images need augmentation and patches, and have no window',
+    },
+    {
+      rule: `!(${IS_SPEECH}) || (has(self.spec.window) && !has(self.spec.augmentation) && !has(self.spec.patches))`,
+      message: 'speech needs a window, and has neither augmentation nor patches',
     },
   ],
   columns: [
@@ -72,6 +83,13 @@ const RUN: Resource = {
       jsonPath: '.status.etaSeconds',
       description: 'Seconds until the slowest module has spent its budget',
     },
+    {
+      name: 'Evaluated',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Evaluated")].status',
+      description: 'Whether status holds the accuracy of every module',
+      priority: 1,
+    },
     AGE,
   ],
 };
@@ -83,7 +101,13 @@ const MODULE: Resource = {
   schema: moduleResourceSchema,
   rules: [],
   columns: [
-    { name: 'Run', type: 'string', jsonPath: '.spec.runName', description: 'Run it belongs to' },
+    {
+      name: 'Run',
+      type: 'string',
+      jsonPath: '.spec.runName',
+      description: 'Run it belongs to',
+      priority: 1, // the name begins with it
+    },
     { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'What it is doing' },
     {
       name: 'Ready',

@@ -9,6 +9,8 @@ import { type Module, moduleSchema, type Objective, type RunSpec, runSpecSchema 
  */
 export interface Draft extends Partial<Omit<RunSpec, 'modules'>> {
   modules: DraftModule[];
+  /** Fields that the spec has, right or wrong. */
+  own: string[];
 }
 
 export interface DraftModule {
@@ -25,7 +27,11 @@ export function draftOf(spec: unknown): Draft {
   const { modules: _, ...fields } = runSpecSchema.shape;
   const draft = soundFields(fields, spec) as Partial<Omit<RunSpec, 'modules'>>;
   const modules = isObject(spec) && Array.isArray(spec.modules) ? spec.modules : [];
-  return { ...draft, modules: modules.map((module) => draftModule(module, draft)) };
+  return {
+    ...draft,
+    modules: modules.map((module) => draftModule(module, draft)),
+    own: isObject(spec) ? Object.keys(spec) : [],
+  };
 }
 
 function draftModule(module: unknown, run: Partial<RunSpec>): DraftModule {

@@ -14,3 +14,13 @@ export const imageChannels = ({ format }: Data, { grayscale }: Augmentation): nu
 /** Rows (and columns) of the grid of patches. */
 export const gridSize = ({ crop }: Augmentation, { size, stride }: Patches): number =>
   Math.floor((crop - size) / stride) + 1;
+
+/** Images to train on in the releases that everybody has the same of. */
+const TRAINING_IMAGES: Partial<Record<Data['format'], number>> = {
+  digits: 8000, // four fifths; the rest is for testing
+  cifar10: 50_000,
+  stl10: 100_000, // those without labels
+};
+
+/** Images that training draws from; undefined if only the data set can tell. */
+export const trainingImages = ({ format }: Data): number | undefined => TRAINING_IMAGES[format];

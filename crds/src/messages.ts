@@ -81,6 +81,8 @@ function expected(issue: Issue): string {
       return issue.pattern?.includes('a-z0-9-')
         ? 'lower-case letters, digits and -, with a letter or digit at both ends'
         : `text that matches ${issue.pattern}`;
+    case 'not_multiple_of':
+      return `a multiple of ${issue.divisor}`;
     case 'invalid_union':
       return 'a whole number or text';
     default:

@@ -5,10 +5,11 @@ import {
   augmentationSchema,
   checkpointsSchema,
   dataSchema,
-  evaluationSchema,
   objectiveSchema,
   optimizerSchema,
   patchesSchema,
+  readoutSettingsSchema,
+  windowSchema,
 } from './run.ts';
 
 /**
@@ -55,10 +56,14 @@ export const moduleConfigSchema = z.strictObject({
       augmentation: augmentationSchema,
       patches: patchesSchema,
     }),
+    z.strictObject({ kind: z.literal('speech'), data: dataSchema, window: windowSchema }),
     z.strictObject({ kind: z.literal('edge'), edge: edgeSchema }),
   ]),
-  /** Rows and columns of the grid of patches; their product is the number of patches of a sample. */
-  grid: z.tuple([z.int(), z.int()]),
+  /**
+   * Rows and columns of the grid of patches; their product is the number of patches of a sample. Null: a
+   * sample is one sequence, whose steps are not pooled.
+   */
+  grid: z.tuple([z.int(), z.int()]).nullable(),
   /** Shape of one sample as the first layer gets it. */
   input: sampleShape,
   /** Shape of one sample behind the last layer. */
@@ -72,6 +77,6 @@ export const moduleConfigSchema = z.strictObject({
   /** The edge to the next module; null for the last. */
   sink: edgeSchema.nullable(),
   checkpoints: checkpointsSchema,
-  evaluation: evaluationSchema,
+  evaluation: readoutSettingsSchema,
 });
 export type ModuleConfig = z.infer<typeof moduleConfigSchema>;

@@ -19,11 +19,21 @@ export const LABELS = {
   replica: `${API_GROUP}/replica`,
 } as const;
 
-/** All subjects of a run lie below this prefix, so one permission line covers a run. */
-export const subjectPrefix = ({ namespace, name }: RunKey): string => `gim.${namespace}.${name}`;
+/** A run and no other of its name, be it earlier or later. */
+export interface RunId extends RunKey {
+  uid: string;
+}
+
+/**
+ * All subjects of a run lie below this prefix. The uid makes it one that other runs cannot guess: whom a
+ * server answers it does not check, so a client that may ask for anything can have the answer sent to any
+ * subject that it knows.
+ */
+export const subjectPrefix = ({ namespace, name, uid }: RunId): string =>
+  `gim.${namespace}.${name}.${uid}`;
 
 /** Encoded activations that a module sends to the next one. */
-export const edgeSubject = (run: RunKey, module: string): string =>
+export const edgeSubject = (run: RunId, module: string): string =>
   `${subjectPrefix(run)}.edge.${module}`;
 
 /** The JetStream stream that buffers `edgeSubject`. */
@@ -34,14 +44,18 @@ export const edgeStream = ({ namespace, name }: RunKey, module: string): string 
 export const edgeConsumer = (module: string): string => module;
 
 /** Where a replica tells how its training goes (core NATS, `Report` as JSON). */
-export const reportSubject = (run: RunKey, module: string, replica: number): string =>
+export const reportSubject = (run: RunId, module: string, replica: number): string =>
   `${subjectPrefix(run)}.report.${module}.${replica}`;
 
-/** Every report of a run. */
-export const reportSubjects = (run: RunKey): string => `${subjectPrefix(run)}.report.*.*`;
+/** Every report of a run, and of all runs. */
+export const reportSubjects = (run: RunId): string => `${subjectPrefix(run)}.report.*.*`;
+export const ALL_REPORTS = 'gim.*.*.*.report.*.*';
 
 /** Where the operator tells trainers what to do (core NATS, `Control` as JSON, repeated). */
-export const controlSubject = (run: RunKey): string => `${subjectPrefix(run)}.control`;
+export const controlSubject = (run: RunId): string => `${subjectPrefix(run)}.control`;
+
+/** Answers to a trainer's requests come below it, so that no other run can listen to them. */
+export const inboxPrefix = ({ namespace, name }: RunKey): string => `_INBOX_${namespace}_${name}`;
 
 /**
  * How a trainer process ends. Codes from 64 on are final: a new attempt would end the same way, so

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { API_GROUP, API_VERSION } from './names.ts';
+import { validated } from './run/cel.ts';
 import { runSpecSchema } from './run/spec.ts';
 import { runStatusSchema } from './run/status.ts';
 
@@ -36,7 +37,12 @@ export const runSchema = z
     apiVersion: z.literal(`${API_GROUP}/${API_VERSION}`),
     kind: z.literal('GreedyInfoMaxRun'),
     metadata: metadataSchema,
-    spec: runSpecSchema.describe('What to train, and how.'),
+    spec: runSpecSchema.describe('What to train, and how.').meta(
+      validated({
+        rule: 'has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)',
+        message: 'managedBy cannot change; make a new run',
+      }),
+    ),
     status: runStatusSchema.optional(),
   })
   .describe('Trains a deep network whose modules never exchange gradients.');

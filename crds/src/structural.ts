@@ -16,7 +16,7 @@ export function structuralSchema(schema: z.ZodType): JsonSchema {
 function structural(node: JsonSchema): JsonSchema {
   if (Array.isArray(node.anyOf)) return intOrString(node);
   const { $schema: _, additionalProperties, properties, items, ...rest } = node;
-  const out: JsonSchema = { ...rest };
+  const out: JsonSchema = withDefaultInWords(rest);
   delete out.propertyNames; // Kubernetes has no such thing.
   if (UNBOUNDED.includes(out.maximum as number)) delete out.maximum;
   if (UNBOUNDED.includes(out.minimum as number)) delete out.minimum;
@@ -35,6 +35,15 @@ function structural(node: JsonSchema): JsonSchema {
     out.additionalProperties = structural(additionalProperties);
   }
   return out;
+}
+
+/** `kubectl explain` does not show defaults, so descriptions say those that are a single value. */
+function withDefaultInWords(node: JsonSchema): JsonSchema {
+  const { description, default: value } = node;
+  const shown = ['string', 'number', 'boolean'].includes(typeof value);
+  if (!shown || typeof description !== 'string' || /\bDefault\b/.test(description))
+    return { ...node };
+  return { ...node, description: `${description} Default ${value}.` };
 }
 
 const isSchema = (value: unknown): value is JsonSchema =>

@@ -26,9 +26,7 @@ const LEAVE_OUT = 'leave it out';
 
 const ROWS: readonly Row[] = [
   { path: 'spec.averaging', instead: LEAVE_OUT },
-  { path: 'spec.evaluation.everySamples', instead: LEAVE_OUT },
   { path: 'spec.checkpoints.storage.objectStore', instead: 'use volumeClaimName' },
-  { path: 'spec.checkpoints.retain', when: oneOf(false), instead: LEAVE_OUT },
   {
     path: 'spec.order',
     when: oneOf('iterative'),
@@ -38,16 +36,6 @@ const ROWS: readonly Row[] = [
     path: 'spec.modules.*.replicas',
     when: (value) => typeof value === 'number' && value > 1,
     instead: 'leave it out or set it to 1',
-  },
-  {
-    path: 'spec.data.format',
-    when: oneOf('librispeech', 'wav'),
-    instead: 'use digits, idx, stl10, cifar10 or images',
-  },
-  {
-    path: 'spec.modules.*.layers.*.type',
-    when: oneOf('conv1d', 'gru'),
-    instead: 'use conv, residual or bottleneck',
   },
   objective('spec.objective.type'),
   objective('spec.modules.*.objective.type'),

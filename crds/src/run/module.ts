@@ -12,16 +12,25 @@ export const moduleNameSchema = z
 
 export const moduleSchema = z
   .strictObject({
-    name: moduleNameSchema.describe('A DNS label, unique in the run.'),
+    name: moduleNameSchema.describe('Name of the module: a DNS label, unique in the run.'),
     layers: z
       .array(layerSchema)
       .min(1)
       .max(64)
-      .describe('From input to output. Immutable.')
+      .describe('The layers, from input to output. Immutable.')
       .meta(immutable('layers')),
-    objective: objectiveSchema.optional().describe('In place of spec.objective. Immutable.'),
-    optimizer: optimizerSchema.optional().describe('In place of spec.optimizer.'),
-    batchSize: z.int().min(1).max(65_536).optional().describe('In place of spec.batchSize.'),
+    objective: objectiveSchema
+      .optional()
+      .describe('What this module optimises, in place of spec.objective. Immutable.'),
+    optimizer: optimizerSchema
+      .optional()
+      .describe('The optimizer of this module, in place of spec.optimizer.'),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .optional()
+      .describe('Samples that each step of this module takes, in place of spec.batchSize.'),
     replicas: z
       .int()
       .min(1)
@@ -30,7 +39,9 @@ export const moduleSchema = z
       .describe(
         'Kubernetes only: trainers of the module. Only 1 so far. Default: the number that GreedyInfoMaxModule says.',
       ),
-    resources: resourcesSchema.optional().describe('In place of spec.resources.'),
+    resources: resourcesSchema
+      .optional()
+      .describe('What each trainer of this module gets, in place of spec.resources.'),
   })
   .describe('One gradient-isolated part of the encoder.')
   .meta(

@@ -19,7 +19,9 @@ const quantities = z
 
 export const resourcesSchema = z
   .strictObject({
-    requests: quantities.optional().describe('What the scheduler sets aside, such as cpu: 2.'),
+    requests: quantities
+      .optional()
+      .describe('What the scheduler sets aside for it, such as cpu: 2.'),
     limits: quantities.optional().describe('What a pod may use, such as nvidia.com/gpu: 1.'),
   })
   .describe('CPU, memory and devices of a trainer, as in a container of a pod.');
@@ -103,19 +105,21 @@ const envSchema = z.strictObject({
 
 export const podTemplateSchema = z
   .strictObject({
-    image: text(512).optional().describe('Image of the trainer. Default: the one of the chart.'),
+    image: text(512)
+      .optional()
+      .describe('Image of the trainer. Default: the one that the operator was started with.'),
     nodeSelector: strings(32, 63).optional().describe('Labels that a node must have.'),
     tolerations: z.array(tolerationSchema).max(32).optional().describe('Taints to put up with.'),
     affinity: z
       .looseObject({})
       .optional()
-      .describe('As in a pod.')
+      .describe('Affinity, as in a pod.')
       .meta({ 'x-kubernetes-preserve-unknown-fields': true }),
-    priorityClassName: text().optional().describe('As in a pod.'),
-    runtimeClassName: text().optional().describe('As in a pod, such as nvidia.'),
+    priorityClassName: text().optional().describe('Priority class of the pods.'),
+    runtimeClassName: text().optional().describe('Runtime class of the pods, such as nvidia.'),
     serviceAccountName: text()
       .optional()
-      .describe('As in a pod. Trainers themselves need no rights.'),
+      .describe('Service account of the pods. Trainers themselves need no rights.'),
     imagePullSecrets: z
       .array(z.strictObject({ name: text().describe('Name of the Secret.') }))
       .max(16)

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { buffersSchema } from './buffers.ts';
 import { immutable, listMap, validated } from './cel.ts';
 import { checkpointsSchema } from './checkpoints.ts';
-import { augmentationSchema, dataSchema, patchesSchema } from './data.ts';
+import { augmentationSchema, dataSchema, patchesSchema, windowSchema } from './data.ts';
 import { evaluationSchema } from './evaluation.ts';
 import { moduleSchema } from './module.ts';
 import { objectiveSchema } from './objective.ts';
@@ -15,11 +15,12 @@ export const runSpecSchema = z.strictObject({
     .min(0)
     .max(2_147_483_647)
     .default(2)
-    .describe('Of weights, augmentation, order and negatives. Immutable.')
+    .describe('Seed of weights, augmentation, order and negatives. Immutable.')
     .meta(immutable('seed')),
   data: dataSchema,
-  augmentation: augmentationSchema,
-  patches: patchesSchema,
+  augmentation: augmentationSchema.optional(),
+  patches: patchesSchema.optional(),
+  window: windowSchema.optional(),
   modules: z
     .array(moduleSchema)
     .min(1)
@@ -36,7 +37,12 @@ export const runSpecSchema = z.strictObject({
     }),
   objective: objectiveSchema,
   optimizer: optimizerSchema.prefault({}),
-  batchSize: z.int().min(1).max(65_536).default(32).describe('Samples a step.'),
+  batchSize: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(32)
+    .describe('Samples that each optimizer step takes.'),
   training: z
     .strictObject({
       samples: z.int().min(1).max(1e12).optional().describe('Samples that each module trains on.'),
@@ -60,7 +66,9 @@ export const runSpecSchema = z.strictObject({
   suspend: z
     .boolean()
     .default(false)
-    .describe('Stop all trainers, with checkpoints, and keep the run.'),
+    .describe(
+      'Stop all trainers, which write checkpoints first, and keep the run; false lets them go on.',
+    ),
   activeDeadlineSeconds: z
     .int()
     .min(1)
@@ -72,7 +80,9 @@ export const runSpecSchema = z.strictObject({
   podTemplate: podTemplateSchema.optional(),
   resources: resourcesSchema
     .optional()
-    .describe('Kubernetes only: CPU, memory and devices of each trainer.'),
+    .describe(
+      'Kubernetes only: CPU, memory and devices of each trainer. A trainer asks for one nvidia.com/gpu unless a device is named; a limit of 0 asks for none.',
+    ),
   queueName: z
     .string()
     .max(63)
@@ -85,7 +95,7 @@ export const runSpecSchema = z.strictObject({
     .max(253)
     .optional()
     .describe(
-      'Kubernetes only: the controller that takes care of the run. Default: this operator.',
+      'Kubernetes only: the controller that takes care of the run; this operator leaves the runs of others alone. Default: this operator.',
     ),
   ttlSecondsAfterFinished: z
     .int()

@@ -33,30 +33,37 @@ const percentiles = (what: string) =>
 
 const count = (what: string) => z.int().min(0).optional().describe(what);
 
-const phase = z
+export const phaseSchema = z
   .enum([
     'Pending',
     'Starting',
     'Training',
     'Forwarding',
+    'Evaluating',
     'Suspending',
     'Suspended',
+    'Stopped',
     'Complete',
     'Failed',
   ])
-  .optional()
-  .describe('What it is doing. Forwarding: its budget is spent, later modules still need it.');
+  .describe(
+    'What it is doing. Forwarding: its budget is spent, later modules still need it. Evaluating: all modules are trained and are being read out. Stopped: another module failed the run.',
+  );
+export type Phase = z.infer<typeof phaseSchema>;
 
 const percent = z.int().min(0).max(100).optional();
 
 /** Figures from the reports of a module's trainers. */
-const figures = {
+export const figuresSchema = z.strictObject({
   step: count('Optimizer steps made.'),
   samples: count('Samples trained on.'),
   percent: percent.describe('Part of the budget that is spent.'),
   etaSeconds: count('Seconds until the budget is spent, at the present rate.'),
-  loss: z.number().optional().describe('Mean of the last steps.'),
-  samplesPerSecond: z.number().optional().describe('Over the last seconds.'),
+  loss: z.number().optional().describe('Mean loss of the last steps.'),
+  samplesPerSecond: z
+    .number()
+    .optional()
+    .describe('Samples trained on a second, over the last seconds.'),
   stalenessSteps: percentiles(
     'Optimizer steps that the module before had made since it computed the samples used.',
   ),
@@ -64,15 +71,16 @@ const figures = {
   samplesDropped: count('Samples that were never used.'),
   samplesReused: count('Uses of a sample after its first.'),
   checkpointStep: count('Step of the newest checkpoint.'),
-};
+});
+export type Figures = z.infer<typeof figuresSchema>;
 
 export const moduleStatusSchema = z
   .strictObject({
     replicas: count('Trainers that there are.'),
     readyReplicas: count('Trainers that are at work.'),
     selector: z.string().max(1024).optional().describe('Labels of the pods, for autoscalers.'),
-    phase,
-    ...figures,
+    phase: phaseSchema.optional(),
+    ...figuresSchema.shape,
     conditions: conditionsSchema,
   })
   .describe('How the module is doing.');
@@ -80,22 +88,23 @@ export type ModuleStatus = z.infer<typeof moduleStatusSchema>;
 
 const accuracy = (what: string) => z.number().min(0).max(1).optional().describe(what);
 
-const moduleRowSchema = z.strictObject({
+export const moduleRowSchema = z.strictObject({
   name: z.string().max(40).describe('Name of the module.'),
-  phase,
+  phase: phaseSchema,
   reason: z.string().max(1024).optional().describe('Why it is not at work, in one word.'),
   message: z.string().max(32_768).optional().describe('Why it is not at work, in words.'),
-  replicas: count('Trainers that there should be.'),
-  readyReplicas: count('Trainers that are at work.'),
+  replicas: z.int().min(0).describe('Trainers that there should be.'),
+  readyReplicas: z.int().min(0).describe('Trainers that are at work.'),
   restarts: count('Trainers that failed and were started again; disruptions do not count.'),
-  ...figures,
-  accuracy: accuracy('Of the linear readout, between 0 and 1.'),
+  ...figuresSchema.shape,
+  accuracy: accuracy('Accuracy of the linear readout, between 0 and 1.'),
   accuracyUntrained: accuracy('The same with the weights that training began with.'),
 });
+export type ModuleRow = z.infer<typeof moduleRowSchema>;
 
 export const runStatusSchema = z
   .strictObject({
-    phase,
+    phase: phaseSchema.optional(),
     message: z.string().max(32_768).optional().describe('Why it is Pending, or what ended it.'),
     ready: z.string().max(32).optional().describe('Ready trainers of those wanted, such as 2/3.'),
     percent: percent.describe('Part of the budget that the slowest module has spent.'),
@@ -105,11 +114,14 @@ export const runStatusSchema = z
       .array(moduleRowSchema)
       .max(64)
       .optional()
-      .describe('Each module.')
+      .describe('How each module is doing.')
       .meta(listMap('name')),
+    evaluatedSamples: count(
+      'Samples of the slowest module when the newest readouts that have ended were asked for.',
+    ),
     startTime: time().optional().describe('When the trainers were last let loose.'),
     completionTime: time().optional().describe('When the run ended.'),
-    observedGeneration: count('Generation that this is about.'),
+    observedGeneration: count('Generation of the run that this status is about.'),
   })
   .describe('How the run is doing.');
 export type RunStatus = z.infer<typeof runStatusSchema>;
