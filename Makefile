@@ -15,6 +15,10 @@ demo: setup ## Train three modules on handwritten digits on this machine; result
 setup: ## Install all that the project needs (cached in ~/.cache/greedy-infomax)
 	@bash setup/setup.sh
 
+.PHONY: images
+images: ## Build the images of operator and trainer (CUDA, and trainer:TAG-cpu): REGISTRY=…, TAG=…, PUSH=yes
+	@REGISTRY=$(REGISTRY) TAG=$(TAG) PUSH=$(PUSH) BUILD_OPTIONS="$(BUILD_OPTIONS)" setup/images.sh
+
 ##@ Develop
 
 .PHONY: test
@@ -38,12 +42,14 @@ types: setup ## Check types
 	tsc -p .
 
 .PHONY: generate
-generate: setup ## Write the CRD YAML from the schemas
+generate: setup ## Write the CRD YAML from the schemas, and the chart's table of values
 	node --disable-warning=ExperimentalWarning crds/src/generate.ts
+	node --disable-warning=ExperimentalWarning charts/readme.ts
 
 .PHONY: generate-check
 generate-check: setup
 	node --disable-warning=ExperimentalWarning crds/src/generate.ts --check
+	node --disable-warning=ExperimentalWarning charts/readme.ts --check
 
 .PHONY: cluster-setup
 cluster-setup: setup ## Build or find the binaries of the test cluster (10 minutes, once)

