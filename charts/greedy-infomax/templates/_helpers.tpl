@@ -1,0 +1,111 @@
+{{/* Names, labels and parts that several templates share. */}}
+
+{{- define "greedy-infomax.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 40 characters: the longest suffix must still fit a DNS label. */}}
+{{- define "greedy-infomax.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "greedy-infomax.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "greedy-infomax.operatorName" -}}
+{{ include "greedy-infomax.fullname" . }}-operator
+{{- end }}
+
+{{- define "greedy-infomax.natsName" -}}
+{{ include "greedy-infomax.fullname" . }}-nats
+{{- end }}
+
+{{/* Takes a list: the root and the component. */}}
+{{- define "greedy-infomax.selectorLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "greedy-infomax.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Takes a list: the root and the component. */}}
+{{- define "greedy-infomax.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "greedy-infomax.selectorLabels" . }}
+app.kubernetes.io/part-of: greedy-infomax
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Takes a list: the root and an image of the project. */}}
+{{- define "greedy-infomax.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- $repository := ternary $image.repository (printf "%s/%s" (trimSuffix "/" $root.Values.registry) $image.repository) (empty $root.Values.registry) -}}
+{{- if $image.digest -}}
+{{ $repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $repository }}:{{ default $root.Chart.AppVersion $image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "greedy-infomax.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Takes the values of a component: where its pods may run. */}}
+{{- define "greedy-infomax.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Of every container: as the pod security standard "restricted" wants it. */}}
+{{- define "greedy-infomax.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{- define "greedy-infomax.serviceAccount" -}}
+{{- if .Values.operator.serviceAccount.create -}}
+{{ default (include "greedy-infomax.operatorName" .) .Values.operator.serviceAccount.name }}
+{{- else -}}
+{{ default "default" .Values.operator.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* A Kubernetes quantity of memory in bytes. */}}
+{{- define "greedy-infomax.bytes" -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $text := ternary . (int64 . | toString) (kindIs "string" .) -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- if not (hasKey $units $unit) }}{{ fail (printf "%q is not a quantity of memory such as 6Gi" $text) }}{{ end -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $units $unit) | int64 -}}
+{{- end }}

@@ -1,0 +1,121 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
+import { helm } from '../support/helm.ts';
+import { CHART, manifest, NAMESPACE, RELEASE } from './render.ts';
+
+/** The chart on a real API server. Hooks are left out: they need pods that run, which there are none of here. */
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const combinations = readdirSync(join(CHART, 'ci')).map((name) => name.replace('.yaml', ''));
+const RUNS = 'greedyinfomaxruns.greedyinfomax.dev';
+
+let cluster: Cluster;
+let folder: string;
+const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
+const release = (command: string, chart: string, ...args: string[]) =>
+  helm(cluster, command, RELEASE, chart, `--namespace=${NAMESPACE}`, '--no-hooks', ...args);
+
+beforeAll(async () => {
+  cluster = await startCluster({ nodes: 0 });
+  folder = mkdtempSync(join(tmpdir(), 'gim-chart-'));
+  for (const name of [NAMESPACE, 'team-a', 'team-b']) await kubectl('create', 'namespace', name);
+  // A pod is refused when its account is not there, which a dry run does not make.
+  await kubectl('create', 'serviceaccount', `${RELEASE}-install-check`, `--namespace=${NAMESPACE}`);
+  await kubectl('apply', `--filename=${join(import.meta.dirname, 'foreign-crds.yaml')}`);
+  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+}, CLUSTER_TIMEOUT);
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await cluster?.stop();
+}, 120_000);
+
+it.each(['default', ...combinations])(
+  'the API server takes every object of the values %s, and knows all their fields',
+  async (name) => {
+    const file = join(folder, `${name}.yaml`);
+    const text = await manifest(...(name === 'default' ? [] : [name]));
+    writeFileSync(file, text);
+    const said = await kubectl(
+      ...['apply', '--server-side', '--dry-run=server', '--validate=strict'],
+      `--filename=${file}`,
+    );
+    const objects = text.match(/^kind: /gm) ?? [];
+    expect(said.split('\n').filter((line) => line.includes('(server dry run)'))).toHaveLength(
+      objects.length,
+    );
+    expect(said).not.toMatch(/warning/i);
+  },
+);
+
+describe('a release', () => {
+  it('upgrades the definitions with the chart, while runs live', async () => {
+    // A chart of an older version: its definition lacks a column.
+    const old = join(folder, 'old');
+    cpSync(CHART, old, { recursive: true });
+    const file = join(old, 'files/crds/greedyinfomaxruns.yaml');
+    const text = readFileSync(file, 'utf8');
+    const column = /^ {8}- name: Percent\n(?: {10}.*\n)+/m;
+    expect(text).toMatch(column);
+    writeFileSync(file, text.replace(column, ''));
+
+    await release('install', old);
+    await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await kubectl('apply', `--filename=${join(ROOT, 'examples/digits.yaml')}`);
+    const columns = ['get', 'crd', RUNS, '-o=jsonpath={..additionalPrinterColumns[*].name}'];
+    expect(await kubectl(...columns)).not.toContain('Percent');
+    const uid = await kubectl('get', 'gimrun', 'digits', '-o=jsonpath={.metadata.uid}');
+
+    await release('upgrade', CHART, '--set=operator.replicas=2');
+    expect(await kubectl(...columns)).toContain('Percent');
+    expect(await kubectl('get', 'gimrun', 'digits', '-o=jsonpath={.metadata.uid}')).toBe(uid);
+  });
+
+  it('tells what to do next, for the values that were given', async () => {
+    const notes = await helm(cluster, 'get', 'notes', RELEASE, `--namespace=${NAMESPACE}`);
+    expect(notes).toContain(`helm --namespace ${NAMESPACE} test ${RELEASE}`);
+    expect(notes).toContain('kubectl apply --filename examples/digits.yaml');
+    expect(notes).toContain(`nats://greedy-infomax-nats.${NAMESPACE}.svc:4222`);
+    expect(notes).not.toContain('WARNING');
+    const open = await release('upgrade', CHART, '--values', join(CHART, 'ci/open.yaml'));
+    expect(open).toContain('WARNING: nats.auth.enabled is false');
+  });
+
+  it('lets people do with runs what the cluster lets them do with other things', async () => {
+    const may = async (role: string, verb: string, ...what: string[]) => {
+      const as = [`--as=${role}-user`, '--namespace=team-a', '--quiet'];
+      return kubectl('auth', 'can-i', verb, ...what, ...as).then(
+        () => true,
+        () => false,
+      );
+    };
+    for (const role of ['view', 'edit', 'admin']) {
+      const binding = ['create', 'rolebinding', role, `--clusterrole=${role}`];
+      await kubectl(...binding, `--user=${role}-user`, '--namespace=team-a');
+    }
+    const [run, module] = ['greedyinfomaxruns', 'greedyinfomaxmodules'].map(
+      (name) => `${name}.greedyinfomax.dev`,
+    ) as [string, string];
+    // The controller manager puts the rules together a moment after the roles are there.
+    await expect.poll(() => may('view', 'list', run), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => may('admin', 'delete', module), { timeout: 20_000 }).toBe(true);
+    expect(await may('view', 'create', run)).toBe(false);
+    expect(await may('edit', 'create', run)).toBe(true);
+    expect(await may('edit', 'get', run)).toBe(true);
+    expect(await may('edit', 'patch', module, '--subresource=scale')).toBe(true);
+    expect(await may('edit', 'patch', module)).toBe(false);
+    expect(await may('edit', 'update', run, '--subresource=status')).toBe(false);
+    expect(await may('admin', 'create', run)).toBe(true);
+  });
+
+  it('leaves the definitions and the runs when it goes, and takes them over when it is back', async () => {
+    await helm(cluster, 'uninstall', RELEASE, `--namespace=${NAMESPACE}`, '--no-hooks');
+    expect(await kubectl('get', 'gimrun', 'digits', '-o=name')).toContain('digits');
+    expect(await kubectl('get', 'deployments', `--namespace=${NAMESPACE}`, '-o=name')).toBe('');
+    await release('install', CHART);
+    expect(await kubectl('get', 'gimrun', 'digits', '-o=name')).toContain('digits');
+  });
+});

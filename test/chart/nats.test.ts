@@ -1,0 +1,190 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { makeAuth } from '../../operator/src/nats/auth/keys.ts';
+import { find, ofKind, type Rendered, render, type Values } from './render.ts';
+
+const NAME = 'greedy-infomax-nats';
+const SERVER = resolve(import.meta.dirname, '../../node_modules/.bin/nats-server');
+const run = promisify(execFile);
+
+const pod = async (...values: Values[]) =>
+  find(await render(...values), 'StatefulSet', NAME).spec.template.spec;
+const configuration = async (...values: Values[]): Promise<string> =>
+  find(await render(...values), 'ConfigMap', NAME).data['nats-server.conf'];
+
+/** What nats-server says of the configuration, laid out as in the pod. */
+async function tried(...values: Values[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'gim-chart-nats-'));
+  try {
+    for (const [name, text] of Object.entries(await makeAuth())) {
+      writeFileSync(join(folder, name), text);
+    }
+    // A certificate's files are read only when the server starts for good.
+    const text = (await configuration(...values)).replace(/tls \{[^}]*\}/, '');
+    writeFileSync(join(folder, 'nats-server.conf'), text);
+    const { stderr } = await run(SERVER, ['-t', '--config', join(folder, 'nats-server.conf')]);
+    return stderr;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe('the configuration of NATS', () => {
+  it.each(['default', 'open', 'high-availability', 'tls-by-secret'])(
+    'is one that nats-server takes, with the values %s',
+    async (name) => {
+      expect(await tried(...(name === 'default' ? [] : [name]))).toMatch(/is valid/);
+    },
+  );
+
+  it('holds sizes in bytes', async () => {
+    const text = await configuration({
+      nats: {
+        memoryStore: { size: '1.5Gi' },
+        fileStore: { enabled: true, size: '20G' },
+        maxPayload: '2M',
+      },
+    });
+    expect(text).toContain('max_memory_store: 1610612736\n');
+    expect(text).toContain('max_file_store: 20000000000\n');
+    expect(text).toContain('max_payload: 2000000\n');
+  });
+
+  it('allows no files without a volume for them', async () => {
+    expect(await configuration()).toContain('max_file_store: 0\n');
+  });
+
+  it('is closed unless opened on purpose', async () => {
+    expect(await configuration()).toContain('include auth.conf');
+    expect(await configuration('open')).not.toContain('auth');
+  });
+});
+
+describe('the StatefulSet', () => {
+  it('puts configuration and keys into one folder, where the one includes the other', async () => {
+    const { volumes, containers } = await pod();
+    const config = volumes.find(({ name }: Rendered) => name === 'config').projected.sources;
+    expect(config[0].configMap.name).toBe(NAME);
+    expect(config[1].secret).toEqual({
+      name: 'greedy-infomax-nats-auth',
+      // Neither the operator's credentials nor the signing key: the server needs none.
+      items: [{ key: 'auth.conf', path: 'auth.conf' }],
+    });
+    expect(containers[0].args).toEqual(['--config=/etc/nats/nats-server.conf']);
+  });
+
+  it('starts anew when its configuration changes, and only then', async () => {
+    const checksum = async (...values: Values[]) =>
+      find(await render(...values), 'StatefulSet', NAME).spec.template.metadata.annotations[
+        'checksum/config'
+      ];
+    expect(await checksum({ operator: { replicas: 2 } })).toBe(await checksum());
+    expect(await checksum({ nats: { maxPending: '64Mi' } })).not.toBe(await checksum());
+  });
+
+  it('keeps the heap of the server below the limit of its memory', async () => {
+    const { env } = (await pod()).containers[0];
+    expect(env).toEqual([{ name: 'GOMEMLIMIT', value: String(Math.floor(6 * 2 ** 30 * 0.9)) }]);
+  });
+
+  it('keeps files on a volume when told so', async () => {
+    const objects = await render('high-availability');
+    const { volumeClaimTemplates, template } = find(objects, 'StatefulSet', NAME).spec;
+    expect(volumeClaimTemplates[0].spec).toMatchObject({
+      storageClassName: 'fast',
+      resources: { requests: { storage: '10Gi' } },
+    });
+    expect(template.spec.volumes.map(({ name }: Rendered) => name)).toEqual(['config']);
+    expect(template.spec.nodeSelector).toEqual({ pool: 'messaging' });
+  });
+
+  it('is not there when NATS is an external one, nor is anything of it', async () => {
+    const objects = await render('external-nats');
+    expect(objects.filter(({ metadata }) => metadata.name.startsWith(NAME))).toEqual([]);
+  });
+});
+
+describe('TLS', () => {
+  it('by cert-manager has an authority of its own, and the names that clients use', async () => {
+    const objects = await render('tls-by-cert-manager');
+    const { spec } = find(objects, 'Certificate', NAME);
+    expect(spec.dnsNames).toContain('greedy-infomax-nats.gim.svc');
+    expect(spec.secretName).toBe('greedy-infomax-nats-tls');
+    const issuer = find(objects, 'Issuer', spec.issuerRef.name);
+    const authority = find(objects, 'Certificate', issuer.spec.ca.secretName);
+    expect(authority.spec.isCA).toBe(true);
+    expect(find(objects, 'Issuer', authority.spec.issuerRef.name).spec).toEqual({ selfSigned: {} });
+    const { volumes } = await pod('tls-by-cert-manager');
+    expect(volumes.find(({ name }: Rendered) => name === 'tls').secret.secretName).toBe(
+      'greedy-infomax-nats-tls',
+    );
+    expect(await configuration('tls-by-cert-manager')).toContain('key_file: /etc/nats-tls/tls.key');
+  });
+
+  it('by an issuer makes no other', async () => {
+    const objects = await render('tls-by-issuer');
+    expect(ofKind(objects, 'Issuer')).toEqual([]);
+    expect(find(objects, 'Certificate', NAME).spec.issuerRef).toEqual({
+      name: 'company',
+      kind: 'ClusterIssuer',
+      group: 'cert-manager.io',
+    });
+  });
+
+  it('by a Secret needs no cert-manager', async () => {
+    const objects = await render('tls-by-secret');
+    expect(objects.filter(({ apiVersion }) => apiVersion.startsWith('cert-manager'))).toEqual([]);
+    const { volumes } = await pod('tls-by-secret');
+    expect(volumes.find(({ name }: Rendered) => name === 'tls').secret.secretName).toBe(
+      'nats-certificate',
+    );
+  });
+});
+
+describe('the hook that makes the keys', () => {
+  const hooks = async (...values: Values[]) =>
+    (await render(...values)).filter(({ metadata }) =>
+      metadata.annotations?.['helm.sh/hook']?.includes('pre-install'),
+    );
+
+  it('runs before install and upgrade, after its account and role', async () => {
+    const found = await hooks();
+    expect(found.map(({ kind }) => kind).toSorted()).toEqual([
+      'Job',
+      'Role',
+      'RoleBinding',
+      'ServiceAccount',
+    ]);
+    const weight = ({ metadata }: Rendered) =>
+      Number(metadata.annotations?.['helm.sh/hook-weight']);
+    const job = found.find(({ kind }) => kind === 'Job') as Rendered;
+    for (const each of found) if (each !== job) expect(weight(each)).toBeLessThan(weight(job));
+    expect(job.spec.template.spec.containers[0].args).toEqual([
+      '--namespace=gim',
+      '--secret=greedy-infomax-nats-auth',
+    ]);
+  });
+
+  it('may create Secrets, and nothing else', async () => {
+    const role = (await hooks()).find(({ kind }) => kind === 'Role') as Rendered;
+    expect(role.rules).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['create'] }]);
+  });
+
+  it.each<[string, Values]>([
+    ['NATS is open', 'open'],
+    ['NATS is external', 'external-nats'],
+    ['the Secret is there', { nats: { auth: { existingSecret: 'from-vault' } } }],
+  ])('is left out when %s', async (_, values) => {
+    expect(await hooks(values)).toEqual([]);
+  });
+
+  it('is not the only way: a Secret that is there takes its place everywhere', async () => {
+    const text = JSON.stringify(await render({ nats: { auth: { existingSecret: 'from-vault' } } }));
+    expect(text).not.toContain('greedy-infomax-nats-auth');
+    expect(text.match(/from-vault/g)).toHaveLength(4); // NATS, operator twice, install check
+  });
+});

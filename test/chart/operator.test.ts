@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { find, ofKind, type Rendered, render, type Values } from './render.ts';
+
+const NAME = 'greedy-infomax-operator';
+const deployment = async (...values: Values[]) =>
+  find(await render(...values), 'Deployment', NAME).spec;
+const pod = async (...values: Values[]) => (await deployment(...values)).template.spec;
+const argsOf = async (...values: Values[]): Promise<string[]> =>
+  (await pod(...values)).containers[0].args;
+
+describe('the Deployment', () => {
+  it('runs the operator against the built-in NATS, with its credentials', async () => {
+    const { containers, volumes, serviceAccountName } = await pod();
+    const [container] = containers;
+    expect(serviceAccountName).toBe(NAME);
+    expect(container.image).toBe('greedy-infomax/operator:0.1.0');
+    expect(container.args).toEqual([
+      '--nats=nats://greedy-infomax-nats.gim.svc:4222',
+      '--nats-creds=/etc/greedy-infomax/nats/operator.creds',
+      '--nats-signing-key=/etc/greedy-infomax/nats/signing.seed',
+      '--trainer-image=greedy-infomax/trainer:0.1.0',
+      '--lease-namespace=gim',
+      '--concurrency=4',
+      '--health-port=8081',
+      '--metrics-port=8080',
+    ]);
+    expect(container.volumeMounts).toEqual([
+      { name: 'nats', mountPath: '/etc/greedy-infomax/nats', readOnly: true },
+    ]);
+    const files = volumes[0].projected.sources.map(({ secret }: Rendered) => [
+      secret.name,
+      secret.items[0].path,
+    ]);
+    expect(files).toEqual([
+      ['greedy-infomax-nats-auth', 'operator.creds'],
+      ['greedy-infomax-nats-auth', 'signing.seed'],
+    ]);
+  });
+
+  it('takes address and Secrets of an external NATS', async () => {
+    expect((await argsOf('external-nats')).slice(0, 4)).toEqual([
+      '--nats=nats://nats.messaging.svc:4222',
+      '--nats-creds=/etc/greedy-infomax/nats/operator.creds',
+      '--nats-signing-key=/etc/greedy-infomax/nats/signing.seed',
+      '--nats-ca=/etc/greedy-infomax/nats/ca.crt',
+    ]);
+    const { volumes } = await pod('external-nats');
+    const names = volumes[0].projected.sources.map(({ secret }: Rendered) => secret.name);
+    expect(names).toEqual(['nats-operator', 'nats-ca', 'nats-signing']);
+  });
+
+  it('mounts nothing when NATS is open', async () => {
+    const { containers, volumes } = await pod('open');
+    expect(volumes).toBeUndefined();
+    expect(containers[0].volumeMounts).toBeUndefined();
+    expect(containers[0].args.join()).not.toMatch(/creds|signing|-ca=/);
+  });
+
+  it.each(['tls-by-cert-manager', 'tls-by-secret'])('trusts the authority of %s', async (name) => {
+    expect(await argsOf(name)).toContain('--nats-ca=/etc/greedy-infomax/nats/ca.crt');
+  });
+
+  it('probes the ports that it tells the operator to serve on', async () => {
+    const [container] = (await pod({ operator: { metricsPort: 9090 } })).containers;
+    expect(container.args).toEqual(
+      expect.arrayContaining(['--health-port=8081', '--metrics-port=9090']),
+    );
+    expect(container.ports).toEqual([
+      { name: 'health', containerPort: 8081 },
+      { name: 'metrics', containerPort: 9090 },
+    ]);
+    for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+      expect(container[probe].httpGet.port).toBe('health');
+    }
+    expect(container.readinessProbe.httpGet.path).toBe('/readyz');
+  });
+
+  it('passes on where and how pods are to run', async () => {
+    const template = (
+      await deployment('private-registry', {
+        imagePullPolicy: 'Always',
+        operator: {
+          logLevel: 'debug',
+          nodeSelector: { pool: 'system' },
+          tolerations: [{ key: 'system', operator: 'Exists' }],
+          affinity: { podAffinity: {} },
+          priorityClassName: 'high',
+          podAnnotations: { a: 'b' },
+          podLabels: { c: 'd', 'app.kubernetes.io/component': 'mine' },
+        },
+      })
+    ).template;
+    expect(template.spec).toMatchObject({
+      imagePullSecrets: [{ name: 'registry' }],
+      nodeSelector: { pool: 'system' },
+      tolerations: [{ key: 'system', operator: 'Exists' }],
+      affinity: { podAffinity: {} },
+      priorityClassName: 'high',
+    });
+    const [container] = template.spec.containers;
+    expect(container.image).toMatch(/^registry\.example\.com\/greedy\/operator@sha256:0123/);
+    expect(container.args).toContain(
+      '--trainer-image=registry.example.com/greedy/trainer-gpu:0.1.0-cuda',
+    );
+    expect(container.imagePullPolicy).toBe('Always');
+    expect(container.env).toEqual([{ name: 'LOG_LEVEL', value: 'debug' }]);
+    expect(template.metadata.annotations.a).toBe('b');
+    // What selects the pods is not for others to change.
+    expect(template.metadata.labels).toMatchObject({
+      c: 'd',
+      'app.kubernetes.io/component': 'operator',
+    });
+  });
+
+  it('leaves the user to the cluster when told so', async () => {
+    const { securityContext } = await pod({
+      operator: { podSecurityContext: { runAsUser: null, runAsGroup: null, fsGroup: null } },
+    });
+    expect(securityContext).toEqual({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+});
+
+describe('several operators', () => {
+  it('are spread over nodes and evicted one at a time', async () => {
+    const objects = await render('high-availability');
+    const { replicas, selector, template } = find(objects, 'Deployment', NAME).spec;
+    expect(replicas).toBe(2);
+    const [constraint] = template.spec.topologySpreadConstraints;
+    expect(constraint).toMatchObject({
+      topologyKey: 'kubernetes.io/hostname',
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: selector,
+    });
+    const budget = find(objects, 'PodDisruptionBudget', NAME).spec;
+    expect(budget).toEqual({ maxUnavailable: 1, selector });
+  });
+
+  it('take other constraints, and no budget, when told so', async () => {
+    const constraints = [{ maxSkew: 2, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }];
+    const objects = await render('high-availability', {
+      operator: {
+        topologySpreadConstraints: constraints,
+        podDisruptionBudget: { enabled: false },
+      },
+    });
+    const { template } = find(objects, 'Deployment', NAME).spec;
+    expect(template.spec.topologySpreadConstraints).toEqual(constraints);
+    expect(ofKind(objects, 'PodDisruptionBudget')).toEqual([]);
+  });
+
+  it('are no reason for a budget when there is only one: it would block every drain', async () => {
+    expect(ofKind(await render(), 'PodDisruptionBudget')).toEqual([]);
+  });
+});
+
+describe('namespaced', () => {
+  it('the operator gets roles in the listed namespaces and nothing in the cluster', async () => {
+    const objects = await render('namespaced');
+    expect(objects.filter(({ kind }) => /^(Cluster|CustomResource)/.test(kind))).toEqual([]);
+    const cluster = find(await render(), 'ClusterRole', NAME);
+    for (const kind of ['Role', 'RoleBinding']) {
+      const found = ofKind(objects, kind).filter(({ metadata }) => metadata.name === NAME);
+      expect(found.map(({ metadata }) => metadata.namespace)).toEqual(['team-a', 'team-b']);
+      for (const { rules } of found) if (kind === 'Role') expect(rules).toEqual(cluster.rules);
+    }
+    expect(await argsOf('namespaced')).toContain('--namespaces=team-a,team-b');
+  });
+});
+
+describe('the account', () => {
+  it('can be another that is there already', async () => {
+    const objects = await render({ operator: { serviceAccount: { create: false, name: 'own' } } });
+    expect(ofKind(objects, 'ServiceAccount').map(({ metadata }) => metadata.name)).not.toContain(
+      NAME,
+    );
+    expect(find(objects, 'Deployment', NAME).spec.template.spec.serviceAccountName).toBe('own');
+    expect(find(objects, 'ClusterRoleBinding', NAME).subjects).toEqual([
+      { kind: 'ServiceAccount', name: 'own', namespace: 'gim' },
+    ]);
+  });
+
+  it('gets no roles when they are made by others', async () => {
+    const objects = await render({ rbac: { create: false, aggregate: false } });
+    const roles = objects.filter(({ kind }) => /Role(Binding)?$/.test(kind));
+    // Those of the hooks are for accounts of their own.
+    expect(roles.every(({ metadata }) => 'helm.sh/hook' in (metadata.annotations ?? {}))).toBe(
+      true,
+    );
+  });
+});

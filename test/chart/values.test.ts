@@ -1,0 +1,164 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { helmBinary } from '../support/helm.ts';
+import { CHART, manifest, render } from './render.ts';
+
+type Tree = { [key: string]: unknown };
+const run = promisify(execFile);
+const combinations = readdirSync(join(CHART, 'ci')).map((name) => name.replace('.yaml', ''));
+
+/** `a.b.c` of every value that holds no others. */
+function leaves(tree: Tree, at = ''): string[] {
+  return Object.entries(tree).flatMap(([key, value]) => {
+    const path = at === '' ? key : `${at}.${key}`;
+    const inner = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return inner && Object.keys(value).length > 0 ? leaves(value as Tree, path) : [path];
+  });
+}
+
+const text = (name: string) => readFileSync(join(CHART, name), 'utf8');
+const values = parse(text('values.yaml')) as Tree;
+const schema = JSON.parse(text('values.schema.json')) as Tree;
+
+/** The schema of the value at a path; undefined if the schema does not know it. */
+function schemaAt(path: string): Tree | undefined {
+  let node: Tree | undefined = schema;
+  for (const key of path.split('.')) {
+    node = ((node?.properties ?? {}) as Tree)[key] as Tree | undefined;
+    if (node === undefined) return undefined;
+    const reference = node.$ref as string | undefined;
+    if (reference)
+      node = (schema.definitions as Tree)[reference.replace('#/definitions/', '')] as Tree;
+    if (String(node.type).startsWith('object') && !node.properties) return node; // what it holds is free
+  }
+  return node;
+}
+
+function* objectsOf(node: unknown): Generator<Tree> {
+  if (typeof node !== 'object' || node === null) return;
+  if ((node as Tree).properties) yield node as Tree;
+  for (const each of Object.values(node)) yield* objectsOf(each);
+}
+
+describe('the schema of the values', () => {
+  it('knows every value', () => {
+    const paths = leaves(values);
+    expect(paths.length).toBeGreaterThan(60);
+    for (const path of paths) expect(schemaAt(path), path).toBeDefined();
+  });
+
+  it('refuses unknown names everywhere', () => {
+    const objects = [...objectsOf(schema)];
+    expect(objects.length).toBeGreaterThan(20);
+    for (const object of objects) expect(object.additionalProperties).toBe(false);
+  });
+
+  it('names no value that the chart does not have', () => {
+    const known = (tree: Tree, node: Tree, at: string): void => {
+      for (const [key, property] of Object.entries((node.properties ?? {}) as Tree)) {
+        if (at === '' && key === 'global') continue;
+        expect(Object.keys(tree), `${at}${key}`).toContain(key);
+        known(tree[key] as Tree, property as Tree, `${at}${key}.`);
+      }
+    };
+    known(values, schema, '');
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['a misspelt name', { operatr: {} }, /additional properties 'operatr' not allowed/],
+    ['a misspelt inner name', { nats: { memory: '4Gi' } }, /'\/nats': additional .*'memory'/],
+    ['a number as text', { operator: { replicas: 'two' } }, /'\/operator\/replicas': got string/],
+    ['a size without its unit', { nats: { maxPayload: '1 MB' } }, /'\/nats\/maxPayload': '1 MB'/],
+    ['an unknown level', { operator: { logLevel: 'loud' } }, /must be one of 'trace', 'debug'/],
+    ['a namespace with capitals', { operator: { watchNamespaces: ['A'] } }, /watchNamespaces\/0/],
+    ['a URL of another kind', { nats: { external: { url: 'http://x' } } }, /external\/url'/],
+    ['credentials in the URL', { nats: { external: { url: 'nats://a:b@c' } } }, /external\/url'/],
+    ['a short digest', { trainer: { image: { digest: 'sha256:12' } } }, /trainer\/image\/digest/],
+  ])('refuses %s and says where', async (_, wrong, message) => {
+    await expect(manifest(wrong)).rejects.toThrow(message);
+  });
+
+  it('takes a pod without limits', async () => {
+    expect(await manifest({ nats: { resources: { limits: null } } })).not.toContain('GOMEMLIMIT');
+  });
+
+  it('takes what Helm gives a chart that another one depends on', async () => {
+    expect(await manifest({ global: { anything: 1 } })).toContain('kind: Deployment');
+  });
+});
+
+describe('values that contradict each other', () => {
+  it.each<[string, object, RegExp]>([
+    [
+      'more memory for streams than the pod has',
+      { nats: { memoryStore: { size: '6Gi' } } },
+      /limits.memory is 6Gi: at least 1.25 times nats.memoryStore.size \(6Gi\)/,
+    ],
+    [
+      'TLS of the built-in NATS with an external one',
+      { tls: { enabled: true }, nats: { external: { url: 'nats://x' } } },
+      /tls.enabled is about the built-in NATS/,
+    ],
+    [
+      'metrics on the port of the probes',
+      { operator: { metricsPort: 8081 } },
+      /metricsPort is 8081, where the operator answers probes/,
+    ],
+  ])('are refused: %s', async (_, wrong, message) => {
+    await expect(manifest(wrong)).rejects.toThrow(message);
+  });
+});
+
+describe.each(['default', ...combinations])('the values %s', (name) => {
+  it('pass helm lint', async () => {
+    const args = name === 'default' ? [] : [`--values=${join(CHART, 'ci', `${name}.yaml`)}`];
+    const { stdout } = await run(await helmBinary(), ['lint', '--strict', CHART, ...args]);
+    expect(stdout).toContain('0 chart(s) failed');
+    expect(stdout).not.toMatch(/WARNING|ERROR/);
+  });
+
+  it('give every object its own name, a place and the common labels', async () => {
+    const objects = await render(...(name === 'default' ? [] : [name]));
+    const keys = objects.map(
+      ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
+    );
+    expect(new Set(keys).size).toBe(keys.length);
+    for (const { kind, metadata } of objects) {
+      const global = /^(Cluster|CustomResource)/.test(kind);
+      expect(metadata.namespace !== undefined, `${kind} ${metadata.name}`).toBe(!global);
+      expect(metadata.labels, `${kind} ${metadata.name}`).toMatchObject({
+        'app.kubernetes.io/name': 'greedy-infomax',
+        'app.kubernetes.io/instance': 'greedy-infomax',
+        'app.kubernetes.io/managed-by': 'Helm',
+      });
+    }
+  });
+
+  it('make pods that the pod security standard "restricted" lets in', async () => {
+    const objects = await render(...(name === 'default' ? [] : [name]));
+    const pods = objects.flatMap(({ kind, spec }) => {
+      if (kind === 'Pod') return [spec];
+      return spec?.template?.spec ? [spec.template.spec] : [];
+    });
+    expect(pods.length).toBeGreaterThanOrEqual(2);
+    for (const pod of pods) {
+      expect(pod.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      for (const container of pod.containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+        expect(container.resources.requests).toBeDefined();
+        expect(container.resources.limits.memory).toBeDefined();
+      }
+    }
+  });
+});
