@@ -1,9 +1,10 @@
 import { fstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { EXIT, type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
+import { EXIT, inboxPrefix, type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { ConfigMismatchError } from './checkpoint/errors.ts';
 import { DataError } from './data/errors.ts';
+import { NatsFileError } from './nats.ts';
 import { ConfigurationError, DivergedError } from './train/errors.ts';
 
 /** Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`. */
@@ -13,6 +14,8 @@ const { values } = parseArgs({
     config: { type: 'string' },
     out: { type: 'string' },
     nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://127.0.0.1:4222' },
+    'nats-creds': { type: 'string', default: process.env.NATS_CREDS },
+    'nats-ca': { type: 'string', default: process.env.NATS_CA },
     replica: { type: 'string', default: '0' },
   },
 });
@@ -39,7 +42,12 @@ async function main(): Promise<number> {
     const finished = await train({
       config,
       out: values.out,
-      natsUrl: values.nats,
+      nats: {
+        natsUrl: values.nats,
+        natsCreds: values['nats-creds'],
+        natsCa: values['nats-ca'],
+        inboxPrefix: inboxPrefix(config.run),
+      },
       replica: Number(values.replica),
       log: log.child({
         run: config.run.name,
@@ -77,6 +85,7 @@ function exitCode(error: unknown): number {
   if (error instanceof DivergedError) return EXIT.diverged;
   if (
     error instanceof ConfigurationError ||
+    error instanceof NatsFileError ||
     error instanceof DataError ||
     error instanceof ConfigMismatchError
   ) {

@@ -18,7 +18,15 @@ process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 export const tf = require('@tensorflow/tfjs-node-gpu') as typeof Tfjs;
 
 /** Values of TensorFlow's DataType that this project uses. */
-export const DT = { float32: 1, int32: 3, uint8: 4, bool: 10, bfloat16: 14, resource: 20 } as const;
+export const DT = {
+  float32: 1,
+  int32: 3,
+  uint8: 4,
+  int16: 5,
+  bool: 10,
+  bfloat16: 14,
+  resource: 20,
+} as const;
 export type DataType = (typeof DT)[keyof typeof DT];
 
 /** Kinds of attributes, as the addon numbers them. */

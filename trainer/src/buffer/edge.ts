@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Edge } from '@greedy-infomax/crds';
+import type { NatsAccess } from '../nats.ts';
 import {
   type BatchInfo,
   type FromWorker,
@@ -21,8 +22,7 @@ import {
  * lost, and the producer's forwarding makes up for it.
  */
 
-export interface EdgeOptions {
-  natsUrl: string;
+export interface EdgeOptions extends NatsAccess {
   edge: Edge;
   batchSize: number;
   clientName: string;
@@ -108,6 +108,8 @@ type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>;
 class EdgeThread {
   readonly #worker: Worker;
   readonly #exit: Promise<unknown>;
+  /** What ended the thread before its time. */
+  #failure: Error | null = null;
   #waiting: {
     type: string;
     resolve: (answer: FromWorker) => void;
@@ -121,7 +123,8 @@ class EdgeThread {
       const i = this.#waiting.findIndex(({ type }) => type === answer.type);
       if (i >= 0) this.#waiting.splice(i, 1)[0]?.resolve(answer);
     });
-    this.#worker.on('error', (error) => {
+    this.#worker.on('error', (error: Error) => {
+      this.#failure = error;
       for (const { reject } of this.#waiting.splice(0)) reject(error);
     });
   }
@@ -150,8 +153,8 @@ class EdgeThread {
         if (cancel) this.send(cancel);
         reject(signal?.reason);
       };
-      if (signal?.aborted) {
-        reject(signal.reason);
+      if (signal?.aborted || this.#failure) {
+        reject(signal?.aborted ? signal.reason : this.#failure);
         return;
       }
       signal?.addEventListener('abort', abort, { once: true });

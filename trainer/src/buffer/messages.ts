@@ -1,10 +1,10 @@
 import type { Edge } from '@greedy-infomax/crds';
+import type { NatsAccess } from '../nats.ts';
 
 /** What the compute thread and the thread of the NATS client say to each other. */
 
-export interface WorkerOptions {
+export interface WorkerOptions extends NatsAccess {
   role: 'source' | 'sink';
-  natsUrl: string;
   clientName: string;
   edge: Edge;
   batchSize: number;

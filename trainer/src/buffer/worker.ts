@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { connect } from '@nats-io/transport-node';
+import { connectNats } from '../nats.ts';
 import type { WorkerOptions } from './messages.ts';
 import { runSink } from './sink-worker.ts';
 import { runSource } from './source-worker.ts';
@@ -12,12 +12,6 @@ import { runSource } from './source-worker.ts';
 const options = workerData as WorkerOptions;
 if (parentPort === null) throw new Error('this file runs as a worker thread');
 
-const connection = await connect({
-  servers: options.natsUrl,
-  name: `${options.clientName}-${options.role}`,
-  maxReconnectAttempts: -1,
-  reconnectTimeWait: 250,
-  waitOnFirstConnect: true,
-});
+const connection = await connectNats(options, `${options.clientName}-${options.role}`);
 
 await (options.role === 'source' ? runSource : runSink)(parentPort, connection, options);

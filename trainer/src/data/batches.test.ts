@@ -36,11 +36,11 @@ describe('batches', () => {
     for (let epoch = 0; epoch < 3; epoch += 1) {
       expect(labels.slice(epoch * 7, epoch * 7 + 7).sort()).toEqual(LABELS.toSorted());
     }
-    for (const { pixels, labels } of taken) {
-      expect(pixels).toHaveLength(3 * 16);
+    for (const { bytes, labels } of taken) {
+      expect(bytes).toHaveLength(3 * 16);
       for (const [i, label] of labels.entries()) {
         // Each image is filled with its number; the rest is padding.
-        const image = Math.max(...pixels.subarray(16 * i, 16 * i + 16));
+        const image = Math.max(...bytes.subarray(16 * i, 16 * i + 16));
         expect(LABELS[image]).toBe(label);
       }
     }

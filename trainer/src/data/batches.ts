@@ -6,8 +6,8 @@ import { openImages } from './open.ts';
 import { datasetIndex } from './order.ts';
 
 export interface Batch {
-  /** Bytes [batchSize, crop, crop, channels]. */
-  pixels: Uint8Array;
+  /** Images [batchSize, crop, crop, channels], or speech [batchSize, samples, 2]: 16 bits, the lower byte first. */
+  bytes: Uint8Array;
   /** -1 where there are none. */
   labels: Int32Array;
   /** Ordinals of the samples: their number over all epochs. */
@@ -41,19 +41,29 @@ export async function openBatches({
   start,
 }: Source & { seed: number; start: number }): Promise<Batches> {
   const set = await openImages(data, split);
-  if (batchSize > set.length) {
-    throw new DataError(
-      `batchSize is ${batchSize}, but ${data.path ?? data.format} has ${set.length} images for ${split}; make batchSize at most ${set.length}`,
-    );
-  }
+  checkBatchSize(
+    batchSize,
+    set.length,
+    `${data.path ?? data.format} has ${set.length} images`,
+    split,
+  );
   const load = async (first: number): Promise<Batch> => {
     const ids = Float64Array.from({ length: batchSize }, (_, i) => first + i);
     const { pixels, labels } = await set.read(
       Array.from(ids, (ordinal) => datasetIndex(ordinal, set.length, seed)),
     );
     const shape = [batchSize, ...set.shape] as const;
-    return { pixels: augment(pixels, shape, augmentation, ids, seed), labels, ids };
+    return { bytes: augment(pixels, shape, augmentation, ids, seed), labels, ids };
   };
+  return readAhead(load, batchSize, start);
+}
+
+/** Batches that `load` makes from their first ordinal on; the next is loaded while one is used. */
+export function readAhead(
+  load: (first: number) => Promise<Batch>,
+  batchSize: number,
+  start: number,
+): Batches {
   let position = start;
   let ahead: Promise<Batch> | null = null;
   return {
@@ -72,12 +82,25 @@ export async function openBatches({
   };
 }
 
+/** An epoch must fill a batch. Throws a `DataError`. */
+export function checkBatchSize(
+  batchSize: number,
+  length: number,
+  found: string,
+  split: Split,
+): void {
+  if (batchSize <= length) return;
+  throw new DataError(
+    `batchSize is ${batchSize}, but ${found} for ${split}; make batchSize at most ${length}`,
+  );
+}
+
 export interface EvaluationImages {
   readonly length: number;
   /** 0: no labels. */
   readonly classes: number;
   /** All images once, in order, cropped at the centre; the last batch may be shorter. */
-  batches(): AsyncIterable<Pick<Batch, 'pixels' | 'labels'>>;
+  batches(): AsyncIterable<{ pixels: Uint8Array; labels: Int32Array }>;
 }
 
 /** The images of a split as an evaluation wants them. Throws a `DataError`. */

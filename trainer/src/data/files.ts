@@ -1,5 +1,6 @@
-import { openSync, read as readCallback } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync, openSync, read as readCallback } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DataError } from './errors.ts';
 
@@ -12,6 +13,28 @@ export async function readDataFile(file: string, expected: string): Promise<Uint
   } catch (error) {
     throw unreadable(file, expected, error as Error);
   }
+}
+
+/** Names of the folders in `root`, sorted. Throws a `DataError` that says what `expected` there. */
+export async function folderNames(root: string, expected: string): Promise<string[]> {
+  try {
+    const entries = await readdir(root, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
+  } catch (cause) {
+    throw new DataError(`cannot read ${root}; it should hold ${expected}`, { cause });
+  }
+}
+
+/** Paths of the files below `folder` whose name matches; sorted, so that a data set has one order on every machine. */
+export async function filesBelow(folder: string, pattern: RegExp): Promise<string[]> {
+  const names = existsSync(folder) ? await readdir(folder, { recursive: true }) : [];
+  return names
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** Records of one size, one after another in a file that need not fit into memory. */

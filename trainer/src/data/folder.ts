@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { DataError } from './errors.ts';
+import { filesBelow, folderNames } from './files.ts';
 import { type ImageSet, imageBytes, pickLabels, type Split } from './image-set.ts';
 
 /**
@@ -96,25 +96,7 @@ async function decode(file: string) {
   }
 }
 
-async function classNames(root: string): Promise<string[]> {
-  try {
-    const entries = await readdir(root, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort();
-  } catch (cause) {
-    throw new DataError(`cannot read ${root}; it should hold a folder of images for each class`, {
-      cause,
-    });
-  }
-}
+const classNames = (root: string): Promise<string[]> =>
+  folderNames(root, 'a folder of images for each class');
 
-/** Sorted, so that the order of a data set is the same on every machine. */
-async function imageFiles(folder: string): Promise<string[]> {
-  const names = existsSync(folder) ? await readdir(folder, { recursive: true }) : [];
-  return names
-    .filter((name) => IMAGE_FILE.test(name))
-    .sort()
-    .map((name) => join(folder, name));
-}
+const imageFiles = (folder: string): Promise<string[]> => filesBelow(folder, IMAGE_FILE);

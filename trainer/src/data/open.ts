@@ -1,16 +1,20 @@
-import type { Data } from '@greedy-infomax/crds';
+import { type Data, isSpeech, type SpeechFormat } from '@greedy-infomax/crds';
 import { openCifar10 } from './cifar10.ts';
 import { openDigits } from './digits.ts';
 import { DataError } from './errors.ts';
 import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
 import type { ImageSet, Split } from './image-set.ts';
+import { openLibriSpeech } from './librispeech.ts';
+import type { SpeechSet } from './speech-set.ts';
 import { openStl10 } from './stl10.ts';
+import { openWav } from './wav.ts';
 
 type Open = (folder: string, split: Split) => Promise<ImageSet>;
+type OpenSpeech = (folder: string, split: Split) => Promise<SpeechSet>;
 
 /** A format is one row here and one file beside. */
-const FORMATS: Record<Data['format'], Open> = {
+const FORMATS: Record<Exclude<Data['format'], SpeechFormat>, Open> = {
   digits: (_, split) => openDigits(split),
   idx: openIdx,
   stl10: openStl10,
@@ -18,8 +22,27 @@ const FORMATS: Record<Data['format'], Open> = {
   images: openFolder,
 };
 
+const SPEECH_FORMATS: Record<SpeechFormat, OpenSpeech> = {
+  librispeech: openLibriSpeech,
+  wav: openWav,
+};
+
+/** Samples to train on: images, or utterances. Throws a `DataError`. */
+export const trainingSamples = async (data: Data): Promise<number> =>
+  (await (isSpeech(data.format) ? openSpeech(data, 'train') : openImages(data, 'train'))).length;
+
+/** Opens one split of a data set of speech; only `labelled` and `test` have phone labels. Throws a `DataError`. */
+export function openSpeech({ format, path }: Data, split: Split): Promise<SpeechSet> {
+  if (!isSpeech(format) || path === undefined) {
+    throw new DataError(
+      `data of the format ${format}${path ? '' : ', without a path,'} is no speech`,
+    );
+  }
+  return SPEECH_FORMATS[format](path, split);
+}
+
 /**
- * Opens one split of a data set; `train` is the images without labels where the format has such. Throws a
+ * Opens one split of a data set of images; `train` is the images without labels where the format has such. Throws a
  * `DataError` that names the file, what was found, and what would be right.
  */
 export async function openImages({ format, path }: Data, split: Split): Promise<ImageSet> {
@@ -28,6 +51,7 @@ export async function openImages({ format, path }: Data, split: Split): Promise<
       `data of the format ${format} has no path; give the folder of the data set`,
     );
   }
+  if (isSpeech(format)) throw new DataError(`data of the format ${format} has no images`);
   const set = await FORMATS[format](path ?? '', split);
   if (set.length === 0) {
     throw new DataError(`${path ?? format}: no image for ${split}; at least one is needed`);

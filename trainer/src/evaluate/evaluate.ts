@@ -1,106 +1,120 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
-import { CheckpointStore } from '../checkpoint/store.ts';
-import { openEvaluationImages } from '../data/batches.ts';
+import { CheckpointError } from '../checkpoint/errors.ts';
+import type { Checkpoint } from '../checkpoint/store.ts';
 import { moduleWeights } from '../model/module.ts';
 import type { WeightValue } from '../step/function.ts';
-import { configHash } from '../train/resume.ts';
-import { EVALUATION_BATCH, extractFeatures, type Features } from './features.ts';
-import { readoutAccuracy } from './readout.ts';
+import { newestCheckpoint } from './checkpoints.ts';
+import { EvaluationError } from './errors.ts';
+import { openImageSubject } from './images.ts';
+import { type LabelledFeatures, readoutAccuracy } from './readout.ts';
+import { openSpeechSubject } from './speech.ts';
+import type { ModelWeights, Question, Subject } from './subject.ts';
 
 export interface ModuleAccuracy {
   name: string;
   /** Of a linear readout on the trained module and on the same module as it was initialised; 0 to 1. */
   accuracy: number;
   accuracyUntrained: number;
+  /** The same by question, where there are several: of speech the speaker, which is the above, and the phone. */
+  accuracies?: Record<string, Pick<ModuleAccuracy, 'accuracy' | 'accuracyUntrained'>>;
+}
+
+export interface EvaluationResult {
+  /** Samples that the module least trained had trained on when its checkpoint was written. */
+  samples: number;
+  modules: ModuleAccuracy[];
 }
 
 /**
- * Reads out every module, trained and untrained, on the labelled and the test images of the run's data
- * set. Throws if a module has no checkpoint or the data set has no labels.
+ * Reads out every module, trained and untrained, on the labelled and the test samples of the run's data
+ * set. Throws an `EvaluationError` if the data set has no labels, a `CheckpointError` if a module has no
+ * checkpoint.
  */
 export async function evaluate(
   modules: readonly ModuleConfig[],
   checkpointFolder: (module: string) => string,
   onModule: (result: ModuleAccuracy) => void,
-): Promise<ModuleAccuracy[]> {
-  const [first] = modules;
-  if (first?.source.kind !== 'data')
-    throw new Error('the run has no module that reads its data set');
-  const { data, augmentation } = first.source;
-  const open = (split: 'labelled' | 'test') =>
-    openEvaluationImages({ data, augmentation, split, batchSize: EVALUATION_BATCH });
-  const training = await open('labelled');
-  const test = await open('test');
-  if (training.classes === 0 || test.classes === 0) {
-    throw new Error(`the data set (${data.format}) has no labels to read out`);
-  }
-
+): Promise<EvaluationResult> {
+  const subject = await openSubject(modules[0]);
   const initial = new Map(modules.map((module) => [module.name, moduleWeights(module)]));
-  const trained = new Map(
-    await Promise.all(
-      modules.map(
-        async (module) =>
-          [
-            module.name,
-            await trainedWeights(module, checkpointFolder(module.name), initial),
-          ] as const,
-      ),
-    ),
+  const checkpoints = await Promise.all(
+    modules.map((module) => newestCheckpoint(module, checkpointFolder(module.name))),
   );
-  const before = {
-    training: await extractFeatures(modules, initial, training),
-    test: await extractFeatures(modules, initial, test),
-  };
-  const after = {
-    training: await extractFeatures(modules, trained, training),
-    test: await extractFeatures(modules, trained, test),
-  };
-
-  return modules.map((module) => {
-    const readout = (features: { training: Features; test: Features }): number =>
-      readoutAccuracy(
-        ofModule(features.training, module.name),
-        ofModule(features.test, module.name),
-        {
-          channels: module.output[3],
-          classes: training.classes,
-          evaluation: module.evaluation,
-          seed: module.seed,
-        },
-      );
-    const result = {
-      name: module.name,
-      accuracy: readout(after),
-      accuracyUntrained: readout(before),
-    };
+  const trained = new Map(
+    modules.map(({ name }, i) => {
+      const names = Object.keys(initial.get(name) ?? {});
+      return [name, trainedWeights(name, checkpoints[i] as Checkpoint, names)];
+    }),
+  );
+  // The untrained network first and whole, so that features of both never lie in memory together.
+  const before = new Map<string, number[]>();
+  await readOut(subject, modules, initial, ({ name }, accuracies) => before.set(name, accuracies));
+  const results: ModuleAccuracy[] = [];
+  await readOut(subject, modules, trained, ({ name }, accuracies) => {
+    const result = resultOf(name, subject.questions, accuracies, before.get(name) ?? []);
     onModule(result);
-    return result;
+    results.push(result);
   });
+  return { samples: Math.min(...checkpoints.map(({ samples }) => samples)), modules: results };
 }
 
-const ofModule = ({ byModule, labels }: Features, name: string) => ({
-  features: byModule.get(name) as Float32Array,
-  labels,
-});
+async function openSubject(first: ModuleConfig | undefined): Promise<Subject> {
+  if (first?.source.kind === 'data') return openImageSubject(first.source);
+  if (first?.source.kind === 'speech') return openSpeechSubject(first.source);
+  throw new EvaluationError('the run has no module that reads its data set');
+}
 
-async function trainedWeights(
-  module: ModuleConfig,
-  folder: string,
-  initial: ReadonlyMap<string, Readonly<Record<string, WeightValue>>>,
-): Promise<Record<string, WeightValue>> {
-  const store = new CheckpointStore(folder, {
-    keep: module.checkpoints.keep,
-    configHash: configHash(module),
-  });
-  const { checkpoint } = await store.loadNewest();
-  if (checkpoint === null) {
-    throw new Error(`module ${module.name} has no checkpoint in ${folder}; train it first`);
+/** Gives the accuracy of every module at every question, in the order of the questions. */
+async function readOut(
+  { questions, features }: Subject,
+  modules: readonly ModuleConfig[],
+  weights: ModelWeights,
+  give: (module: ModuleConfig, accuracies: number[]) => void,
+): Promise<void> {
+  const training = await features(modules, weights, 'labelled');
+  const test = await features(modules, weights, 'test');
+  for (const module of modules) {
+    const accuracies = questions.map(({ name, classes, rows }) => {
+      const of = (split: typeof training) => split.get(name)?.get(module.name) as LabelledFeatures;
+      const { evaluation, seed, output } = module;
+      return readoutAccuracy(of(training), of(test), {
+        channels: output[3],
+        classes,
+        // A step takes so many samples, with all that is read out of each.
+        evaluation: { ...evaluation, batchSize: evaluation.batchSize * rows },
+        seed,
+      });
+    });
+    give(module, accuracies);
   }
-  return Object.fromEntries(
-    Object.keys(initial.get(module.name) ?? {}).map((name) => {
-      const tensor = checkpoint.tensors[name];
-      if (!tensor) throw new Error(`the checkpoint of module ${module.name} lacks ${name}`);
+}
+
+function resultOf(
+  name: string,
+  questions: readonly Question[],
+  trained: readonly number[],
+  untrained: readonly number[],
+): ModuleAccuracy {
+  const pairs = questions.map((question, i) => ({
+    question: question.name,
+    accuracy: trained[i] as number,
+    accuracyUntrained: untrained[i] as number,
+  }));
+  const [{ question: _, ...first }] = pairs as [(typeof pairs)[number]];
+  if (pairs.length === 1) return { name, ...first };
+  const accuracies = Object.fromEntries(pairs.map(({ question, ...pair }) => [question, pair]));
+  return { name, ...first, accuracies };
+}
+
+const trainedWeights = (
+  module: string,
+  { tensors }: Checkpoint,
+  names: readonly string[],
+): Record<string, WeightValue> =>
+  Object.fromEntries(
+    names.map((name) => {
+      const tensor = tensors[name];
+      if (!tensor) throw new CheckpointError(`the checkpoint of module ${module} lacks ${name}`);
       return [name, { shape: tensor.shape, values: tensor.data as Float32Array }];
     }),
   );
-}

@@ -4,6 +4,7 @@ import { cutPatches } from '../model/input.ts';
 import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
+import type { ModelWeights } from './subject.ts';
 
 /** The frozen encoder, all modules in one graph: from images to the features of every module. */
 
@@ -27,7 +28,7 @@ export const EVALUATION_BATCH = 100;
  */
 export async function extractFeatures(
   modules: readonly ModuleConfig[],
-  weights: ReadonlyMap<string, Readonly<Record<string, WeightValue>>>,
+  weights: ModelWeights,
   images: LabelledImages,
 ): Promise<Features> {
   const program = compileEncoder(modules, weights);
@@ -53,10 +54,9 @@ export async function extractFeatures(
   return { byModule, labels };
 }
 
-function compileEncoder(
-  modules: readonly ModuleConfig[],
-  weights: ReadonlyMap<string, Readonly<Record<string, WeightValue>>>,
-) {
+export type ImageSource = ModuleConfig['source'] & { kind: 'data' };
+
+function compileEncoder(modules: readonly ModuleConfig[], weights: ModelWeights) {
   const [first] = modules;
   if (first?.source.kind !== 'data') throw new TypeError('the first module must read the data set');
   const source = first.source;
@@ -75,7 +75,20 @@ function compileEncoder(
       return outputs;
     },
   };
-  const prefixed = Object.fromEntries(
+  const program = Program.compile({
+    weights: prefixed(modules, weights),
+    optimizer: first.optimizer,
+    functions: { features },
+  });
+  return Object.assign(program, { pixels: shape.reduce((product, n) => product * n, 1) });
+}
+
+/** The weights of all modules under names of one program, and those of one module out of them. */
+export const prefixed = (
+  modules: readonly ModuleConfig[],
+  weights: ModelWeights,
+): Record<string, WeightValue> =>
+  Object.fromEntries(
     modules.flatMap(({ name }) =>
       Object.entries(weights.get(name) ?? {}).map(([weight, value]) => [
         `${name}/${weight}`,
@@ -83,12 +96,8 @@ function compileEncoder(
       ]),
     ),
   );
-  const optimizer = first.optimizer;
-  const program = Program.compile({ weights: prefixed, optimizer, functions: { features } });
-  return Object.assign(program, { pixels: shape.reduce((product, n) => product * n, 1) });
-}
 
-const weightsOf = (module: string, all: Weights): Weights =>
+export const weightsOf = (module: string, all: Weights): Weights =>
   Object.fromEntries(
     Object.entries(all)
       .filter(([name]) => name.startsWith(`${module}/`))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readoutAccuracy } from './readout.ts';
 
-const evaluation = { atEnd: true, epochs: 40, batchSize: 16, learningRate: 0.01 };
+const evaluation = { epochs: 40, batchSize: 16, learningRate: 0.01 };
 const options = { channels: 3, classes: 3, evaluation, seed: 1 };
 
 /** Three clouds around the corners of a simplex, `spread` wide and `scale` away from zero. */

@@ -1,4 +1,4 @@
-import type { Evaluation } from '@greedy-infomax/crds';
+import type { ReadoutSettings } from '@greedy-infomax/crds';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { initialWeights } from '../model/initialise.ts';
@@ -30,7 +30,7 @@ export function readoutAccuracy(
   }: {
     channels: number;
     classes: number;
-    evaluation: Evaluation;
+    evaluation: ReadoutSettings;
     seed: number;
   },
 ): number {
@@ -71,7 +71,7 @@ function compileReadout(
   batch: number,
   channels: number,
   classes: number,
-  { learningRate }: Evaluation,
+  { learningRate }: ReadoutSettings,
   seed: number,
 ) {
   const train: StepFunction = {

@@ -3,6 +3,8 @@ import type { Weights } from '../step/function.ts';
 import type { Tensor } from '../tf.ts';
 import { bottleneck } from './layers/bottleneck.ts';
 import { conv } from './layers/conv.ts';
+import { conv1d } from './layers/conv1d.ts';
+import { gru } from './layers/gru.ts';
 import type { Parameter } from './layers/parameters.ts';
 import { residual } from './layers/residual.ts';
 
@@ -15,4 +17,10 @@ export interface LayerBuilder {
 }
 
 /** A layer is one row here and one in `LAYERS`. */
-export const LAYER_BUILDERS: Record<LayerType, LayerBuilder> = { conv, residual, bottleneck };
+export const LAYER_BUILDERS: Record<LayerType, LayerBuilder> = {
+  conv,
+  residual,
+  bottleneck,
+  conv1d,
+  gru,
+};

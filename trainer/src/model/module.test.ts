@@ -45,7 +45,7 @@ function config(overrides: Partial<ModuleConfig> = {}): ModuleConfig {
       maxReuse: 0,
     },
     checkpoints: { everySeconds: 60, keep: 3 },
-    evaluation: { atEnd: true, epochs: 1, batchSize: 2, learningRate: 1e-3 },
+    evaluation: { epochs: 1, batchSize: 2, learningRate: 1e-3 },
     ...overrides,
   } as ModuleConfig;
 }

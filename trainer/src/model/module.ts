@@ -1,11 +1,16 @@
-import type { ModuleConfig, PatchShape } from '@greedy-infomax/crds';
+import {
+  type ModuleConfig,
+  outputShape,
+  type PatchShape,
+  targetLayers,
+} from '@greedy-infomax/crds';
 import { CODECS } from '../encoding/encoding.ts';
-import { OBJECTIVES } from '../objective/objective.ts';
+import { type Draws, OBJECTIVES } from '../objective/objective.ts';
 import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
-import { randomInts } from '../step/ops.ts';
+import { distinctInts, randomInts } from '../step/ops.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
-import { encode, encoderParameters, pool } from './encoder.ts';
+import { encode, encoderParameters, encodeWithTarget, represent } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 import { decodeInput, inputSpec } from './input.ts';
 
@@ -21,10 +26,15 @@ const SEED_STRIDE = 7919;
 export function moduleWeights(config: ModuleConfig): Record<string, WeightValue> {
   const [, rows, cols, channels] = config.input;
   const input: PatchShape = [rows, cols, channels];
+  const [, , targetChannels] = outputShape(targetLayers(config.layers), input);
   return initialWeights(
     [
       ...encoderParameters(config.layers, input),
-      ...OBJECTIVES[config.objective.type].parameters(config.objective, config.output[3]),
+      ...OBJECTIVES[config.objective.type].parameters(
+        config.objective,
+        config.output[3],
+        targetChannels,
+      ),
     ],
     config.seed + SEED_STRIDE * config.index,
   );
@@ -39,14 +49,15 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
       seed: { shape: [2], dtype: 'int32' },
     },
     build: ({ batch, labels, seed }, weights) => {
-      const z = encodeBatch(config, batch as Tensor, weights);
+      const x = decodeInput(batch as Tensor, config.source, config.input);
+      const encoded = encodeWithTarget(config.layers, weights, x);
       const loss = OBJECTIVES[config.objective.type].loss(
         config.objective,
         weights,
-        pool(z, config.grid),
-        { labels: labels as Tensor, draw: negativesFrom(seed as Tensor) },
+        represent(encoded, config.grid),
+        { labels: labels as Tensor, draws: drawsFrom(seed as Tensor) },
       );
-      return { loss, ...activations(config, z) };
+      return { loss, ...activations(config, encoded.z) };
     },
     minimise: 'loss',
   };
@@ -76,8 +87,11 @@ function activations({ sink }: ModuleConfig, z: Tensor): Record<string, Tensor> 
   return { activations: CODECS[sink.encoding].encode(sent, sink.rectified) };
 }
 
-/** Negatives as a function of the fed seed: each k draws from a stream of its own. */
-const negativesFrom =
-  (seed: Tensor) =>
-  (k: number, anchors: number, count: number, poolSize: number): Tensor =>
-    randomInts(tf.add(seed, tf.tensor1d([0, k], 'int32')), [anchors, count], poolSize);
+/** Random numbers as a function of the fed seed. */
+function drawsFrom(seed: Tensor): Draws {
+  const streamSeed = (stream: number) => tf.add(seed, tf.tensor1d([0, stream], 'int32'));
+  return {
+    ints: (stream, shape, max) => randomInts(streamSeed(stream), shape, max),
+    distinct: (stream, shape, count, max) => distinctInts(streamSeed(stream), shape, count, max),
+  };
+}

@@ -10,14 +10,14 @@ const classes = ({ classes: n }: Objective): number => {
   return n;
 };
 
-/** Cross entropy of a linear classifier on the mean over all patches: the supervised baselines. */
+/** Cross entropy of a linear classifier on the mean over all patches or steps: the supervised baselines. */
 export const classLabels: ObjectiveBuilder = {
   parameters: (objective, channels) => [
     { name: WEIGHT, shape: [channels, classes(objective)], fanIn: channels },
     { name: BIAS, shape: [classes(objective)], fanIn: channels },
   ],
-  loss(objective, weights, representation, { labels }) {
-    const features = tf.mean(representation, [1, 2]) as Tfjs.Tensor2D; // [samples, channels]
+  loss(objective, weights, { context }, { labels }) {
+    const features = tf.mean(context, [1, 2]) as Tfjs.Tensor2D; // [samples, channels]
     const logits = tf.add(
       tf.matMul(features, weights[WEIGHT] as Tfjs.Tensor2D),
       weights[BIAS] as Tfjs.Tensor1D,

@@ -39,7 +39,15 @@ export function fromBfloat16(x: Tensor): Tensor {
   );
 }
 
-/** Two operations with a bfloat16 tensor between them, which tfjs could not hold. */
+/** bytes [.., 2] of 16 bits with a sign, the lower byte first -> float32 [..]. */
+export const fromInt16 = (x: Tensor): Tensor =>
+  through(
+    x,
+    ['Bitcast', [type('T', DT.uint8), type('type', DT.int16)]],
+    ['Cast', [type('SrcT', DT.int16), type('DstT', DT.float32)]],
+  );
+
+/** Two operations with a tensor between them of a type that tfjs could not hold. */
 function through(x: Tensor, first: [string, OpAttr[]], second: [string, OpAttr[]]): Tensor {
   const { binding } = backend;
   const [between] = binding.executeOp(first[0], first[1], [tensorId(x)], 1);
@@ -95,13 +103,31 @@ export const randomInts = (seed: Tensor, shape: number[], max: number): Tensor =
     [tf.tensor1d(shape, 'int32'), seed, tf.scalar(0, 'int32'), tf.scalar(max, 'int32')],
   );
 
+/**
+ * int32 [shape.., count]: along the last axis `count` different numbers of 0 .. max - 1 in random order, as a
+ * function of `seed` like `randomInts`.
+ */
+export function distinctInts(seed: Tensor, shape: number[], count: number, max: number): Tensor {
+  const keys = randomInts(seed, [...shape, max], 0x7fff_ffff);
+  // The places of the highest keys. Equal keys, one pair in two milliards, only make an order less random.
+  const [values, places] = backend.binding.executeOp(
+    'TopKV2',
+    [{ name: 'sorted', type: ATTR.bool, value: true }, type('T', DT.int32)],
+    [tensorId(keys), tensorId(tf.scalar(count, 'int32'))],
+    2,
+  );
+  if (!values || !places) throw new Error('TopKV2 gave no output');
+  backend.binding.deleteTensor(values.id);
+  return backend.createOutputTensor(places);
+}
+
 /** The gradient of relu: `dy` where `y`, its output, is above zero. */
 export const reluGrad = (dy: Tensor, y: Tensor): Tensor =>
   op('ReluGrad', [type('T', DT.float32)], [dy, y]);
 
 /**
- * x [n], indices int32 of any shape -> x at the indices. tf.gather would read the indices to check them,
- * which a recorded step cannot.
+ * x [n, ..], indices int32 [..] -> the rows of x at the indices: [indices.., ..]. tf.gather would read the
+ * indices to check them, which a recorded step cannot.
  */
 export function pick(x: Tensor, indices: Tensor): Tensor {
   const n = x.shape[0] as number;

@@ -1,11 +1,13 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { openSource } from '../buffer/edge.ts';
 import { openBatches } from '../data/batches.ts';
+import { openSpeechBatches } from '../data/speech-batches.ts';
+import type { NatsAccess } from '../nats.ts';
 
 /** Where a module's batches come from, be it the data set or the module before. */
 
 export interface FeedBatch {
-  /** Images or rows of encoded activations, one sample after another. */
+  /** Images, speech or rows of encoded activations, one sample after another. */
   bytes: Uint8Array;
   ids: Float64Array;
   labels: Int32Array;
@@ -26,35 +28,31 @@ export interface Feed {
 }
 
 export interface FeedOptions {
-  natsUrl: string;
+  nats: NatsAccess;
   clientName: string;
   /** `position()` of the checkpoint that training goes on from. */
   position: number;
 }
 
 export const openFeed = (config: ModuleConfig, options: FeedOptions): Promise<Feed> =>
-  config.source.kind === 'data'
-    ? openDataFeed(config, config.source, options)
-    : openEdgeFeed(config, config.source, options);
+  config.source.kind === 'edge'
+    ? openEdgeFeed(config, config.source, options)
+    : openDataFeed(config, config.source, options);
 
 async function openDataFeed(
   { seed, batchSize, objective }: ModuleConfig,
-  { data, augmentation }: ModuleConfig['source'] & { kind: 'data' },
+  source: Exclude<ModuleConfig['source'], { kind: 'edge' }>,
   { position }: FeedOptions,
 ): Promise<Feed> {
   const split = objective.type === 'classLabels' ? 'labelled' : 'train';
-  const batches = await openBatches({
-    data,
-    augmentation,
-    split,
-    seed,
-    batchSize,
-    start: position,
-  });
+  const order = { split, seed, batchSize, start: position } as const;
+  const batches = await (source.kind === 'speech'
+    ? openSpeechBatches({ ...source, ...order })
+    : openBatches({ ...source, ...order }));
   return {
     async next() {
-      const { pixels, labels, ids } = await batches.next();
-      return { bytes: pixels, labels, ids, stalenessSteps: [], stalenessSeconds: [], done() {} };
+      const batch = await batches.next();
+      return { ...batch, stalenessSteps: [], stalenessSeconds: [], done() {} };
     },
     position: () => batches.position,
     dropped: () => 0,
@@ -66,9 +64,9 @@ async function openDataFeed(
 async function openEdgeFeed(
   { batchSize }: ModuleConfig,
   { edge }: ModuleConfig['source'] & { kind: 'edge' },
-  { natsUrl, clientName }: FeedOptions,
+  { nats, clientName }: FeedOptions,
 ): Promise<Feed> {
-  const source = await openSource({ natsUrl, edge, batchSize, clientName });
+  const source = await openSource({ ...nats, edge, batchSize, clientName });
   return {
     async next(signal) {
       const batch = await source.take(signal);

@@ -3,10 +3,17 @@ import {
   controlSchema,
   controlSubject,
   type Report,
-  type RunKey,
+  type RunId,
   reportSubject,
 } from '@greedy-infomax/crds';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { connectNats, type NatsAccess } from '../nats.ts';
+
+interface MessengerOptions extends NatsAccess {
+  run: RunId;
+  module: string;
+  replica: number;
+}
 
 /** The trainer's line to the operator: reports out, control in. Losing it never stops a training. */
 export class Messenger {
@@ -14,26 +21,12 @@ export class Messenger {
   readonly #subject: string;
   #released = new Set<string>();
 
-  static async open(options: {
-    natsUrl: string;
-    run: RunKey;
-    module: string;
-    replica: number;
-  }): Promise<Messenger> {
-    const connection = await connect({
-      servers: options.natsUrl,
-      name: `${options.module}-${options.replica}-reports`,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      waitOnFirstConnect: true,
-    });
+  static async open(options: MessengerOptions): Promise<Messenger> {
+    const connection = await connectNats(options, `${options.module}-${options.replica}-reports`);
     return new Messenger(connection, options);
   }
 
-  private constructor(
-    connection: NatsConnection,
-    { run, module, replica }: { run: RunKey; module: string; replica: number },
-  ) {
+  private constructor(connection: NatsConnection, { run, module, replica }: MessengerOptions) {
     this.#connection = connection;
     this.#subject = reportSubject(run, module, replica);
     connection.subscribe(controlSubject(run), {

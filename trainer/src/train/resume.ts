@@ -37,7 +37,9 @@ export function configHash({
   const from =
     source.kind === 'data'
       ? { format: source.data.format, augmentation: source.augmentation, patches: source.patches }
-      : source.kind;
+      : source.kind === 'speech'
+        ? { format: source.data.format, window: source.window }
+        : source.kind;
   const fixed = { input, output, layers, objective, seed, from };
   return createHash('sha256').update(JSON.stringify(fixed)).digest('hex').slice(0, 16);
 }

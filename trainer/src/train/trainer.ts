@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { openSink, type Sink } from '../buffer/edge.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
+import type { NatsAccess } from '../nats.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { type Feed, type FeedBatch, openFeed } from './feed.ts';
 import { rewindHistory } from './history.ts';
@@ -21,7 +22,7 @@ export interface TrainerOptions {
   config: ModuleConfig;
   /** Folder of the checkpoints and the history. */
   out: string;
-  natsUrl: string;
+  nats: NatsAccess;
   replica: number;
   log: Logger;
   /** Aborted when a clean stop is asked for. */
@@ -34,12 +35,9 @@ export interface TrainerOptions {
  * `DivergedError` for a loss that is no number and a `ConfigurationError` for what cannot work.
  */
 export async function train(options: TrainerOptions): Promise<boolean> {
-  const { config, log, stop } = options;
+  const { log, stop } = options;
   // A server that does not come is waited for, but not beyond a stop.
-  const messenger = await Promise.race([
-    Messenger.open({ ...options, run: config.run, module: config.name }),
-    aborted(stop),
-  ]);
+  const messenger = await Promise.race([openMessenger(options), aborted(stop)]);
   if (messenger === null) return false;
   const trainer = new Trainer(options, messenger);
   try {
@@ -56,6 +54,14 @@ export async function train(options: TrainerOptions): Promise<boolean> {
     await messenger.close();
   }
 }
+
+const openMessenger = ({ config, nats, replica }: TrainerOptions): Promise<Messenger> =>
+  Messenger.open({
+    ...nats,
+    run: { ...config.run, uid: config.uid },
+    module: config.name,
+    replica,
+  });
 
 const aborted = (signal: AbortSignal): Promise<null> =>
   new Promise((resolve) => {
@@ -98,7 +104,7 @@ class Trainer {
   }
 
   async open(): Promise<void> {
-    const { config, natsUrl, log, replica } = this.#options;
+    const { config, nats, log, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
     const { progress, skipped } = await restoreCheckpoint(this.#store, this.#program);
@@ -115,13 +121,13 @@ class Trainer {
     const clientName = `${config.run.name}-${config.name}-${replica}`;
     if (config.sink) {
       this.#sink = await openSink({
-        natsUrl,
+        ...nats,
         edge: config.sink,
         batchSize: config.batchSize,
         clientName,
       });
     }
-    this.#feed = await openFeed(config, { natsUrl, clientName, position: this.#before.position });
+    this.#feed = await openFeed(config, { nats, clientName, position: this.#before.position });
     this.#checkpointAt = Date.now();
   }
 

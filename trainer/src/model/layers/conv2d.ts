@@ -1,6 +1,11 @@
 import type { Weights } from '../../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 
+/** The same along rows and columns, or one number for each. */
+type Along = number | readonly [rows: number, cols: number];
+
+const both = (n: Along): [number, number] => (typeof n === 'number' ? [n, n] : [n[0], n[1]]);
+
 /**
  * x [patches, rows, cols, in] -> [patches, rows', cols', out], with the weight and bias named `prefix`,
  * and `padding` zeros on every side.
@@ -9,22 +14,27 @@ export function conv2d(
   x: Tensor,
   weights: Weights,
   prefix: string,
-  stride: number,
-  padding: number,
+  stride: Along,
+  padding: Along,
 ): Tensor {
   const filter = weights[`${prefix}.weight`] as Tfjs.Tensor4D;
   const bias = weights[`${prefix}.bias`] as Tfjs.Tensor1D;
+  const strides = both(stride);
+  const [rows, cols] = both(padding);
   // 'same' pads evenly at stride 1 only; with a stride TensorFlow would put the odd zero behind.
-  const same = stride === 1 && 2 * padding === filter.shape[0] - 1;
-  const input = same || padding === 0 ? x : padded(x, padding);
-  const y = tf.conv2d(input as Tfjs.Tensor4D, filter, stride, same ? 'same' : 'valid');
+  const same =
+    Math.max(...strides) === 1 &&
+    2 * rows === filter.shape[0] - 1 &&
+    2 * cols === filter.shape[1] - 1;
+  const input = same || (rows === 0 && cols === 0) ? x : padded(x, rows, cols);
+  const y = tf.conv2d(input as Tfjs.Tensor4D, filter, strides, same ? 'same' : 'valid');
   return tf.add(y, bias);
 }
 
-const padded = (x: Tensor, padding: number): Tensor =>
+const padded = (x: Tensor, rows: number, cols: number): Tensor =>
   tf.pad(x, [
     [0, 0],
-    [padding, padding],
-    [padding, padding],
+    [rows, rows],
+    [cols, cols],
     [0, 0],
   ]);

@@ -6,16 +6,17 @@ export interface Parameter {
   fanIn: number;
 }
 
-/** Weight [kernel, kernel, in, out] and bias [out] of a convolution. */
+/** Weight [rows, cols, in, out] and bias [out] of a convolution; `kernel` is one number or both. */
 export function convParameters(
   prefix: string,
-  kernel: number,
+  kernel: number | readonly [rows: number, cols: number],
   channelsIn: number,
   channelsOut: number,
 ): Parameter[] {
-  const fanIn = kernel * kernel * channelsIn;
+  const [rows, cols] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
+  const fanIn = rows * cols * channelsIn;
   return [
-    { name: `${prefix}.weight`, shape: [kernel, kernel, channelsIn, channelsOut], fanIn },
+    { name: `${prefix}.weight`, shape: [rows, cols, channelsIn, channelsOut], fanIn },
     { name: `${prefix}.bias`, shape: [channelsOut], fanIn },
   ];
 }

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { decodeWave } from '../../trainer/src/data/wave.ts';
+import { encodeWave, phoneFrames, resample, scaleTimes, sentence } from './speech.ts';
+
+/**
+ * Makes a data set of speech in the layout of `data.format: wav`, the same on every machine:
+ * `node setup/speech/synthesise.ts --flite PROGRAM --out FOLDER`. A speaker is a voice of Flite played faster
+ * or slower, so that pitch and formants move; phones come from Flite's own timing.
+ */
+
+const VOICES = ['awb', 'kal16', 'rms', 'slt'];
+const PITCHES = [0.84, 0.94, 1.06, 1.19];
+const UTTERANCES = { train: 40, test: 10 };
+
+const { flite = 'flite', out = 'speech' } = parseArgs({
+  options: { flite: { type: 'string' }, out: { type: 'string' } },
+}).values;
+const run = promisify(execFile);
+
+const speakers = VOICES.flatMap((voice) => PITCHES.map((pitch) => ({ voice, pitch })));
+const tasks = speakers.flatMap(({ voice, pitch }, speaker) =>
+  Object.entries(UTTERANCES).flatMap(([split, count]) =>
+    Array.from({ length: count }, (_, i) => ({
+      voice,
+      pitch,
+      // No sentence is said twice: a test that only remembers must fail.
+      number: speaker * 1000 + (split === 'test' ? 500 : 0) + i,
+      folder: join(out, split, `${voice}-${Math.round(pitch * 100)}`),
+      name: String(i).padStart(3, '0'),
+    })),
+  ),
+);
+
+await Promise.all(Array.from({ length: availableParallelism() }, work));
+
+async function work(): Promise<void> {
+  for (let task = tasks.pop(); task; task = tasks.pop()) await speak(task);
+}
+
+async function speak({
+  voice,
+  pitch,
+  number,
+  folder,
+  name,
+}: (typeof tasks)[number]): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}.wav`);
+  const raw = join(folder, `${name}.raw`);
+  // Slower by as much as it is played faster afterwards: the tempo stays.
+  const { stdout } = await run(flite, [
+    ...['-voice', voice, '--setf', `duration_stretch=${pitch}`],
+    ...['-t', sentence(number), '-psdur', '-o', raw],
+  ]);
+  const pcm = resample(decodeWave(readFileSync(raw), raw), pitch);
+  rmSync(raw);
+  writeFileSync(file, encodeWave(pcm));
+  const phones = phoneFrames(scaleTimes(stdout, pitch), pcm.length);
+  writeFileSync(join(folder, `${name}.phones`), `${phones.join(' ')}\n`);
+}

@@ -1,0 +1,51 @@
+import { SAMPLE_RATE } from '@greedy-infomax/crds';
+import { DataError } from './errors.ts';
+
+const PCM = 1;
+/** The same with a longer header; what follows is told by its own first field. */
+const EXTENSIBLE = 0xfffe;
+const WANTED = `${SAMPLE_RATE} samples a second of 16 bits, one channel`;
+
+/** The samples of a WAV file of 16 bits, one channel, 16,000 a second. Throws a `DataError` that names `file`. */
+export function decodeWave(bytes: Uint8Array, file: string): Int16Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
+  if (bytes.length < 12 || tag(0) !== 'RIFF' || tag(8) !== 'WAVE') {
+    throw new DataError(`${file} is not a WAV file; ${WANTED} would be right`);
+  }
+  let known = false;
+  for (let at = 12; at + 8 <= bytes.length; ) {
+    const size = view.getUint32(at + 4, true);
+    const body = at + 8;
+    if (tag(at) === 'fmt ' && body + 16 <= bytes.length) {
+      checkFormat(view, body, file);
+      known = true;
+    } else if (tag(at) === 'data' && known) {
+      // A program that writes to a pipe does not know the length and says too much; what is there counts.
+      return samples(bytes, body, Math.min(size, bytes.length - body));
+    }
+    at = body + size + (size & 1);
+  }
+  throw new DataError(`${file} is a WAV file without samples; is it cut short?`);
+}
+
+function checkFormat(view: DataView, at: number, file: string): void {
+  const format = view.getUint16(at, true);
+  const channels = view.getUint16(at + 2, true);
+  const rate = view.getUint32(at + 4, true);
+  const bits = view.getUint16(at + 14, true);
+  const right =
+    (format === PCM || format === EXTENSIBLE) &&
+    channels === 1 &&
+    bits === 16 &&
+    rate === SAMPLE_RATE;
+  if (!right) {
+    throw new DataError(
+      `${file} has ${rate} samples a second of ${bits} bits, ${channels} channel(s), in format ${format}; ${WANTED}, in format ${PCM} (PCM), would be right`,
+    );
+  }
+}
+
+/** A copy, so that it lies where an Int16Array may; machines that run this are little-endian, as the file is. */
+const samples = (bytes: Uint8Array, at: number, size: number): Int16Array =>
+  new Int16Array(bytes.slice(at, at + (size & ~1)).buffer);

@@ -1,0 +1,95 @@
+import type { InfoNCE } from '@greedy-infomax/crds';
+import { cast, pick } from '../step/ops.ts';
+import { DT, type Tensor, type Tfjs, tf } from '../tf.ts';
+import type { Draws } from './objective.ts';
+import { places, type Stretch } from './stretch.ts';
+
+/**
+ * Scores of negatives: from predictions and positives of step k, [anchors, target channels] each in the order
+ * (sample, row, column), to [anchors, negatives].
+ */
+type Scores = (k: number, predicted: Tensor, targets: Tensor) => Tensor;
+
+/**
+ * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: at the
+ * paper's first speech module 671 MB, of which 21 are read. Drawing only the rows that are used has the
+ * same distribution.
+ */
+export const NEGATIVES: Record<
+  InfoNCE['sampling'],
+  (stretch: Stretch, settings: InfoNCE, draws: Draws) => Scores
+> = {
+  /**
+   * All pairs are scored by one matrix product and the scores of the negatives picked from it: gathering
+   * vectors instead takes `negatives` times the memory of the targets.
+   */
+  targets:
+    (_, { negatives }, draws) =>
+    (k, predicted, targets) => {
+      const anchors = targets.shape[0] as number;
+      const scores = tf.matMul(predicted as Tfjs.Tensor2D, targets as Tfjs.Tensor2D, false, true); // [anchors, anchors]
+      const drawn = draws.ints(k, [anchors, negatives], anchors);
+      const firsts = tf.expandDims(tf.range(0, anchors, 1, 'int32'), 1); // [anchors, 1]
+      const rows = tf.mul(firsts, tf.scalar(anchors, 'int32')); // where an anchor's scores begin
+      return pick(scores.flatten(), tf.add(rows, drawn));
+    },
+
+  shared({ all, target }, { negatives, skip }, draws) {
+    const [samples, rows, cols] = target.shape as [number, number, number];
+    const most = samples * (rows - 1 - skip) * cols; // anchors of step 1
+    const drawn = draws.distinct(1, [negatives], most, all.shape[0] as number);
+    const vectors = pick(all, transposed(drawn, [1, 0])); // [most, negatives, target channels]
+    return (_, predicted) => {
+      const anchors = predicted.shape[0] as number;
+      return products(predicted, tf.slice(vectors, [most - anchors, 0, 0], [-1, -1, -1]));
+    };
+  },
+
+  others({ all, allRows, start, target }, { negatives, skip }, draws) {
+    const [samples, rows, cols] = target.shape as [number, number, number];
+    const count = tf.scalar(all.shape[0] as number, 'int32');
+    return (k, predicted) => {
+      const distance = k + skip;
+      const anchors = predicted.shape[0] as number;
+      const inStretch = places(
+        samples,
+        rows - distance,
+        cols,
+        (sample, row) => sample * allRows + row + distance,
+      );
+      const positives =
+        start === 0 ? inStretch : tf.add(inStretch, tf.mul(start, tf.scalar(cols, 'int32')));
+      const offsets = draws.ints(k, [anchors, negatives], (all.shape[0] as number) - 1);
+      const beyond = tf.add(tf.add(tf.expandDims(positives, 1), offsets), tf.scalar(1, 'int32'));
+      return products(predicted, pick(all, tf.mod(beyond, count)));
+    };
+  },
+
+  sequence({ all, allRows, target }, { negatives, skip }, draws) {
+    const [samples, rows, cols] = target.shape as [number, number, number];
+    const most = (rows - 1 - skip) * cols; // anchors of step 1 in one sample
+    const drawn = draws.distinct(1, [samples, negatives], most, allRows * cols);
+    const firsts = tf.mul(
+      tf.range(0, samples, 1, 'int32'),
+      tf.scalar(allRows * cols, 'int32'),
+    ) as Tensor;
+    const own = tf.add(transposed(drawn, [0, 2, 1]), tf.reshape(firsts, [samples, 1, 1]));
+    const vectors = pick(all, own); // [samples, most, negatives, target channels]
+    return (_, predicted) => {
+      const anchors = (predicted.shape[0] as number) / samples;
+      const used = tf.slice(vectors, [0, most - anchors, 0, 0], [-1, -1, -1, -1]);
+      return products(predicted, tf.reshape(used, [-1, negatives, all.shape[1] as number]));
+    };
+  },
+};
+
+/** [anchors, channels] and [anchors, negatives, channels] -> [anchors, negatives]. */
+const products = (predicted: Tensor, vectors: Tensor): Tensor =>
+  tf.squeeze(
+    tf.matMul(tf.expandDims(predicted, 1) as Tfjs.Tensor3D, vectors as Tfjs.Tensor3D, false, true),
+    [1],
+  );
+
+/** TensorFlow complains aloud of having no fast way to transpose whole numbers; float32 holds these exactly. */
+const transposed = (places: Tensor, axes: number[]): Tensor =>
+  cast(tf.transpose(cast(places, DT.int32, DT.float32), axes), DT.float32, DT.int32);
