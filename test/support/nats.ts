@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from '@nats-io/transport-node';
 
 /** A real NATS server with JetStream, for tests. */
 
@@ -22,11 +21,18 @@ export interface TestNats {
 
 const BINARY = join(import.meta.dirname, '../../node_modules/.bin/nats-server');
 
-/** Starts nats-server on a free port, its JetStream in a temporary folder. `host` must be an address of this machine alone. */
-export async function startNats(host = '127.0.0.1'): Promise<TestNats> {
+/**
+ * Starts nats-server on a free port, its JetStream in a temporary folder. `host` must be an address of this
+ * machine alone; `config` names a file with what else the server is told.
+ */
+export async function startNats(
+  host = '127.0.0.1',
+  options: { config?: string } = {},
+): Promise<TestNats> {
   const folder = mkdtempSync(join(tmpdir(), 'gim-nats-'));
   const port = await freePort();
-  let server = await launch(host, port, folder);
+  const start = () => launch(host, port, folder, options.config);
+  let server = await start();
 
   async function kill(): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -47,7 +53,7 @@ export async function startNats(host = '127.0.0.1'): Promise<TestNats> {
     kill,
     async restart() {
       await kill();
-      server = await launch(host, port, folder);
+      server = await start();
     },
     async stop() {
       await kill();
@@ -57,8 +63,14 @@ export async function startNats(host = '127.0.0.1'): Promise<TestNats> {
   };
 }
 
-async function launch(host: string, port: number, folder: string): Promise<ChildProcess> {
+async function launch(
+  host: string,
+  port: number,
+  folder: string,
+  config?: string,
+): Promise<ChildProcess> {
   const args = ['--addr', host, '--port', String(port), '--jetstream', '--store_dir', folder];
+  if (config !== undefined) args.push('--config', config);
   const server = spawn(BINARY, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   server.stderr.on('data', (chunk) => {
@@ -66,13 +78,23 @@ async function launch(host: string, port: number, folder: string): Promise<Child
   });
   for (;;) {
     try {
-      const connection = await connect({ servers: `${host}:${port}`, reconnect: false });
-      await connection.close();
+      await greeted(host, port);
       return server;
     } catch (error) {
       if (server.exitCode !== null) throw new Error(`nats-server ended:\n${log}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+}
+
+/** Resolves when a NATS server says who it is, which it does before it asks anybody in. */
+async function greeted(host: string, port: number): Promise<void> {
+  const socket = createConnection(port, host);
+  try {
+    const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(2000) });
+    if (!String(data).startsWith('INFO ')) throw new Error(`no NATS server: ${data}`);
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -27,16 +27,17 @@ const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
 
 /**
  * Creates what is missing and updates what differs; returns how many writes that took, 0 when all was
- * as planned. Throws what the server answers when it refuses.
+ * as planned. `metadata` is noted on each stream. Throws what the server answers when it refuses.
  */
 export async function ensureStreams(
   connection: NatsConnection,
   streams: readonly StreamPlan[],
+  metadata: Record<string, string> = {},
 ): Promise<number> {
   const jsm = await manager(connection);
   let writes = 0;
   for (const stream of streams) {
-    writes += await ensureStream(jsm, streamConfig(stream));
+    writes += await ensureStream(jsm, { ...streamConfig(stream), metadata });
     writes += await ensureConsumer(jsm, stream.name, consumerConfig(stream));
   }
   return writes;
@@ -132,9 +133,12 @@ function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && codes.includes(error.code);
 }
 
-/** Whether all that is wanted is so; what else the server filled in is its own business. */
+/** Whether all that is wanted is so; what else the server filled in, metadata too, is its own business. */
 function agrees<T extends object>(current: T, wanted: Partial<T>): boolean {
-  return (Object.keys(wanted) as (keyof T)[]).every(
-    (key) => JSON.stringify(current[key]) === JSON.stringify(wanted[key]),
-  );
+  return (Object.keys(wanted) as (keyof T)[]).every((key) => {
+    const [is, should] = [current[key], wanted[key]];
+    return key === 'metadata'
+      ? agrees<object>(is ?? {}, should as object)
+      : JSON.stringify(is) === JSON.stringify(should);
+  });
 }

@@ -1,0 +1,83 @@
+import { parseCreds } from '@nats-io/jwt';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { makeAuth } from '../nats/auth/keys.ts';
+import { openSigner, type Signer } from '../nats/auth/signer.ts';
+import { plannedCredentials } from '../plan/kubernetes/credentials.ts';
+import { aRun, NOTHING, OPTIONS } from '../plan/kubernetes/test-builders.ts';
+import { Client } from './client.ts';
+import { RunCredentials } from './credentials.ts';
+import { SECRETS, type SecretObject } from './resource.ts';
+import { TestApiServer } from './test-api-server.ts';
+import { TestClock } from './test-clock.ts';
+
+/** Runs make their Secret once; what is in it lets a trainer in. */
+
+const PATH = '/api/v1/namespaces/team/secrets';
+let server: TestApiServer;
+let client: Client;
+let signer: Signer;
+
+beforeEach(async () => {
+  server = await TestApiServer.open();
+  client = new Client(server.config);
+  const auth = await makeAuth();
+  signer = await openSigner(
+    { file: 'operator.creds', content: auth['operator.creds'] },
+    { file: 'signing.seed', content: auth['signing.seed'] },
+  );
+});
+afterEach(async () => {
+  await client.close();
+  await server.close();
+});
+
+const planned = (missed = false) => {
+  const options = { ...OPTIONS, natsSecret: { user: true, ca: 'PEM' } };
+  const credentials = plannedCredentials(aRun(), [], NOTHING, options);
+  if (!credentials) throw new Error('the plan holds no credentials');
+  return { ...credentials, missed };
+};
+const requests = () => server.seen.map(({ method, path }) => `${method} ${path}`);
+
+it('makes the Secret once, with a user that has the planned rights', async () => {
+  const credentials = new RunCredentials(client, signer);
+  await credentials.ensure(planned());
+  await credentials.ensure(planned());
+  expect(requests()).toEqual([`POST ${PATH}`]);
+  const [created] = server.seen.map(({ body }) => body as SecretObject);
+  const { stringData = {} } = created ?? {};
+  expect(stringData['ca.crt']).toBe('PEM');
+  const creds = new TextEncoder().encode(stringData['nats.creds']);
+  const { pub, sub } = (await parseCreds(creds)).uc.nats;
+  const { publish, subscribe } = planned().user?.permissions ?? {};
+  expect([pub?.allow, sub?.allow]).toEqual([publish, subscribe]);
+});
+
+it('an operator that was started again leaves the Secret, and reads none', async () => {
+  await new RunCredentials(client, signer).ensure(planned());
+  const restarted = new RunCredentials(client, signer);
+  await restarted.ensure(planned());
+  await restarted.ensure(planned());
+  expect(requests()).toEqual([`POST ${PATH}`, `POST ${PATH}`]);
+});
+
+it('tries again at most once a minute while a pod waits for a volume', async () => {
+  const clock = new TestClock();
+  const credentials = new RunCredentials(client, signer, clock);
+  const { name = '' } = planned().secret.metadata ?? {};
+  await credentials.ensure(planned());
+  await client.delete(SECRETS, 'team', name);
+  await credentials.ensure(planned(true));
+  expect(await client.get(SECRETS, 'team', name)).toBeUndefined();
+  clock.advance(60_000);
+  await credentials.ensure(planned(true));
+  expect(await client.get(SECRETS, 'team', name)).toBeDefined();
+});
+
+it('what the API server refuses is tried again with the next reconcile', async () => {
+  const credentials = new RunCredentials(client, signer);
+  server.fail({ status: 403 });
+  await expect(credentials.ensure(planned())).rejects.toThrow(/403/);
+  await credentials.ensure(planned());
+  expect(requests()).toEqual([`POST ${PATH}`, `POST ${PATH}`]);
+});

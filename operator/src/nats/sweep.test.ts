@@ -1,0 +1,83 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { startNats, type TestNats } from '../../../test/support/nats.ts';
+import { ensureStreams } from './streams.ts';
+import { ownerMetadata, type StreamOwner, sweepStreams } from './sweep.ts';
+
+let nats: TestNats;
+let connection: NatsConnection;
+beforeEach(async () => {
+  nats = await startNats();
+  connection = await connect({ servers: nats.url });
+});
+afterEach(async () => {
+  await connection.close();
+  await nats.stop();
+});
+
+const make = (name: string, metadata?: Record<string, string>) =>
+  ensureStreams(
+    connection,
+    [
+      {
+        name,
+        subject: `of.${name}`,
+        whenFull: 'dropOldest',
+        depth: 4,
+        sampleBytes: 100,
+        maxBytes: 10_000,
+        maxMessages: 4,
+        maxMessageBytes: 1000,
+        consumer: { name: 'next', ackWaitSeconds: 30, maxAckPending: 16 },
+      },
+    ],
+    metadata,
+  );
+
+const names = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const name of (await jetstreamManager(connection)).streams.names()) found.push(name);
+  return found.toSorted();
+};
+
+const of = (run: string, operator = 'us') => ownerMetadata(operator, { namespace: 'team', run });
+
+it('takes the streams of a run that is gone, all of them, and leaves those of others', async () => {
+  await make('gone-1', of('gone'));
+  await make('gone-2', of('gone'));
+  await make('alive', of('alive'));
+  const asked: StreamOwner[] = [];
+  const swept = await sweepStreams(connection, 'us', async (owner) => {
+    asked.push(owner);
+    return owner.run === 'alive';
+  });
+  expect(swept).toEqual([{ namespace: 'team', run: 'gone' }]);
+  expect(asked).toHaveLength(2);
+  expect(await names()).toEqual(['alive']);
+});
+
+it('never touches the streams of another operator, or what is no stream of ours', async () => {
+  await make('theirs', of('gone', 'them'));
+  await make('unmarked');
+  const swept = await sweepStreams(connection, 'us', async () => false);
+  expect(swept).toEqual([]);
+  expect(await names()).toEqual(['theirs', 'unmarked']);
+});
+
+it('knows a stream again that was made before it was marked', async () => {
+  await make('older');
+  expect(await make('older', of('gone'))).toBe(1);
+  expect(await make('older', of('gone'))).toBe(0);
+  await sweepStreams(connection, 'us', async () => false);
+  expect(await names()).toEqual([]);
+});
+
+it('fails when the run cannot be asked about, and takes nothing then', async () => {
+  await make('unknown', of('unknown'));
+  const refuse = async () => {
+    throw new Error('the API server is away');
+  };
+  await expect(sweepStreams(connection, 'us', refuse)).rejects.toThrow('is away');
+  expect(await names()).toEqual(['unknown']);
+});

@@ -1,0 +1,143 @@
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { inboxPrefix } from '@greedy-infomax/crds';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import type { NatsAuth } from '../../operator/src/nats/auth/keys.ts';
+import { connectNats } from '../../trainer/src/nats.ts';
+import {
+  CHECKOUT_VOLUMES,
+  CLUSTER_TIMEOUT,
+  type Cluster,
+  NODE_IMAGE,
+  startCluster,
+} from '../support/cluster.ts';
+import { TINY } from '../support/gim.ts';
+import { type OperatorProcess, startOperator } from '../support/operator.ts';
+import { type ClosedNats, startClosedNats } from './closed-nats.ts';
+
+/** From keys made in the cluster to pods that train over TLS, each run with credentials of its own. */
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const INIT = join(ROOT, 'operator/src/nats/auth/init.ts');
+
+let cluster: Cluster;
+let closed: ClosedNats;
+let operator: OperatorProcess;
+const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
+const read = async (...args: string[]) => JSON.parse(await kubectl('get', ...args, '-o=json'));
+
+async function init(): Promise<string> {
+  const flags = ['--namespace=default', '--secret=nats-auth', `--kubeconfig=${cluster.kubeconfig}`];
+  const node = ['--disable-warning=ExperimentalWarning', INIT, ...flags];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, node);
+  return stdout + stderr;
+}
+
+const dataOf = async (secret: string): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries((await read('secret', secret)).data as Record<string, string>).map(
+      ([key, value]) => [key, Buffer.from(value, 'base64').toString()],
+    ),
+  );
+
+const secretOf = async (run: string): Promise<string> =>
+  (await kubectl('get', 'secrets', `-l=greedyinfomax.dev/run=${run}`, '-o=name')).replace(
+    'secret/',
+    '',
+  );
+
+/** The tiny run, on the node of the checkout. */
+async function applyRun(name: string, podTemplate: object): Promise<void> {
+  const run = parse(TINY);
+  run.metadata.name = name;
+  run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES, ...podTemplate };
+  await cluster.apply(stringify(run));
+}
+
+beforeAll(async () => {
+  cluster = await startCluster({ nodes: 1, gpus: 3 });
+  const definitions = ['greedyinfomaxmodules', 'greedyinfomaxruns'].map(
+    (name) => `--filename=${join(ROOT, 'crds', `${name}.yaml`)}`,
+  );
+  await kubectl('apply', ...definitions);
+  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+}, CLUSTER_TIMEOUT);
+
+afterAll(async () => {
+  await operator?.stop();
+  await closed?.stop();
+  await cluster?.stop();
+}, 120_000);
+
+it('init makes the keys once, and tells none of them', async () => {
+  const first = await init();
+  expect(first).toContain('made keys for NATS');
+  const { metadata } = await read('secret', 'nats-auth');
+  const second = await init();
+  expect(second).toContain('left the keys for NATS as they are');
+  expect((await read('secret', 'nats-auth')).metadata).toEqual(metadata);
+  expect(first + second).not.toMatch(/eyJ|\bS[AU][A-Z2-7]{20}/);
+}, 120_000);
+
+it('a run gets a Secret that lets its trainers in, and no write follows', async () => {
+  const auth = (await dataOf('nats-auth')) as unknown as NatsAuth;
+  closed = await startClosedNats({ tls: true, host: cluster.hostAddress, auth });
+  operator = await startOperator({
+    kubeconfig: cluster.kubeconfig,
+    natsUrl: closed.nats.url,
+    trainerImage: NODE_IMAGE,
+    flags: [
+      `--nats-creds=${closed.operatorCreds}`,
+      `--nats-signing-key=${closed.signingSeed}`,
+      `--nats-ca=${closed.ca}`,
+    ],
+  });
+  await applyRun('waiting', { nodeSelector: { 'no-node': 'has-this' } });
+  const scheduled = async () => JSON.stringify((await read('gimrun', 'waiting')).status ?? {});
+  await expect.poll(scheduled, { timeout: 60_000 }).toMatch(/didn't match Pod's node/);
+  const name = await secretOf('waiting');
+  const [job] = (await read('jobs', '-l=greedyinfomax.dev/run=waiting')).items;
+  expect(JSON.stringify(job.spec.template.spec.volumes)).toContain(name);
+
+  const { uid } = (await read('gimrun', 'waiting')).metadata;
+  const { 'nats.creds': creds = '', 'ca.crt': ca = '' } = await dataOf(name);
+  const trainer = await connectNats(
+    {
+      natsUrl: closed.nats.url,
+      natsCreds: closed.write('waiting.creds', creds),
+      natsCa: closed.write('waiting.ca', ca),
+      inboxPrefix: inboxPrefix({ namespace: 'default', name: 'waiting' }),
+    },
+    'trainer',
+  );
+  const taken = await trainer.request(`gim.default.waiting.${uid}.edge.one`, '{}');
+  expect(taken.json()).toMatchObject({ stream: 'GIM_default_waiting_one' });
+  await trainer.close();
+
+  const writes = async () =>
+    (await (await fetch(operator.metricsUrl)).text())
+      .split('\n')
+      .filter((line) => /^rest_client_requests_total.*method="(POST|PATCH|DELETE)"/.test(line))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  await new Promise((done) => setTimeout(done, 3000)); // let the last status settle
+  const before = await writes();
+  await new Promise((done) => setTimeout(done, 8000));
+  expect(await writes()).toBe(before);
+}, 180_000);
+
+it('the Secret of a deleted run goes with it', async () => {
+  await kubectl('delete', 'gimrun', 'waiting', '--timeout=60s');
+  await expect.poll(() => secretOf('waiting'), { timeout: 60_000 }).toBe('');
+}, 150_000);
+
+it('a run trains in pods that come in over TLS with the credentials of the run', async () => {
+  await applyRun('closed', {});
+  const phase = async () => (await read('gimrun', 'closed')).status?.phase;
+  await expect
+    .poll(phase, { timeout: 400_000, interval: 1000 })
+    .toSatisfy((value) => value === 'Complete' || value === 'Failed');
+  const told = `${await kubectl('describe', 'pods')}\n${operator.output()}`.slice(-4000);
+  expect(await phase(), told).toBe('Complete');
+}, 460_000);

@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EXIT, parseRun } from '@greedy-infomax/crds';
+import { connect } from '@nats-io/transport-node';
+import { afterAll, afterEach, expect, it } from 'vitest';
+import { connectionOptions } from '../../operator/src/nats/connection.ts';
+import { planRun } from '../../operator/src/plan/run.ts';
+import { connectNats } from '../../trainer/src/nats.ts';
+import { TINY } from '../support/gim.ts';
+import { startNats } from '../support/nats.ts';
+import { type ClosedNats, startClosedNats } from './closed-nats.ts';
+
+/** How operator and trainers reach a server: certificates, and credentials that change. */
+
+const folder = mkdtempSync(join(tmpdir(), 'gim-connection-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const open: { stop?(): Promise<unknown>; close?(): Promise<unknown> }[] = [];
+const later = <T extends (typeof open)[number]>(opened: T): T => {
+  open.unshift(opened);
+  return opened;
+};
+afterEach(async () => {
+  for (const each of open.splice(0)) await (each.close?.() ?? each.stop?.());
+});
+
+it('a server with a certificate of a CA of its own is trusted with that CA only', async () => {
+  const { nats, operatorCreds: creds, ca } = later(await startClosedNats({ tls: true }));
+  const url = `nats://localhost:${nats.port}`;
+  const operator = later(await connect(connectionOptions({ url, creds, ca })));
+  expect(operator.info?.tls_required).toBe(true);
+  for (const natsUrl of [url, nats.url])
+    later(await connectNats({ natsUrl, natsCreds: creds, natsCa: ca }, 'trainer'));
+  await expect(connect(connectionOptions({ url, creds }))).rejects.toThrow(/certificate/);
+});
+
+it('with a CA nothing is said to a server without TLS', async () => {
+  const { ca } = later(await startClosedNats({ tls: true }));
+  const { url } = later(await startNats());
+  await expect(connect(connectionOptions({ url, ca }))).rejects.toThrow(/tls/);
+});
+
+it('credentials that were renewed are used at the next attempt, however many were refused', async () => {
+  const closed = later(await startClosedNats());
+  const { nats, operatorCreds: creds } = closed;
+  const operator = later(await connect(connectionOptions({ url: nats.url, creds })));
+  const trainer = later(await connectNats({ natsUrl: nats.url, natsCreds: creds }, 'trainer'));
+  const refused = [operator, trainer].map(async (connection) => {
+    let times = 0;
+    for await (const status of connection.status()) {
+      if (status.type === 'error' && ++times === 3) return;
+    }
+  });
+  await nats.kill();
+  const renew = await closed.renewKeys();
+  await nats.restart();
+  await Promise.all(refused);
+  renew();
+  const back = [operator, trainer].map(async (connection) => {
+    for await (const { type } of connection.status()) if (type === 'reconnect') return;
+  });
+  await Promise.all(back);
+  await Promise.all([operator.flush(), trainer.flush()]);
+});
+
+it('a file that is not there, or holds something else, is named at once', async () => {
+  const natsUrl = 'nats://127.0.0.1:1';
+  const missing = join(folder, 'missing.creds');
+  await expect(connectNats({ natsUrl, natsCreds: missing }, 'x')).rejects.toThrow(
+    `${missing}, which is needed to reach NATS, cannot be read (ENOENT)`,
+  );
+  await expect(connectNats({ natsUrl, natsCa: missing }, 'x')).rejects.toThrow(/cannot be read/);
+  const wrong = join(folder, 'wrong.creds');
+  writeFileSync(wrong, 'secret');
+  const error = await connectNats({ natsUrl, natsCreds: wrong }, 'x').catch((e) => e);
+  expect(error.name).toBe('NatsFileError');
+  expect(error.message).toContain(`${wrong} holds no NATS credentials`);
+  expect(error.message).not.toContain('secret');
+});
+
+it.each([
+  ['a file that is missing is final', () => join(folder, 'missing.creds'), EXIT.configuration],
+  [
+    'credentials that are refused may be renewed',
+    (closed: ClosedNats) => closed.strange(),
+    EXIT.retry,
+  ],
+])('how a trainer ends: %s', async (_, creds, code) => {
+  const closed = later(await startClosedNats());
+  const [module] = planRun(parseRun(TINY, 'run.yaml'), { namespace: 'team', uid: 'u' }).modules;
+  const config = join(folder, 'module.json');
+  writeFileSync(config, JSON.stringify(module));
+  const natsCreds = await creds(closed);
+  const args = [`--config=${config}`, `--out=${folder}`, `--nats=${closed.nats.url}`];
+  const trainer = resolve(import.meta.dirname, '../../trainer/src/main.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [trainer, ...args], {
+    env: { ...process.env, NATS_CREDS: natsCreds },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  expect(stdout, stderr).toContain(natsCreds);
+  expect(stdout).not.toMatch(/eyJ|SU[A-Z2-7]{20}/);
+  expect(status).toBe(code);
+});

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { type Edge, edgeSubject, inboxPrefix, parseRun, type RunId } from '@greedy-infomax/crds';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publishControl, TrainerReports } from '../../operator/src/kubernetes/trainer-reports.ts';
+import { connectionOptions } from '../../operator/src/nats/connection.ts';
+import { ensureStreams } from '../../operator/src/nats/streams.ts';
+import { aReport } from '../../operator/src/plan/kubernetes/test-builders.ts';
+import { planRun, type RunPlan } from '../../operator/src/plan/run.ts';
+import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
+import { connectNats, type NatsAccess } from '../../trainer/src/nats.ts';
+import { Messenger } from '../../trainer/src/train/messenger.ts';
+import { TINY } from '../support/gim.ts';
+import { type ClosedNats, startClosedNats } from './closed-nats.ts';
+
+/** Two runs on one closed server: each can do its work, and nothing to the other. */
+
+const planned = (name: string): RunPlan =>
+  planRun(parseRun(TINY.replace('name: tiny', `name: ${name}`), 'run.yaml'), {
+    namespace: 'team',
+    uid: randomUUID(),
+  });
+const idOf = ({ run, modules }: RunPlan): RunId => ({ ...run, uid: modules[0]?.uid ?? '' });
+
+const [a, b] = [planned('a'), planned('a-b')];
+const [runA, runB] = [idOf(a), idOf(b)];
+let closed: ClosedNats;
+let operator: NatsConnection;
+let access: NatsAccess;
+let trainer: NatsConnection;
+
+beforeAll(async () => {
+  closed = await startClosedNats();
+  const { url } = closed.nats;
+  operator = await connect(connectionOptions({ url, creds: closed.operatorCreds }));
+  await ensureStreams(operator, [...a.streams, ...b.streams]);
+  access = { natsUrl: url, natsCreds: await closed.credsOf(a), inboxPrefix: inboxPrefix(runA) };
+  trainer = await connectNats(access, 'trainer');
+});
+
+afterAll(async () => {
+  await trainer?.close();
+  await operator?.close();
+  await closed?.stop();
+});
+
+const edgeOf = (plan: RunPlan, index = 0): Edge => plan.modules[index]?.sink as Edge;
+const messagesIn = async (stream: string): Promise<number> =>
+  (await (await jetstreamManager(operator)).streams.info(stream)).state.messages;
+
+describe('the trainers of a run', () => {
+  it('send samples from module to module with the credentials of the run alone', async () => {
+    const edge = edgeOf(a);
+    const options = { ...access, edge, batchSize: 4, clientName: 'test' };
+    const [sink, source] = [await openSink(options), await openSource(options)];
+    const bytes = new Uint8Array(4 * edge.sampleBytes).fill(7);
+    const ids = Float64Array.of(0, 1, 2, 3);
+    const rows = { bytes, ids, labels: new Int32Array(4), producerStep: 1, madeAt: 0 };
+    await sink.put(rows, AbortSignal.timeout(20_000));
+    expect(await sink.flush()).toEqual({ published: 4, dropped: 0 });
+    const batch = await source.take(AbortSignal.timeout(20_000));
+    expect([...batch.ids].toSorted()).toEqual([0, 1, 2, 3]);
+    expect(batch.bytes.every((byte) => byte === 7)).toBe(true);
+    expect(await sink.pending()).toBe(0);
+    const jsm = await jetstreamManager(operator);
+    await expect
+      .poll(async () => (await jsm.consumers.info(edge.stream, edge.consumer)).num_ack_pending)
+      .toBe(0);
+    await Promise.all([sink.close(), source.close()]);
+  });
+
+  it('report to the operator and hear its word', async () => {
+    const heard: string[] = [];
+    const reports = new TrainerReports(operator, ({ name }) => heard.push(name));
+    await operator.flush();
+    const messenger = await Messenger.open({ ...access, run: runA, module: 'one', replica: 0 });
+    messenger.report(aReport('one', { run: runA.uid }));
+    await expect.poll(() => heard).toEqual(['a']);
+    expect(reports.of(runA.uid)).toMatchObject([{ module: 'one' }]);
+    await expect
+      .poll(() => {
+        publishControl(operator, runA, ['one']);
+        return messenger.released('one');
+      })
+      .toBe(true);
+    await messenger.close();
+  });
+});
+
+describe('a trainer cannot', () => {
+  const [own, other] = [edgeOf(a), edgeOf(b)];
+  it.each([
+    ['feed an edge of another run', other.subject],
+    ['report for another run', `gim.team.a-b.${runB.uid}.report.one.0`],
+    ['tell the trainers of another run what to do', `gim.team.a-b.${runB.uid}.control`],
+    ['tell its own run what to do', `gim.team.a.${runA.uid}.control`],
+    ['read an edge of another run', `$JS.API.CONSUMER.MSG.NEXT.${other.stream}.${other.consumer}`],
+    ['look at a consumer of another run', `$JS.API.CONSUMER.INFO.${other.stream}.two`],
+    ['settle messages of another run', `$JS.ACK.${other.stream}.two.1.1.1.1.1`],
+    ['read a stream of another run directly', `$JS.API.DIRECT.GET.${other.stream}`],
+    ['read messages of another run', `$JS.API.STREAM.MSG.GET.${other.stream}`],
+    ['make a stream', '$JS.API.STREAM.CREATE.MINE'],
+    ['change its own stream', `$JS.API.STREAM.UPDATE.${own.stream}`],
+    ['delete its own stream', `$JS.API.STREAM.DELETE.${own.stream}`],
+    ['purge its own stream', `$JS.API.STREAM.PURGE.${own.stream}`],
+    ['make a consumer', `$JS.API.CONSUMER.CREATE.${own.stream}.mine`],
+    ['make a durable consumer', `$JS.API.CONSUMER.DURABLE.CREATE.${own.stream}.mine`],
+    ['delete its own consumer', `$JS.API.CONSUMER.DELETE.${own.stream}.${own.consumer}`],
+    ['list streams', '$JS.API.STREAM.NAMES'],
+    ['learn what the account holds', '$JS.API.INFO'],
+    ['answer in place of another', `${inboxPrefix(runB)}.x`],
+    ['ask the system', '$SYS.REQ.SERVER.PING'],
+  ])('%s', async (_, subject) => {
+    const asked = trainer.request(subject, '{}', { timeout: 10_000 });
+    const { cause } = await asked.catch((error) => error);
+    expect(cause).toBeInstanceOf(errors.PermissionViolationError);
+  });
+
+  it.each([
+    ['everything', '>'],
+    ['all runs', 'gim.>'],
+    ['an edge of another run', other.subject],
+    ['what another run is told', `gim.team.a-b.${runB.uid}.control`],
+    ['reports', 'gim.*.*.*.report.*.*'],
+    ['answers to the operator', '_INBOX.>'],
+    ['answers to another run', `${inboxPrefix(runB)}.>`],
+    ['what is asked of JetStream', '$JS.>'],
+  ])('listen to %s', async (_, subject) => {
+    const heard = await new Promise((resolve) => {
+      trainer.subscribe(subject, { callback: resolve });
+    });
+    expect(heard).toBeInstanceOf(errors.PermissionViolationError);
+  });
+
+  it('have the server answer on the subjects of another run, whose uid it does not know', async () => {
+    const known = `gim.team.a.${runA.uid}.answered`;
+    const answers: string[] = [];
+    operator.subscribe(known, { callback: (_, message) => void answers.push(message.string()) });
+    await operator.flush();
+    await jetstream(operator).publish(other.subject, 'of the other run');
+    // The server does answer wherever it is told to: a message, and that it took one.
+    const jsm = await jetstreamManager(operator);
+    const answerOn = async (reply: string, payload = 'false') => {
+      await jsm.streams.purge(own.stream); // so that the next message is the one that follows
+      await jetstream(trainer).publish(own.subject, payload);
+      trainer.publish(own.subject, payload, { reply });
+      const next = `$JS.API.CONSUMER.MSG.NEXT.${own.stream}.${own.consumer}`;
+      trainer.publish(next, JSON.stringify({ batch: 2, expires: 5e9 }), { reply });
+      await trainer.flush();
+    };
+    const guesses = ['*', '>', runA.uid, randomUUID()];
+    for (const uid of guesses) await answerOn(edgeSubject({ ...runB, uid }, 'one'));
+    await answerOn('gim.team.a-b.>');
+    await answerOn(`$JS.API.STREAM.PURGE.${other.stream}`, '');
+    await answerOn(`$JS.API.STREAM.DELETE.${other.stream}`, '');
+    await answerOn('$JS.API.STREAM.CREATE.MINE', '{"name":"MINE","subjects":["mine"]}');
+    await answerOn(known);
+    await expect.poll(() => answers.length).toBe(3);
+    expect(answers.filter((answer) => answer === 'false')).toHaveLength(2);
+    expect(await messagesIn(other.stream)).toBe(1);
+    await expect(messagesIn('MINE')).rejects.toThrow(/not found/);
+  });
+
+  it('have the server settle messages of another run', async () => {
+    const refused = (async () => {
+      for await (const status of trainer.status())
+        if (status.type === 'error') return status.error.message;
+    })();
+    const reply = `$JS.ACK.${other.stream}.${other.consumer}.1.1.1.1.1`;
+    trainer.publish(own.subject, '+TERM', { reply });
+    expect(await refused).toContain(`Publish with Reply of "${reply}"`);
+  });
+});
+
+describe('the server', () => {
+  it('refuses whoever has no credentials', async () => {
+    const stranger = connectNats({ natsUrl: closed.nats.url }, 'stranger');
+    await expect(stranger).rejects.toThrow(/refuses clients without credentials; NATS_CREDS must/);
+  });
+
+  it('refuses credentials of another signer, and the error holds none of them', async () => {
+    const natsCreds = await closed.strange();
+    const error = await connectNats({ natsUrl: closed.nats.url, natsCreds }, 'x').catch((e) => e);
+    expect(error.name).toBe('NatsRefusedError');
+    expect(error.message).toContain(natsCreds);
+    expect(JSON.stringify([error, error.message, error.stack])).not.toMatch(/eyJ|SU[A-Z2-7]{20}/);
+  });
+});
+
+it('a report in the name of a run with another uid is passed over', async () => {
+  const heard: string[] = [];
+  const reports = new TrainerReports(operator, ({ name }) => heard.push(name));
+  await operator.flush();
+  const subject = `gim.team.a.${runA.uid}.report.one.0`;
+  trainer.publish(subject, JSON.stringify(aReport('one', { run: runB.uid })));
+  trainer.publish(subject, JSON.stringify(aReport('one', { run: runA.uid })));
+  await expect.poll(() => heard).toEqual(['a']);
+  expect(reports.of(runB.uid)).toEqual([]);
+});
