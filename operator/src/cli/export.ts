@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { exportEncoder } from '../../../trainer/src/checkpoint/export.ts';
 import { checkHoldsRun } from '../local/folder.ts';
 
 /** `gim export DIR --to FILE` */
@@ -11,6 +10,7 @@ export const exportCommand = (): Command =>
     .option('--objectives', 'the weights of the objectives too', false)
     .action(async (out: string, { to, objectives }: { to: string; objectives: boolean }) => {
       checkHoldsRun(out);
+      const { exportEncoder } = await import('../../../trainer/src/checkpoint/export.ts');
       await exportEncoder({ out, file: to, objectives });
       console.log(to);
     });

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { InterruptedError } from '../local/interrupted.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
+import { planCommand } from './plan.ts';
+import { renderCommand } from './render.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { validateCommand } from './validate.ts';
@@ -9,8 +11,12 @@ import { validateCommand } from './validate.ts';
 /** `gim`: the command line. One command a file. */
 
 const program = new Command('gim')
-  .description('Trains networks whose modules never exchange gradients, on this machine.')
+  .description(
+    'Trains networks whose modules never exchange gradients, on this machine or a cluster.',
+  )
   .addCommand(validateCommand())
+  .addCommand(planCommand())
+  .addCommand(renderCommand())
   .addCommand(runCommand())
   .addCommand(evaluateCommand())
   .addCommand(exportCommand())

@@ -1,7 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Run } from '@greedy-infomax/crds';
-import { Command, InvalidArgumentError } from 'commander';
-import { openImages } from '../../../trainer/src/data/open.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { runLocally } from '../local/run.ts';
 import { openScreen } from '../local/screen.ts';
 import { summaryTable } from '../report/summary.ts';
@@ -12,6 +11,8 @@ interface RunOptions {
   out?: string;
   resume: boolean;
   nats?: string;
+  natsCreds?: string;
+  natsCa?: string;
   natsPort?: number;
   natsServer?: string;
   evaluate: boolean;
@@ -30,6 +31,12 @@ export const runCommand = (): Command =>
     .option('--out <dir>', 'folder of all that the run writes (default: runs/NAME)')
     .option('--resume', 'go on from the checkpoints in the folder', false)
     .option('--nats <url>', 'use this NATS server instead of one of its own')
+    .addOption(
+      new Option('--nats-creds <file>', 'credentials for the server of --nats').env('NATS_CREDS'),
+    )
+    .addOption(
+      new Option('--nats-ca <file>', 'who signed the certificate of that server').env('NATS_CA'),
+    )
     .option('--nats-port <port>', 'port of its own NATS server (default: a free one)', port)
     .option('--nats-server <path>', 'nats-server to start (default: NATS_SERVER, or the one found)')
     .option('--no-evaluate', 'do not read the modules out at the end')
@@ -53,10 +60,13 @@ async function train(file: string, options: RunOptions): Promise<void> {
       baseDir,
       dataSetSize: await dataSetSize(run, baseDir),
       resume: options.resume,
-      natsUrl: options.nats,
+      nats: options.nats
+        ? { url: options.nats, creds: options.natsCreds, ca: options.natsCa }
+        : undefined,
       natsPort: options.natsPort,
       natsServer: options.natsServer,
       evaluate: options.evaluate && run.spec.evaluation.atEnd,
+      evaluateEvery: options.evaluate ? run.spec.evaluation.everySamples : undefined,
       screen: openScreen(process.stdout, Date.now),
     },
     signal,
@@ -64,11 +74,12 @@ async function train(file: string, options: RunOptions): Promise<void> {
   console.log(`\n${summaryTable(summary)}\n\n${join(out, 'report.html')}`);
 }
 
-/** How many images module 0 draws from. Throws a `DataError` when they are not there. */
+/** How many samples module 0 draws from. Throws a `DataError` when they are not there. */
 async function dataSetSize({ spec: { data } }: Run, baseDir: string): Promise<number> {
   const path = data.path && (isAbsolute(data.path) ? data.path : resolve(baseDir, data.path));
-  const images = await openImages({ ...data, path }, 'train');
-  return images.length;
+  // Loaded by this command alone: an image of the operator has no trainer, but plans and renders.
+  const { trainingSamples } = await import('../../../trainer/src/data/open.ts');
+  return trainingSamples({ ...data, path });
 }
 
 function port(text: string): number {

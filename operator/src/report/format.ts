@@ -28,3 +28,19 @@ export function formatDuration(seconds: number): string {
   if (minutes < 60) return `${minutes} min ${whole % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+const UNITS = ['', 'k', 'M', 'G', 'T', 'P'];
+
+/** Three digits and the decimal prefix of a unit: 3.22 M, 824 k */
+export function formatSi(value: number): string {
+  const rounded = Number(value.toPrecision(3));
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(rounded || 1) / 3)));
+  const scaled = (rounded / 1000 ** power).toLocaleString('en-US', { maximumSignificantDigits: 3 });
+  return `${scaled} ${UNITS[power]}`.trimEnd();
+}
+
+/** 3.22 MB, 824 kB; of 1000, not 1024. */
+export const formatBytes = (bytes: number): string => {
+  const text = formatSi(bytes);
+  return /\d$/.test(text) ? `${text} B` : `${text}B`;
+};

@@ -1,4 +1,4 @@
-import { convDefaults, type Layer, type ModuleConfig } from '@greedy-infomax/crds';
+import { convDefaults, type Layer, type ModuleConfig, SAMPLE_RATE } from '@greedy-infomax/crds';
 import { formatCount } from './format.ts';
 
 /** What was run, in words, from the resolved configuration of its modules. */
@@ -8,7 +8,8 @@ export function runSettings(first: ModuleConfig): [name: string, value: string][
   const { source, optimizer, evaluation, checkpoints } = first;
   return [
     ...(source.kind === 'data' ? dataSettings(source) : []),
-    ['patches of an image', `${first.grid[0]} × ${first.grid[1]}`],
+    ...(source.kind === 'speech' ? speechSettings(source) : []),
+    ...(first.grid ? gridSettings(first.grid) : []),
     [
       'optimizer',
       `${optimizer.type}, learning rate ${optimizer.learningRate}, betas ${optimizer.beta1} and ${optimizer.beta2}`,
@@ -19,9 +20,7 @@ export function runSettings(first: ModuleConfig): [name: string, value: string][
     ['checkpoints', `every ${checkpoints.everySeconds} s, the last ${checkpoints.keep} kept`],
     [
       'readout',
-      evaluation.atEnd
-        ? `${evaluation.epochs} epochs, ${evaluation.batchSize} images a step, learning rate ${evaluation.learningRate}`
-        : 'not asked for',
+      `${evaluation.epochs} epochs, ${evaluation.batchSize} samples a step, learning rate ${evaluation.learningRate}`,
     ],
     ['seed', String(first.seed)],
   ];
@@ -58,6 +57,18 @@ function dataSettings({
   ];
 }
 
+const gridSettings = ([rows, cols]: readonly [number, number]): [string, string][] => [
+  ['patches of an image', `${rows} × ${cols}`],
+];
+
+const speechSettings = ({
+  data,
+  window,
+}: ModuleConfig['source'] & { kind: 'speech' }): [string, string][] => [
+  ['data', `${data.format} from ${data.path}`],
+  ['window', `${formatCount(window.samples)} samples, ${window.samples / SAMPLE_RATE} s`],
+];
+
 function describeEdge({ depth, encoding, whenFull, maxReuse }: NonNullable<ModuleConfig['sink']>) {
   const full = whenFull === 'block' ? 'the producer waits when full' : 'drops the oldest when full';
   const reuse = maxReuse === 0 ? 'no sample used twice' : `each reused up to ${maxReuse} times`;
@@ -70,10 +81,13 @@ function describeObjective({ type, ...settings }: ModuleConfig['objective']): st
 }
 
 function describeLayer(layer: Layer): string {
-  const { type, channels, stride = 1, repeat = 1 } = layer;
+  const { type, channels, stride = 1, repeat = 1, bptt = true } = layer;
   const step = stride === 1 ? '' : ` / ${stride}`;
-  if (type !== 'conv') return `${repeat > 1 ? `${repeat} × ` : ''}${type} ${channels}${step}`;
+  if (type === 'gru') return `gru ${channels}${bptt ? '' : ' without propagation through time'}`;
+  if (type !== 'conv' && type !== 'conv1d') {
+    return `${repeat > 1 ? `${repeat} × ` : ''}${type} ${channels}${step}`;
+  }
   const { kernel, activation } = convDefaults(layer);
   const after = activation === 'none' ? '' : ` ${activation}`;
-  return `conv ${kernel}×${kernel} ${channels}${step}${after}`;
+  return `${type} ${type === 'conv' ? `${kernel}×${kernel}` : kernel} ${channels}${step}${after}`;
 }

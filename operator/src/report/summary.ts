@@ -2,6 +2,7 @@ import type { Report } from '@greedy-infomax/crds';
 import { z } from 'zod';
 import { formatCount, formatLoss, formatPercent, formatRate, formatSteps } from './format.ts';
 import { type HistoryLine, readEvaluation, readModules } from './run-files.ts';
+import { textTable } from './table.ts';
 
 /** What came out of a run, in figures. */
 
@@ -92,20 +93,7 @@ export const summaryCells = ({ modules }: Summary): { titles: string[]; rows: st
 /** The summary as a table for a terminal: names to the left, figures to the right; no line break at its end. */
 export function summaryTable(summary: Summary): string {
   const { titles, rows } = summaryCells(summary);
-  const lines = [titles, ...rows];
-  const widths = titles.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
-  );
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => {
-          const width = widths[column] ?? 0;
-          return column === 0 ? cell.padEnd(width) : cell.padStart(width);
-        })
-        .join('  '),
-    )
-    .join('\n');
+  return textTable(titles, rows);
 }
 
 /** Without the first tenth, in which buffers fill and the first step is compiled. */

@@ -33,7 +33,7 @@ export function makeRunFolder(
 export function makeConfig(name: string, index: number, changes: Partial<ModuleConfig> = {}) {
   const edge = {
     stream: `GIM_local_digits_${name}`,
-    subject: `gim.local.digits.edge.${name}`,
+    subject: `gim.local.digits.a1.edge.${name}`,
     consumer: name,
     encoding: 'int8',
     rectified: false,
@@ -71,7 +71,7 @@ export function makeConfig(name: string, index: number, changes: Partial<ModuleC
     budget: 60_000,
     sink: { ...edge, shape: [49, 4, 4, 32] },
     checkpoints: { everySeconds: 60, keep: 3 },
-    evaluation: { atEnd: true, epochs: 100, batchSize: 128, learningRate: 1e-3 },
+    evaluation: { epochs: 100, batchSize: 128, learningRate: 1e-3 },
     ...changes,
   };
   return config;

@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { type Rendering, renderRun } from '../plan/kubernetes/render.ts';
+import { formatBytes, formatCount } from '../report/format.ts';
+import { readRunFile } from './run-file.ts';
+
+interface RenderOptions {
+  namespace?: string;
+  trainerImage: string;
+  nats: string;
+}
+
+/** `gim render FILE` */
+export const renderCommand = (): Command =>
+  new Command('render')
+    .description('Print what the operator would make for a run on Kubernetes, as YAML.')
+    .argument('<file>', 'run file')
+    .option('-n, --namespace <name>', 'namespace (default: the one in the file, else default)')
+    .option(
+      '--trainer-image <image>',
+      'image of trainers whose run names none',
+      process.env.TRAINER_IMAGE ?? 'greedy-infomax/trainer:0.1.0',
+    )
+    .option(
+      '--nats <url>',
+      'NATS server that the trainers use',
+      'nats://greedy-infomax-nats.greedy-infomax.svc:4222',
+    )
+    .action((file: string, { namespace, trainerImage, nats }: RenderOptions) => {
+      const run = readRunFile(file);
+      const options = { trainerImage, natsUrl: nats };
+      const rendering = renderRun(run, namespace ?? run.metadata.namespace ?? 'default', options);
+      process.stdout.write(renderingText(file, rendering));
+    });
+
+/** Streams are no objects of Kubernetes: they stand in comments. */
+function renderingText(file: string, { objects, streams }: Rendering): string {
+  const documents = objects.map((object) =>
+    // kubectl reads YAML 1.1, in which a plain yes is no text.
+    stringify(object, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false }),
+  );
+  const made = streams.map(
+    ({ name, maxBytes, maxMessages, whenFull, consumer }) =>
+      `#   ${name}: ${formatBytes(maxBytes)} or ${formatCount(maxMessages)} messages, ${whenFull}; consumer ${consumer.name}\n`,
+  );
+  return [
+    `# What the operator makes for ${file}. Its own objects are owned by the run, and the names of its ConfigMaps\n`,
+    `# end otherwise, as they depend on the uid that the API server gives to the run.\n`,
+    `# JetStream streams, in memory:${streams.length === 0 ? ' none' : ''}\n`,
+    ...made,
+    ...documents.map((text) => `---\n${text}`),
+  ].join('');
+}
