@@ -28,6 +28,8 @@ export interface ClusterFacts {
   folder: string;
   /** Address of this machine that pods can reach; 127.0.0.1 without a node. */
   hostAddress: string;
+  /** Where etcd answers, for those that this machine's loopback is; empty if the cluster is not ours. */
+  etcdUrl: string;
   /** Process 1 of the node's namespaces. */
   namespacePid?: number;
   /** Milliseconds from the start until each thing was ready. */
@@ -59,6 +61,7 @@ export class TestCluster {
       path: [binaries, ...(node ? [join(node.tools, 'usr/bin')] : [])].join(delimiter),
       folder,
       hostAddress: node ? hostAddress(node.number) : '127.0.0.1',
+      etcdUrl: `http://127.0.0.1:${layout.etcdPort}`,
       readyAfter: {},
     };
   }

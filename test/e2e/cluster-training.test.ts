@@ -1,3 +1,5 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -16,9 +18,14 @@ import { type OperatorProcess, startOperator } from '../support/operator.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
+interface Job {
+  metadata: { name: string };
+}
+
 let cluster: Cluster;
 let nats: TestNats;
 let operator: OperatorProcess;
+let disk: string;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 
 beforeAll(async () => {
@@ -29,6 +36,9 @@ beforeAll(async () => {
   );
   await kubectl('apply', ...definitions);
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  disk = mkdtempSync(join(tmpdir(), 'greedy-infomax-disk-'));
+  chmodSync(disk, 0o777); // a trainer is nobody in particular
+  await cluster.apply(claim(disk));
   operator = await startOperator({
     kubeconfig: cluster.kubeconfig,
     natsUrl: nats.url,
@@ -40,18 +50,47 @@ afterAll(async () => {
   await operator?.stop();
   await nats?.stop();
   await cluster?.stop();
+  if (disk) rmSync(disk, { recursive: true, force: true });
 }, 120_000);
 
-it('a run trains in pods, one GPU each, and completes', async () => {
+/** A folder of the node as a volume, and the claim `checkpoints` that is bound to it. */
+const claim = (path: string): string => `
+apiVersion: v1
+kind: PersistentVolume
+metadata: { name: disk }
+spec:
+  capacity: { storage: 1Gi }
+  accessModes: [ReadWriteMany]
+  storageClassName: ''
+  hostPath: { path: ${path} }
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: checkpoints }
+spec:
+  accessModes: [ReadWriteMany]
+  storageClassName: ''
+  volumeName: disk
+  resources: { requests: { storage: 1Gi } }
+`;
+
+it('a run trains in pods, one GPU each, is read out, completes, and takes its checkpoints along', async () => {
   const run = parse(TINY);
   run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
+  Object.assign(run.spec.checkpoints, {
+    storage: { volumeClaimName: 'checkpoints' },
+    retain: false,
+  });
+  // The trainers have all GPUs: readouts beside them must do without.
+  const resources = { limits: { 'nvidia.com/gpu': 0 } };
+  run.spec.evaluation = { ...run.spec.evaluation, everySamples: 1000, resources };
   await cluster.apply(stringify(run));
   const status = async () => {
     const json = await kubectl('get', 'gimrun', 'tiny', '-o=json');
     return JSON.parse(json).status ?? {};
   };
   const phases = new Set<string>();
-  const end = Date.now() + 240_000;
+  const end = Date.now() + 420_000;
   let last = await status();
   while (last.phase !== 'Complete' && last.phase !== 'Failed' && Date.now() < end) {
     if (last.phase) phases.add(last.phase);
@@ -62,14 +101,27 @@ it('a run trains in pods, one GPU each, and completes', async () => {
     -6000,
   );
   expect(last.phase, `${told}\n${operator.output().slice(-2000)}`).toBe('Complete');
-  expect([...phases]).toContain('Training');
+  expect([...phases]).toEqual(expect.arrayContaining(['Training', 'Evaluating']));
   for (const module of last.modules) {
     expect(module).toMatchObject({ phase: 'Complete', samples: 8000, percent: 100 });
     expect(module.loss).toBeLessThan(2.83);
+    expect(module.accuracy).toBeGreaterThan(0.12); // chance is 0.1
+    expect(module.accuracyUntrained).toBeGreaterThan(0);
   }
+  expect(last.conditions).toContainEqual(
+    expect.objectContaining({
+      type: 'Evaluated',
+      status: 'True',
+      message: expect.stringContaining('readout accuracy after 8000 samples: one '),
+    }),
+  );
   const jobs = JSON.parse(await kubectl('get', 'jobs', '-o=json')).items;
-  expect(jobs).toHaveLength(3);
-  for (const job of jobs) {
+  const [readouts, trainers] = [true, false].map((wanted) =>
+    jobs.filter(({ metadata }: Job) => metadata.name.includes('--evaluation-') === wanted),
+  );
+  expect(readouts.map(({ metadata }: Job) => metadata.name)).toContain('tiny--evaluation-end');
+  expect(trainers).toHaveLength(3);
+  for (const job of trainers) {
     const [container] = job.spec.template.spec.containers;
     expect(container.resources.limits['nvidia.com/gpu']).toBe('1');
     expect(job.status.succeeded).toBe(1);
@@ -79,5 +131,16 @@ it('a run trains in pods, one GPU each, and completes', async () => {
     'events',
     '--field-selector=involvedObject.kind=GreedyInfoMaxRun',
   );
-  expect(events).toContain('Complete');
-}, 300_000);
+  for (const reason of ['EvaluationStarted', 'Evaluated', 'AllModulesComplete']) {
+    expect(events).toContain(reason);
+  }
+  expect(events).toMatch(/reads out all modules after [1-7]000 samples/);
+
+  await kubectl('delete', 'jobs,pods', '--all', '--wait');
+  expect(await status()).toMatchObject({ phase: 'Complete', modules: last.modules });
+  const kept = () => readdirSync(join(disk, 'tiny'));
+  expect(kept()).toEqual(expect.arrayContaining(['one', 'two', 'three']));
+
+  await kubectl('delete', 'gimrun', 'tiny', '--wait');
+  expect(kept()).toEqual([]);
+}, 540_000);

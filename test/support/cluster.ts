@@ -85,7 +85,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
 function clusterAt(kubeconfig: string): Cluster {
   const path = process.env.KUBEBUILDER_ASSETS ?? '';
-  const facts = { kubeconfig, path, folder: '', hostAddress: '127.0.0.1', readyAfter: {} };
+  const facts = {
+    kubeconfig,
+    path,
+    folder: '',
+    hostAddress: '127.0.0.1',
+    etcdUrl: '',
+    readyAfter: {},
+  };
   const refuse = async () => {
     throw new Error('the cluster of GIM_TEST_KUBECONFIG is not ours: its parts are left alone');
   };

@@ -23,6 +23,8 @@ export async function startOperator(options: {
   natsUrl: string;
   trainerNatsUrl?: string;
   trainerImage?: string;
+  /** Further flags. */
+  flags?: readonly string[];
 }): Promise<OperatorProcess> {
   const [health, metrics] = [await freePort(), await freePort()];
   const child = spawn(
@@ -37,6 +39,7 @@ export async function startOperator(options: {
       '--lease-namespace=default',
       `--health-port=${health}`,
       `--metrics-port=${metrics}`,
+      ...(options.flags ?? []),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );

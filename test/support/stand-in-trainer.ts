@@ -46,7 +46,7 @@ const connection = await connect({
   reconnectTimeWait: 50,
 });
 let released = false;
-connection.subscribe(controlSubject(config.run), {
+connection.subscribe(controlSubject({ ...config.run, uid: config.uid }), {
   callback: (error, message) => {
     if (error) return;
     released = controlSchema.parse(JSON.parse(message.string())).released.includes(config.name);
@@ -115,5 +115,8 @@ function report(phase: Report['phase'], message?: string): void {
     message,
     at: Date.now(),
   };
-  connection.publish(reportSubject(config.run, config.name, 0), JSON.stringify(content));
+  connection.publish(
+    reportSubject({ ...config.run, uid: config.uid }, config.name, 0),
+    JSON.stringify(content),
+  );
 }

@@ -2,10 +2,27 @@ import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { API_GROUP } from '@greedy-infomax/crds';
-import { type Client, isConflict } from './client.ts';
-import type { KubeObject, Resource } from './resource.ts';
+import { ApiError, type Client, isConflict } from './client.ts';
+import { controllerOf, type KubeObject, type OwnerReference, type Resource } from './resource.ts';
 
 export const FIELD_MANAGER = 'greedy-infomax';
+
+/** The object that was to be made is there already and belongs to another. */
+export class NameTakenError extends Error {
+  override readonly name = 'NameTakenError';
+  readonly kind: string;
+  readonly object: string;
+  /** The controller of the object that is there. */
+  readonly owner: OwnerReference | undefined;
+
+  constructor(kind: string, object: string, owner: OwnerReference | undefined) {
+    const whose = owner ? `belongs to ${owner.kind} ${owner.name}` : 'has no controller';
+    super(`${kind} ${object} is there already and ${whose}`);
+    this.kind = kind;
+    this.object = object;
+    this.owner = owner;
+  }
+}
 
 /** Hash of what was applied, on the object itself: tells also which fields are no longer asked for. */
 export const APPLIED_ANNOTATION = `${API_GROUP}/applied`;
@@ -42,7 +59,7 @@ export class Applier {
   /**
    * Creates the object or brings it to `desired`. Fields that were applied before and no longer are in
    * `desired` are removed; fields of others stay. An observed object that is gone by now is not made again.
-   * @throws ApiError 409 if `observed` is not what is there now
+   * @throws ApiError 409 if `observed` is not what is there now; NameTakenError
    */
   async apply<T extends KubeObject>(
     resource: Resource<T>,
@@ -62,7 +79,10 @@ export class Applier {
             isDeepStrictEqual(project(observed, marked), marked);
       if (settled) return { object: observed, written: false };
     }
-    const object = await this.#patch(resource, marked, observed);
+    const object = await this.#patch(resource, marked, observed).catch(async (error: unknown) => {
+      if (!observed) await this.#refuseTaken(resource, desired, error);
+      throw error;
+    });
     this.#memory.set(memoryKey(object), { hash, result: project(object, marked) });
     return { object, written: true };
   }
@@ -98,6 +118,17 @@ export class Applier {
     this.#memory.delete(`${memoryKey(object)}/status`);
   }
 
+  /** @throws NameTakenError if `error` came of an object that another has made. */
+  async #refuseTaken(resource: Resource, desired: KubeObject, error: unknown): Promise<void> {
+    if (!(error instanceof ApiError) || error.status !== 422) return;
+    const { namespace = '', name } = desired.metadata;
+    const there = await this.#client.get(resource, namespace, name);
+    const owner = there && controllerOf(there);
+    if (there && owner?.uid !== controllerOf(desired)?.uid) {
+      throw new NameTakenError(resource.kind, name, owner);
+    }
+  }
+
   async #patch<T extends KubeObject>(
     { apiVersion, kind, ...resource }: Resource<T>,
     object: T,
@@ -109,7 +140,7 @@ export class Applier {
     const uid = observed?.metadata.uid;
     const metadata = uid === undefined ? object.metadata : { ...object.metadata, uid };
     const body = { ...object, apiVersion, kind, metadata };
-    const query = { fieldManager: FIELD_MANAGER, force: true };
+    const query = { fieldManager: managerOf(object), force: true };
     for (let attempt = 1; ; attempt++) {
       try {
         const where = { ...resource, apiVersion, kind };
@@ -125,6 +156,13 @@ export class Applier {
     }
   }
 }
+
+/**
+ * Each owner applies under a name of its own. Under one that they share, an apply for the second owner would
+ * drop the first from the owner references; so the API server refuses, as there can be one controller only.
+ */
+const managerOf = (object: KubeObject): string =>
+  [FIELD_MANAGER, controllerOf(object)?.uid].filter((part) => part !== undefined).join('-');
 
 const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
 

@@ -1,12 +1,16 @@
 import { LABELS } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
+import type { Signer } from '../nats/auth/signer.ts';
+import { type StreamOwner, sweepStreams } from '../nats/sweep.ts';
+import { isFinished } from '../plan/kubernetes/status.ts';
 import type { Cause, PlanOptions } from '../plan/kubernetes/types.ts';
 import { Applier } from './apply.ts';
 import type { Client } from './client.ts';
+import { RunCredentials } from './credentials.ts';
 import { EventRecorder } from './events.ts';
-import { Informer } from './informer.ts';
 import type { Metrics } from './metrics.ts';
+import { NamespacesInformer } from './namespaces.ts';
 import { WorkQueue } from './queue.ts';
 import { type Children, Reconciler } from './reconcile.ts';
 import {
@@ -25,6 +29,9 @@ import { publishControl, TrainerReports } from './trainer-reports.ts';
 const CONTROL_EVERY = 1000;
 /** Milliseconds after which new figures of a run are looked at. */
 const FIGURES_AFTER = 5000;
+/** Milliseconds between two looks for streams that nobody needs, and when one failed or some were left. */
+const SWEEP_EVERY = 300_000;
+const SWEEP_SOON = 10_000;
 
 /** An event of the core API, as far as it is read: why a Job cannot make its pods, say. */
 interface CoreEvent extends KubeObject {
@@ -37,8 +44,10 @@ const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural:
 export interface ControllerOptions {
   client: Client;
   /** Default: all namespaces. */
-  namespace?: string;
+  namespaces?: readonly string[];
   plan: PlanOptions;
+  /** Makes the users that `plan.natsSecret` asks for. */
+  signer: Signer | null;
   concurrency: number;
   identity: string;
   log: Logger;
@@ -47,7 +56,7 @@ export interface ControllerOptions {
 
 /** Watches all that belongs to runs and reconciles each run when something of it changes. */
 export class Controller {
-  readonly #metrics: Metrics;
+  readonly #options: ControllerOptions;
   readonly #runs;
   readonly #modules;
   readonly #jobs;
@@ -57,20 +66,24 @@ export class Controller {
   readonly #recorder: EventRecorder;
   readonly #reconciler: Reconciler;
   readonly #queue: WorkQueue;
+  readonly #applier: Applier;
+  /** Name of this operator in the whole world, while it leads. */
+  #leading: string | undefined;
+  #nextSweep: NodeJS.Timeout | undefined;
   #nats: NatsConnection | null = null;
   #reports: TrainerReports | null = null;
 
   constructor(options: ControllerOptions) {
-    const { client, namespace, log, concurrency, metrics } = options;
-    this.#metrics = metrics;
-    const ofRuns = { namespace, log, labelSelector: LABELS.run };
-    this.#runs = new Informer(client, RUNS, { namespace, log });
-    this.#modules = new Informer(client, MODULES, { namespace, log });
-    this.#jobs = new Informer(client, JOBS, ofRuns);
-    this.#configMaps = new Informer(client, CONFIG_MAPS, ofRuns);
-    this.#pods = new Informer(client, PODS, ofRuns);
-    this.#warnings = new Informer(client, WARNINGS, {
-      namespace,
+    const { client, namespaces, log, concurrency, metrics } = options;
+    this.#options = options;
+    this.#applier = new Applier(client);
+    const ofRuns = { log, labelSelector: LABELS.run };
+    this.#runs = new NamespacesInformer(client, RUNS, namespaces, { log });
+    this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log });
+    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, ofRuns);
+    this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, ofRuns);
+    this.#pods = new NamespacesInformer(client, PODS, namespaces, ofRuns);
+    this.#warnings = new NamespacesInformer(client, WARNINGS, namespaces, {
       log,
       fieldSelector: 'type=Warning',
     });
@@ -81,13 +94,15 @@ export class Controller {
     });
     this.#reconciler = new Reconciler({
       client,
-      applier: new Applier(client),
+      applier: this.#applier,
       recorder: this.#recorder,
       nats: () => this.#nats,
       reports: (uid) => this.#reports?.of(uid) ?? [],
       plan: options.plan,
+      credentials: new RunCredentials(client, options.signer),
       log,
-      now: () => new Date(),
+      operator: () => this.#leading,
+      onStreamsLeft: () => this.#sweepIn(SWEEP_SOON),
     });
     this.#queue = new WorkQueue({
       concurrency,
@@ -119,20 +134,33 @@ export class Controller {
     });
     void (async () => {
       for await (const { type } of connection.status()) {
-        if (type === 'reconnect') this.#addAll();
+        if (type === 'reconnect') this.#natsIsBack();
       }
     })();
+    this.#natsIsBack();
   }
 
-  /** Acts until `signal` is aborted. Only the leader may call it. */
-  async lead(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#informers().map((informer) => informer.whenSynced()));
+  /**
+   * Acts until `signal` is aborted. Only the leader may call it. `operator` names it in the whole world:
+   * the same after a restart, another on another cluster.
+   */
+  async lead(operator: string, signal: AbortSignal): Promise<void> {
+    const stopped = new Promise((resolve) =>
+      signal.addEventListener('abort', resolve, { once: true }),
+    );
+    const synced = Promise.all(this.#informers().map((informer) => informer.whenSynced()));
+    await Promise.race([synced, stopped]);
+    if (signal.aborted) return;
+    this.#leading = operator;
     this.#runs.onChange((change, run) => {
       this.#queue.add(keyOf(run));
       if (change === 'deleted') this.#forget(run);
     });
     for (const informer of [this.#modules, this.#jobs, this.#configMaps, this.#pods]) {
-      (informer as Informer<KubeObject>).onChange((_, object) => this.#addOwner(object));
+      (informer as NamespacesInformer<KubeObject>).onChange((change, object) => {
+        this.#addOwner(object);
+        if (change === 'deleted') this.#applier.forget(object);
+      });
     }
     this.#warnings.onChange((_, { involvedObject }) => {
       const key = `${involvedObject?.namespace}/${involvedObject?.name}`;
@@ -144,8 +172,10 @@ export class Controller {
       this.#tellTrainers();
       this.#showRuns();
     }, CONTROL_EVERY);
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    this.#sweepIn(0);
+    await stopped;
     clearInterval(control);
+    clearTimeout(this.#nextSweep);
     await this.#queue.stop();
     await this.#recorder.flush();
   }
@@ -159,8 +189,42 @@ export class Controller {
     this.#warnings,
   ];
 
-  #addAll(): void {
+  /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
+  #natsIsBack(): void {
     for (const run of this.#runs.list()) this.#queue.add(keyOf(run));
+    this.#sweepIn(0);
+  }
+
+  #sweepIn(milliseconds: number): void {
+    clearTimeout(this.#nextSweep);
+    if (this.#leading !== undefined) {
+      this.#nextSweep = setTimeout(() => void this.#sweep(), milliseconds);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#nats === null || this.#leading === undefined) return;
+    try {
+      const swept = await sweepStreams(this.#nats, this.#leading, (owner) =>
+        this.#needsStreams(owner),
+      );
+      if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
+      // A run of the same name may have been made this very moment.
+      for (const { namespace, run } of swept) this.#queue.add(`${namespace}/${run}`);
+      this.#sweepIn(SWEEP_EVERY);
+    } catch (error) {
+      log.warn({ err: error }, 'cannot look for streams left behind');
+      this.#sweepIn(SWEEP_SOON);
+    }
+  }
+
+  /** By the API server's own word: this cache may lag behind what an earlier leader has done. */
+  async #needsStreams({ namespace, run }: StreamOwner): Promise<boolean> {
+    const cached = this.#runs.get(`${namespace}/${run}`);
+    if (cached && !isFinished(cached.status as never)) return true;
+    const there = await this.#options.client.get(RUNS, namespace, run);
+    return there !== undefined && !isFinished(there.status as never);
   }
 
   #addOwner({ metadata: { namespace, labels, ownerReferences } }: KubeObject): void {
@@ -172,8 +236,7 @@ export class Controller {
   #tellTrainers(): void {
     if (this.#nats === null || this.#nats.isClosed()) return;
     for (const { run, modules } of this.#reconciler.released()) {
-      const { namespace, name } = run.metadata;
-      publishControl(this.#nats, { namespace, name }, modules);
+      publishControl(this.#nats, run.metadata, modules);
     }
   }
 
@@ -184,21 +247,24 @@ export class Controller {
       const phase = status?.phase ?? 'Pending';
       byPhase[phase] = (byPhase[phase] ?? 0) + 1;
       const { namespace = '', name } = metadata;
-      if (phase === 'Complete' || phase === 'Failed') this.#metrics.forgetRun(namespace, name);
+      if (phase === 'Complete' || phase === 'Failed')
+        this.#options.metrics.forgetRun(namespace, name);
       else {
         for (const { name: module, stalenessSeconds, ...row } of status?.modules ?? []) {
           const figures = { ...row, stalenessSeconds: stalenessSeconds?.p50 };
-          this.#metrics.setTraining(namespace, name, module, figures);
+          this.#options.metrics.setTraining(namespace, name, module, figures);
         }
       }
     }
-    this.#metrics.setRuns(byPhase);
+    this.#options.metrics.setRuns(byPhase);
   }
 
-  #forget({ metadata: { namespace = '', name, uid = '' } }: KubeObject): void {
+  #forget(run: KubeObject): void {
+    const { namespace = '', name, uid = '' } = run.metadata;
+    this.#applier.forget(run);
     this.#reconciler.forget(uid);
     this.#reports?.forget(uid);
-    this.#metrics.forgetRun(namespace, name);
+    this.#options.metrics.forgetRun(namespace, name);
   }
 
   async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {
@@ -212,7 +278,7 @@ export class Controller {
   }
 
   #childrenOf(key: string): Children {
-    const mine = <T extends KubeObject>(informer: Informer<T>): KubeObject[] =>
+    const mine = <T extends KubeObject>(informer: NamespacesInformer<T>): KubeObject[] =>
       informer
         .list()
         .filter(

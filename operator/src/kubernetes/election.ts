@@ -10,8 +10,8 @@ export interface ElectionOptions {
   name: string;
   /** Who this is; must differ between any two processes. */
   identity: string;
-  /** Called once, when this process becomes the leader. */
-  onStarted: () => void;
+  /** Called once, when this process becomes the leader, with the lease that it holds. */
+  onStarted: (lease: LeaseObject) => void;
   /** Called once if the lead is lost; another may act from now on, so the process must end. */
   onLost: () => void;
   log?: Logger;
@@ -67,9 +67,9 @@ export class Election {
     while (!signal.aborted && !(await this.#tryOnce(signal))) {
       await wait(retrySeconds * 1000 * (1 + 0.2 * random()), signal);
     }
-    if (!signal.aborted) {
+    if (!signal.aborted && this.#seen) {
       log?.info({ identity }, 'leading');
-      onStarted();
+      onStarted(this.#seen.lease);
     }
     while (!signal.aborted) {
       await wait(Math.min(retrySeconds * 1000, this.#leadLeft), signal);

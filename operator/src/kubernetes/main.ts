@@ -1,22 +1,28 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
-import { connect } from '@nats-io/transport-node';
 import pino from 'pino';
+import { openSigner, type Signer } from '../nats/auth/signer.ts';
+import { connectPatiently } from '../nats/connection.ts';
 import { Client } from './client.ts';
 import { Controller } from './controller.ts';
 import { Election } from './election.ts';
 import { openHealthServer } from './health.ts';
 import { loadKubeConfig, ownNamespace } from './kube-config.ts';
 import { Metrics } from './metrics.ts';
+import { parseNamespaces } from './namespaces.ts';
 
 /** The operator: reconciles GreedyInfoMaxRun objects on a cluster. */
 
 const { values } = parseArgs({
   options: {
     kubeconfig: { type: 'string' },
-    namespace: { type: 'string' },
+    namespaces: { type: 'string' },
     nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://nats:4222' },
+    'nats-creds': { type: 'string' },
+    'nats-signing-key': { type: 'string' },
+    'nats-ca': { type: 'string' },
     'trainer-nats': { type: 'string' },
     'trainer-image': { type: 'string', default: process.env.TRAINER_IMAGE },
     'lease-namespace': { type: 'string' },
@@ -45,13 +51,17 @@ async function main(): Promise<number> {
   const host = new URL(config.getCurrentCluster()?.server ?? '').host;
   const client = new Client(config, metrics.observeRequests(host));
   const concurrency = Number(values.concurrency);
+  const signer = await signerOf(values['nats-creds'], values['nats-signing-key']);
+  const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
   const controller = new Controller({
     client,
-    namespace: values.namespace,
+    namespaces: parseNamespaces(values.namespaces),
     plan: {
       trainerImage: values['trainer-image'],
       natsUrl: values['trainer-nats'] ?? values.nats,
+      ...((signer || ca) && { natsSecret: { user: signer !== null, ...(ca && { ca }) } }),
     },
+    signer,
     concurrency,
     identity,
     log,
@@ -59,7 +69,6 @@ async function main(): Promise<number> {
   });
 
   const stop = new AbortController();
-  let lost = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const watching = new AbortController();
   const electing = new AbortController();
@@ -70,25 +79,23 @@ async function main(): Promise<number> {
   const served = await metrics.open(Number(values['metrics-port']));
 
   const watches = controller.watch(watching.signal);
-  void connectNats(controller, metrics);
+  void connectNats(controller, metrics, stop.signal);
   let leading: Promise<void> = Promise.resolve();
   const election = new Election(client, {
     namespace: values['lease-namespace'] ?? ownNamespace(),
     name: LEASE,
     identity,
     log,
-    onStarted: () => {
+    onStarted: (lease) => {
       metrics.setLeader(LEASE, true);
-      leading = controller.lead(stop.signal);
+      leading = controller.lead(lease.metadata.uid ?? identity, stop.signal);
     },
-    onLost: () => {
-      lost = true;
-      stop.abort();
-    },
+    // At once: whoever leads next does not wait until the work under way here has ended.
+    onLost: () => process.exit(1),
   });
   const elections = election.run(electing.signal);
   await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-  log.info({ lost }, 'stopping');
+  log.info('stopping');
   await leading; // the lease is freed only when no work is under way
   electing.abort();
   await elections;
@@ -96,18 +103,31 @@ async function main(): Promise<number> {
   await watches;
   await Promise.all([health.close(), served.close(), client.close()]);
   setTimeout(() => process.exit(), 1000).unref(); // the NATS client may still be trying to connect
-  return lost ? 1 : 0;
+  return 0;
+}
+
+/** Null: trainers get no credentials. @throws NatsKeyError */
+async function signerOf(
+  creds: string | undefined,
+  key: string | undefined,
+): Promise<Signer | null> {
+  if (key === undefined) return null;
+  if (creds === undefined) {
+    throw new Error('--nats-signing-key needs --nats-creds, whose account the new users belong to');
+  }
+  const read = (file: string) => ({ file, content: readFileSync(file, 'utf8') });
+  return openSigner(read(creds), read(key));
 }
 
 /** Runs go on without NATS as far as they can; streams and reports come with it. */
-async function connectNats(controller: Controller, metrics: Metrics): Promise<void> {
-  const connection = await connect({
-    servers: values.nats,
-    name: 'greedy-infomax-operator',
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 500,
-    waitOnFirstConnect: true,
-  });
+async function connectNats(
+  controller: Controller,
+  metrics: Metrics,
+  signal: AbortSignal,
+): Promise<void> {
+  const access = { url: values.nats, creds: values['nats-creds'], ca: values['nats-ca'] };
+  const connection = await connectPatiently(access, 'greedy-infomax-operator', log, signal);
+  if (connection === null) return;
   metrics.setNatsConnected(true);
   controller.useNats(connection);
   for await (const { type } of connection.status()) {

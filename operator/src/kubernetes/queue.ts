@@ -22,7 +22,10 @@ export interface QueueObserver {
 }
 
 export interface QueueOptions {
-  /** Works on a key. May ask to be called again later; an error means a retry with backoff. */
+  /**
+   * Works on a key. May ask to be called again later; an error means a retry with backoff, after its
+   * `retryAfter` seconds at the earliest.
+   */
   handle: (key: string, signal: AbortSignal) => Promise<{ afterSeconds: number } | undefined>;
   onError?: (key: string, error: unknown, retryInSeconds: number | undefined) => void;
   concurrency?: number;
@@ -166,7 +169,11 @@ export class WorkQueue {
     }
     const failures = this.failures(key);
     this.#failures.set(key, failures + 1);
-    const delay = Math.min(backoff.firstMs * 2 ** failures, backoff.maxMs);
+    const { retryAfter = 0 } = (error ?? {}) as { retryAfter?: number };
+    const delay = Math.max(
+      Math.min(backoff.firstMs * 2 ** failures, backoff.maxMs),
+      1000 * retryAfter,
+    );
     onError?.(key, error, delay / 1000);
     observer?.retried?.();
     this.addAfter(key, delay);

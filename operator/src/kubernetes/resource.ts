@@ -5,6 +5,7 @@ import type {
   V1JobStatus,
   V1PodSpec,
   V1PodStatus,
+  V1Secret,
 } from '@kubernetes/client-node';
 
 /** Kinds of objects, and where the API server keeps them. */
@@ -53,6 +54,7 @@ export type ModuleObject = KubeObject & Pick<ModuleResource, 'spec' | 'status'>;
 export type JobObject = KubeObject & { spec?: Wire<V1JobSpec>; status?: Wire<V1JobStatus> };
 export type PodObject = KubeObject & { spec?: Wire<V1PodSpec>; status?: Wire<V1PodStatus> };
 export type ConfigMapObject = KubeObject & Pick<V1ConfigMap, 'data' | 'immutable'>;
+export type SecretObject = KubeObject & Pick<V1Secret, 'data' | 'stringData' | 'type'>;
 export type LeaseObject = KubeObject & { spec?: LeaseSpec };
 export type EventObject = KubeObject & EventFields;
 
@@ -106,6 +108,11 @@ export const CONFIG_MAPS: Resource<ConfigMapObject> = {
   kind: 'ConfigMap',
   plural: 'configmaps',
 };
+export const SECRETS: Resource<SecretObject> = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  plural: 'secrets',
+};
 export const LEASES: Resource<LeaseObject> = {
   apiVersion: 'coordination.k8s.io/v1',
   kind: 'Lease',
@@ -137,6 +144,10 @@ export function pathOf(
 /** `NAMESPACE/NAME`, or `NAME` for what has no namespace: the key of an object in stores and queues. */
 export const keyOf = ({ metadata: { namespace, name } }: KubeObject): string =>
   namespace === undefined ? name : `${namespace}/${name}`;
+
+/** The one owner that acts for the object. */
+export const controllerOf = ({ metadata }: KubeObject): OwnerReference | undefined =>
+  metadata.ownerReferences?.find(({ controller }) => controller === true);
 
 /** RFC 3339 with the six fractional digits that Lease and Event times must have. */
 export const microTime = (date: Date): string => date.toISOString().replace('Z', '000Z');

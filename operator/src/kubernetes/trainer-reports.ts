@@ -1,16 +1,15 @@
 import {
+  ALL_REPORTS,
   type Control,
   controlSubject,
   type Report,
+  type RunId,
   type RunKey,
   reportSchema,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** What trainers of all runs report, and what they are told. */
-
-/** Every report of every run: gim.NAMESPACE.RUN.report.MODULE.REPLICA */
-const ALL_REPORTS = 'gim.*.*.report.*.*';
 
 export class TrainerReports {
   /** By uid of the run, then by module and replica. */
@@ -22,8 +21,9 @@ export class TrainerReports {
       callback: (error, message) => {
         if (error) return;
         const report = parse(message.data);
-        if (report === null) return; // not a trainer's: anybody may publish
-        const [, namespace = '', name = ''] = message.subject.split('.');
+        const [, namespace = '', name = '', uid] = message.subject.split('.');
+        // The subject is what the sender's credentials allow; the body may say anything.
+        if (report === null || report.run !== uid) return;
         onReport({ namespace, name }, this.#store(report));
       },
     });
@@ -51,7 +51,7 @@ export class TrainerReports {
 /** Tells the trainers of a run which modules may end. */
 export function publishControl(
   connection: NatsConnection,
-  run: RunKey,
+  run: RunId,
   released: readonly string[],
 ): void {
   const control: Control = { released: [...released] };

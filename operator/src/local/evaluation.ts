@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -25,7 +26,7 @@ const COMMAND: readonly string[] = [
 
 /**
  * Trains the linear readouts of the run in `out` in a process of its own, which gets all cores and writes
- * OUT/evaluation.json. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
+ * OUT/evaluation.json; a line of OUT/evaluations.jsonl keeps them when later ones take its place. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
  * `InterruptedError` when `signal` aborts.
  */
 export async function evaluateRun(
@@ -58,7 +59,11 @@ export async function evaluateRun(
       `stopped before all modules were read out; training is done: gim evaluate ${out}`,
     );
   }
-  if (end === 0) return;
+  if (end === 0) {
+    const found = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'));
+    appendFileSync(join(out, 'evaluations.jsonl'), `${JSON.stringify(found)}\n`);
+    return;
+  }
   const why = complaints.trim().split('\n').at(-1) || end;
   throw new EvaluationError(
     `the evaluation of ${out} failed: ${why}; try again with \`gim evaluate ${out}\``,

@@ -62,7 +62,13 @@ export function clearLeftovers(out: string): void {
   for (const { config } of readModules(out)) {
     rmSync(moduleFolder(out, config.name), { recursive: true });
   }
-  for (const file of ['run.json', 'evaluation.json', 'summary.json', 'report.html']) {
+  for (const file of [
+    'run.json',
+    'evaluation.json',
+    'evaluations.jsonl',
+    'summary.json',
+    'report.html',
+  ]) {
     rmSync(join(out, file), { force: true });
   }
 }

@@ -1,20 +1,19 @@
-import { type Report, type RunKey, reportSchema, reportSubjects } from '@greedy-infomax/crds';
+import { type Report, type RunId, reportSchema, reportSubjects } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /**
- * Listens to what the trainers of a run report. `onReport` gets each valid report of the run with this
- * `uid`; those of a run of the same name, or of anything else, are passed over.
+ * Listens to what the trainers of a run report. `onReport` gets each valid report of this very run; those
+ * of a run of the same name, or of anything else, are passed over.
  */
 export function followReports(
   connection: NatsConnection,
-  run: RunKey,
-  uid: string,
+  run: RunId,
   onReport: (report: Report) => void,
 ): void {
   connection.subscribe(reportSubjects(run), {
     callback: (error, message) => {
       const report = error ? undefined : parse(message.data);
-      if (report?.run === uid) onReport(report);
+      if (report?.run === run.uid) onReport(report);
     },
   });
 }

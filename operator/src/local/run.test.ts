@@ -126,7 +126,7 @@ describe('runLocally', () => {
     const connection = await connect({ servers: nats.url });
     const names = async () =>
       (await (await jetstreamManager(connection)).streams.names().next()).toSorted();
-    const run = runLocally(standInRun(folder, 40, { natsUrl: nats.url }), stop.signal);
+    const run = runLocally(standInRun(folder, 40, { nats: { url: nats.url } }), stop.signal);
     await bothHaveCheckpoints();
     expect(await names()).toEqual(['GIM_local_stand-in_one']);
     await run;
@@ -138,7 +138,7 @@ describe('runLocally', () => {
 
   it('says so when nothing answers at the URL', async () => {
     await expect(
-      runLocally(standInRun(folder, 10, { natsUrl: 'nats://127.0.0.1:1' }), stop.signal),
+      runLocally(standInRun(folder, 10, { nats: { url: 'nats://127.0.0.1:1' } }), stop.signal),
     ).rejects.toThrow('no NATS server answers at nats://127.0.0.1:1');
   });
 

@@ -8,6 +8,7 @@ import { type Control, controlSubject, type Report, type Run } from '@greedy-inf
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { openLog } from '../log.ts';
+import { connectionOptions, type NatsAccess } from '../nats/connection.ts';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { startUpkeep } from '../nats/upkeep.ts';
 import { releasable } from '../plan/release.ts';
@@ -27,6 +28,7 @@ import {
 import { InterruptedError } from './interrupted.ts';
 import { findNatsServer } from './nats-binary.ts';
 import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
+import { PeriodicReadouts } from './periodic-readouts.ts';
 import type { ProgressState } from './progress.ts';
 import { followReports } from './reports.ts';
 import type { Screen } from './screen.ts';
@@ -43,11 +45,13 @@ export interface LocalRunOptions {
   out: string;
   resume: boolean;
   /** A server to use instead of one of the run's own. */
-  natsUrl?: string;
+  nats?: NatsAccess;
   natsPort?: number;
   /** Path of nats-server. */
   natsServer?: string;
   evaluate: boolean;
+  /** Samples of the slowest module after which the run is read out, and again. Default: at the end alone. */
+  evaluateEvery?: number;
   dataSetSize?: number;
   /** What a relative data path is relative to. */
   baseDir?: string;
@@ -84,7 +88,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   });
   if (options.resume) checkResumable(out, plan.modules);
   else checkFresh(out);
-  const binary = options.natsUrl ? undefined : await findNatsServer(options.natsServer);
+  const binary = options.nats ? undefined : await findNatsServer(options.natsServer);
 
   mkdirSync(out, { recursive: true });
   if (!options.resume) clearLeftovers(out);
@@ -109,11 +113,11 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
   const server = binary && (await startServer(binary, out, options.natsPort, plan, log));
   try {
-    const url = server ? server.url : (options.natsUrl as string);
-    const connection = await connectTo(url);
+    const access = server ? { url: server.url } : (options.nats as NatsAccess);
+    const connection = await connectTo(access);
     try {
       versions = versionsOf(connection);
-      await train({ ...options, out }, { plan, connection, url, server, reports, log }, signal);
+      await train({ ...options, out }, { plan, connection, access, server, reports, log }, signal);
     } finally {
       save();
       await leave(connection, plan, log);
@@ -130,7 +134,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
 interface Parts {
   plan: RunPlan;
   connection: NatsConnection;
-  url: string;
+  access: NatsAccess;
   server: NatsServer | undefined | '';
   /** Filled with the newest report of each module. */
   reports: Map<string, Report>;
@@ -140,28 +144,33 @@ interface Parts {
 /** Trains until every module is done; in any other case stops them all, with checkpoints, and throws. */
 async function train(
   options: LocalRunOptions,
-  { plan, connection, url, server, reports, log }: Parts,
+  { plan, connection, access, server, reports, log }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
   const { out, screen, tickMs = 1000 } = options;
   const names = plan.modules.map(({ name }) => name);
+  const id = { ...plan.run, uid: plan.modules[0]?.uid ?? '' };
   // What a killed run of the same name has left on a server of the user's own is not this run's.
   await deleteStreams(connection, plan.streams);
   await ensureStreams(connection, plan.streams);
-  const env = trainerEnv(process.env, availableParallelism(), names.length);
+  const env = {
+    ...trainerEnv(process.env, availableParallelism(), names.length),
+    NATS_CREDS: access.creds,
+    NATS_CA: access.ca,
+  };
   const trainers = names.map(
     (module) =>
       new Trainer({
         module,
         folder: moduleFolder(out, module),
-        natsUrl: url,
+        natsUrl: access.url,
         command: options.trainerCommand ?? TRAINER_COMMAND,
         env,
         log,
       }),
   );
   const spent = new Set<string>();
-  followReports(connection, plan.run, plan.modules[0]?.uid ?? '', (report) => {
+  followReports(connection, id, (report) => {
     reports.set(report.module, report);
     noteSpent(spent, report);
     trainers.find(({ module }) => module === report.module)?.noteProgress(report);
@@ -183,6 +192,12 @@ async function train(
     for (const trainer of trainers) trainer.kill();
   };
   process.once('exit', killAll);
+  const readouts = new PeriodicReadouts({
+    out,
+    everySamples: options.evaluateEvery,
+    modules: names,
+    note: screen.note,
+  });
   const upkeep = startUpkeep(connection, plan.streams, log, tickMs);
   try {
     for (const trainer of trainers) trainer.start();
@@ -190,8 +205,9 @@ async function train(
       // Its last report may have been lost with the NATS server.
       for (const { module, state } of trainers) if (state === 'done') spent.add(module);
       const released = releasable(names, spent);
-      connection.publish(controlSubject(plan.run), JSON.stringify({ released } satisfies Control));
+      connection.publish(controlSubject(id), JSON.stringify({ released } satisfies Control));
       screen.show(progress());
+      readouts.consider(reports);
       if (trainers.every(({ state }) => state === 'done')) return;
       if (trainers.some(({ state }) => state === 'failed')) break;
       // One that ended although later modules still need it, since somebody stopped it after its budget.
@@ -213,6 +229,7 @@ async function train(
     killAll();
     process.off('exit', killAll);
     await upkeep.stop();
+    await readouts.stop();
     screen.done();
   }
 }
@@ -239,17 +256,12 @@ function startServer(
   return startNatsServer({ binary, folder: join(out, 'nats'), port, memoryBytes, log });
 }
 
-async function connectTo(servers: string): Promise<NatsConnection> {
+async function connectTo(access: NatsAccess): Promise<NatsConnection> {
   try {
-    return await connect({
-      servers,
-      name: 'gim',
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-    });
+    return await connect({ ...connectionOptions(access), name: 'gim' });
   } catch (error) {
     throw new NatsUnreachableError(
-      `no NATS server answers at ${servers} (${(error as Error).message}); give the URL of one with JetStream to --nats, or leave it out`,
+      `no NATS server answers at ${access.url} (${(error as Error).message}); give the URL of one with JetStream to --nats, with --nats-creds and --nats-ca if it asks for them, or leave it out`,
       { cause: error },
     );
   }

@@ -8,13 +8,13 @@ import {
   LAYERS,
   type Module,
   type PatchShape,
-  type RunKey,
+  type RunId,
 } from '@greedy-infomax/crds';
 
 /** What the modules on both sides of an edge know of it. `shape` is that of a patch behind the producer. */
 export function planEdge(
-  run: RunKey,
-  producer: string,
+  run: RunId,
+  producer: Module,
   consumer: Module,
   { depth, encoding, maxReuse, whenFull }: Buffers,
   patches: number,
@@ -22,11 +22,14 @@ export function planEdge(
 ): Edge {
   const [first] = consumer.layers;
   return {
-    stream: edgeStream(run, producer),
-    subject: edgeSubject(run, producer),
+    stream: edgeStream(run, producer.name),
+    subject: edgeSubject(run, producer.name),
     consumer: edgeConsumer(consumer.name),
     encoding,
-    rectified: first !== undefined && LAYERS[first.type].readsRectified(first, shape[2]),
+    // Without a loss where nobody reads what relu takes away, or where there is nothing to take.
+    rectified:
+      producer.layers.at(-1)?.activation === 'relu' ||
+      (first !== undefined && LAYERS[first.type].readsRectified(first, shape[2])),
     shape: [patches, ...shape],
     sampleBytes: encodedBytes(encoding, patches, shape),
     depth,

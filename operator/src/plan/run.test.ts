@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { moduleConfigSchema, parseRun, type Run } from '@greedy-infomax/crds';
+import { type Data, moduleConfigSchema, parseRun, type Run } from '@greedy-infomax/crds';
 import { describe, expect, test } from 'vitest';
 import { PlanError, planRun } from './run.ts';
 
@@ -72,8 +72,9 @@ test('a module uses its own objective, optimizer and batch size where it names t
 });
 
 describe('the budget', () => {
-  const budget = (training: Run['spec']['training'], dataSetSize?: number) =>
-    planRun(digits({ training }), { ...local, dataSetSize }).modules[0]?.budget;
+  const budget = (training: Run['spec']['training'], dataSetSize?: number, data?: Data) =>
+    planRun(digits({ training, ...(data && { data }) }), { ...local, dataSetSize }).modules[0]
+      ?.budget;
 
   test('is rounded up to whole batches', () => {
     expect(budget({ samples: 64 })).toBe(64);
@@ -84,9 +85,15 @@ describe('the budget', () => {
     expect(budget({ epochs: 0.5 }, 1000)).toBe(512);
   });
 
-  test('in epochs needs the size of the data set', () => {
-    expect(() => budget({ epochs: 2 })).toThrow(PlanError);
-    expect(() => budget({ epochs: 2 })).toThrow(/give training.samples/);
+  test('in epochs knows the sizes of the releases that everybody has the same of', () => {
+    expect(budget({ epochs: 2 })).toBe(16_000);
+    expect(budget({ epochs: 1 }, undefined, { format: 'stl10', path: '/data' })).toBe(100_000);
+  });
+
+  test('in epochs needs the size of any other data set', () => {
+    const unknown = () => budget({ epochs: 2 }, undefined, { format: 'idx', path: '/data' });
+    expect(unknown).toThrow(PlanError);
+    expect(unknown).toThrow(/give training.samples/);
   });
 
   test('needs at least a batch in the data set, and the message names both numbers', () => {

@@ -1,20 +1,22 @@
 import { isAbsolute, resolve } from 'node:path';
 import {
   type Data,
-  gridSize,
-  imageChannels,
+  domainOf,
   type ModuleConfig,
+  objectiveFor,
   outputShape,
-  type PatchShape,
   type Run,
   type RunKey,
+  samplesOf,
+  trainingImages,
 } from '@greedy-infomax/crds';
 import { budgetOf, checkBatchFits } from './budget.ts';
 import { planEdge } from './edge.ts';
+import { PlanError } from './errors.ts';
 import { planStream, type StreamPlan } from './stream.ts';
 
-export { PlanError } from './errors.ts';
 export type { StreamPlan } from './stream.ts';
+export { PlanError };
 
 /** All that has to be there for a run: a configuration for each trainer and a stream for each edge. */
 export interface RunPlan {
@@ -29,7 +31,7 @@ export interface PlanOptions {
   namespace: string;
   /** Tells the run from an earlier one of the same name. */
   uid: string;
-  /** Samples that module 0 draws from; needed for a budget in epochs. */
+  /** Samples that module 0 draws from; a budget in epochs needs it. Default: those of the data set's release. */
   dataSetSize?: number;
   /** What a relative data path is relative to. */
   baseDir?: string;
@@ -39,20 +41,15 @@ export interface PlanOptions {
 export function planRun(run: Run, options: PlanOptions): RunPlan {
   const { spec } = run;
   const key: RunKey = { namespace: options.namespace, name: run.metadata.name };
-  const rows = gridSize(spec.augmentation, spec.patches);
-  const patches = rows * rows;
-  let shape: PatchShape = [
-    spec.patches.size,
-    spec.patches.size,
-    imageChannels(spec.data, spec.augmentation),
-  ];
-  let source: ModuleConfig['source'] = {
-    kind: 'data',
-    data: absolute(spec.data, options.baseDir),
-    augmentation: spec.augmentation,
-    patches: spec.patches,
-  };
-  checkBatchFits(spec.modules[0]?.batchSize ?? spec.batchSize, options.dataSetSize);
+  const samples = samplesOf({ ...spec, data: absolute(spec.data, options.baseDir) });
+  if (!samples)
+    throw new PlanError(`the run lacks what ${spec.data.format} is cut into samples by`);
+  const { grid, patches } = samples;
+  let { shape } = samples;
+  let source: ModuleConfig['source'] = samples.source;
+  const dataSetSize = options.dataSetSize ?? trainingImages(spec.data);
+  checkBatchFits(spec.modules[0]?.batchSize ?? spec.batchSize, dataSetSize);
+  const { atEnd, everySamples, resources, ...readoutSettings } = spec.evaluation;
   const modules: ModuleConfig[] = [];
   const streams: StreamPlan[] = [];
   for (const [index, module] of spec.modules.entries()) {
@@ -60,7 +57,9 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
     const input = shape;
     shape = outputShape(module.layers, input);
     const next = spec.modules[index + 1];
-    const sink = next ? planEdge(key, module.name, next, spec.buffers, patches, shape) : null;
+    const sink = next
+      ? planEdge({ ...key, uid: options.uid }, module, next, spec.buffers, patches, shape)
+      : null;
     modules.push({
       run: key,
       uid: options.uid,
@@ -68,17 +67,17 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
       index,
       seed: spec.seed,
       source,
-      grid: [rows, rows],
+      grid,
       input: [patches, ...input],
       output: [patches, ...shape],
       layers: module.layers,
-      objective: module.objective ?? spec.objective,
+      objective: objectiveFor(module.objective ?? spec.objective, domainOf(spec.data)),
       optimizer: module.optimizer ?? spec.optimizer,
       batchSize,
-      budget: budgetOf(spec.training, batchSize, options.dataSetSize),
+      budget: budgetOf(spec.training, batchSize, dataSetSize),
       sink,
       checkpoints: { everySeconds: spec.checkpoints.everySeconds, keep: spec.checkpoints.keep },
-      evaluation: spec.evaluation,
+      evaluation: readoutSettings,
     });
     if (sink && next) {
       streams.push(planStream(sink, batchSize));

@@ -25,7 +25,12 @@ export function unusedConfigMaps(
 ): ObjectRef[] {
   const used = new Set([
     ...planned.map(({ metadata }) => metadata?.name),
-    ...jobs.flatMap(({ spec }) => spec?.template.spec?.volumes ?? []).map((v) => v.configMap?.name),
+    ...jobs
+      .flatMap(({ spec }) => spec?.template.spec?.volumes ?? [])
+      .flatMap(({ configMap, projected }) => [
+        configMap?.name,
+        ...(projected?.sources ?? []).map((source) => source.configMap?.name),
+      ]),
   ]);
   return observed
     .filter(({ metadata }) => !used.has(metadata?.name))

@@ -47,7 +47,7 @@ test('a run that goes well tells of each step once', () => {
     complete,
   ];
   expect(told(...steps.map((observed) => ({ observed })))).toEqual([
-    [],
+    ['Warning NoCheckpointVolume'],
     ['Normal Starting'],
     ['Normal Training'],
     [],
@@ -59,7 +59,7 @@ test('a run that goes well tells of each step once', () => {
 
 test('a pod that cannot be scheduled is told of once, whatever numbers the scheduler gives', () => {
   const steps = ['0/3 nodes', '0/4 nodes'].map((message) => ({ observed: unschedulable(message) }));
-  expect(told(...steps)).toEqual([['Warning Unschedulable'], []]);
+  expect(told(...steps)).toEqual([['Warning Unschedulable', 'Warning NoCheckpointVolume'], []]);
   expect(plan(aRun(), unschedulable('0/3 nodes')).events[0]?.message).toBe(
     'module second: 0/3 nodes',
   );
@@ -78,7 +78,7 @@ test('suspension, resumption and scaling are told of', () => {
       { observed: scaled },
     ),
   ).toEqual([
-    ['Normal Training'],
+    ['Warning NoCheckpointVolume', 'Normal Training'],
     ['Normal Suspending'],
     ['Normal Suspended'],
     ['Normal Resumed'],

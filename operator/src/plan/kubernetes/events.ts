@@ -1,6 +1,6 @@
 import { conditionOf } from './conditions.ts';
-import { EVENT_MESSAGE_MAX, type Phase, REASONS } from './names.ts';
-import type { ModuleRow, PlannedEvent, RunStatus } from './types.ts';
+import { EVENT_MESSAGE_MAX, REASONS } from './names.ts';
+import type { ModuleRow, Phase, PlannedEvent, RunStatus } from './types.ts';
 
 /** What happens by itself within seconds and needs nobody's attention. */
 const PASSING: readonly string[] = [
@@ -20,6 +20,7 @@ export function transitions(old: RunStatus | undefined, next: RunStatus): Planne
   const rows = new Map(old?.modules?.map((row) => [row.name, row]));
   return [
     ...(next.modules ?? []).flatMap((row) => moduleEvents(rows.get(row.name), row)),
+    ...evaluationEvents(old, next),
     ...runEvents(old, next),
   ].map((event) => ({ ...event, message: event.message.slice(0, EVENT_MESSAGE_MAX) }));
 }
@@ -51,10 +52,21 @@ function moduleEvents(old: ModuleRow | undefined, next: ModuleRow): PlannedEvent
   if (scaled && phase !== 'Complete' && phase !== 'Stopped' && phase !== 'Failed') {
     add(REASONS.scaled, `from ${old.replicas} to ${next.replicas} trainers`);
   }
-  if (next.accuracy !== undefined && next.accuracy !== old?.accuracy) {
-    add(REASONS.evaluated, `readout accuracy ${(100 * next.accuracy).toFixed(1)} %`);
-  }
   return events;
+}
+
+function evaluationEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] {
+  const before = conditionOf(old?.conditions, 'Evaluated');
+  const now = conditionOf(next.conditions, 'Evaluated');
+  if (now === undefined) return [];
+  const { reason, message } = now;
+  if (reason === REASONS.evaluating) {
+    const started = reason !== before?.reason;
+    return started ? [{ type: 'Normal', reason: REASONS.evaluationStarted, message }] : [];
+  }
+  // Readouts that follow one another may end alike but for their words.
+  if (reason === before?.reason && message === before.message) return [];
+  return [{ type: reason === REASONS.evaluated ? 'Normal' : 'Warning', reason, message }];
 }
 
 function runEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] {
@@ -77,8 +89,8 @@ function runEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] 
   if (ended?.status === 'True') {
     const type = phase === 'Failed' ? 'Warning' : 'Normal';
     events.push({ type, reason: ended.reason, message: ended.message });
-  } else if (phase !== 'Pending') {
-    // What a run is pending for, its modules say.
+  } else if (phase !== 'Pending' && phase !== 'Evaluating') {
+    // What a run is pending for, its modules say; of readouts their own condition tells.
     events.push({ type: 'Normal', reason: phase, message: message ?? invalid?.message ?? phase });
   }
   return events;

@@ -13,15 +13,24 @@ export function moduleFailure(
   pods: readonly V1Pod[],
   reports: readonly Report[],
 ): Cause {
+  return {
+    reason: REASONS.moduleFailed,
+    message: `module ${module}: ${jobFailure(job, pods, reports)}`,
+  };
+}
+
+/** What ended the last of a failed Job's pods, and why there is no other. */
+export function jobFailure(
+  job: V1Job,
+  pods: readonly V1Pod[],
+  reports: readonly Report[] = [],
+): string {
   const type = hasCondition(job, 'Failed') ? 'Failed' : 'FailureTarget';
   const condition = job.status?.conditions?.find((each) => each.type === type);
   const pod = lastFailed(pods);
   const words = pod ? podFailure(pod, reports) : condition?.message;
   const why = pod && condition ? ` (${jobSays(condition.reason, condition.message)})` : '';
-  return {
-    reason: REASONS.moduleFailed,
-    message: `module ${module}: ${words ?? 'its Job failed'}${why}`,
-  };
+  return `${words ?? 'its Job failed'}${why}`;
 }
 
 const jobSays = (reason: string | undefined, message: string | undefined): string =>

@@ -1,5 +1,6 @@
 import { EXIT, FINAL_EXIT_CODES, type Module } from '@greedy-infomax/crds';
 import type { V1Job, V1PodFailurePolicyRule } from '@kubernetes/client-node';
+import { secretName } from './credentials.ts';
 import { BACKOFF_LIMIT, CONTAINER, KUEUE_LABELS, KUEUE_QUEUE, TEMPLATE_HASH } from './names.ts';
 import { canonicalJson, childMetadata, childName, hash } from './objects.ts';
 import { podTemplate } from './pod.ts';
@@ -22,7 +23,7 @@ export interface JobInput {
  * complete at once.
  */
 export function trainerJob(input: JobInput): V1Job {
-  const { run, module, configMapName, replicas, suspend } = input;
+  const { run, module, replicas, suspend } = input;
   const name = childName(run.metadata.name, module.name);
   const metadata = childMetadata(run, module.name, name);
   const trainers = Math.max(1, replicas);
@@ -33,7 +34,7 @@ export function trainerJob(input: JobInput): V1Job {
     metadata: {
       ...metadata,
       labels: { ...metadata.labels, ...queue },
-      annotations: { [TEMPLATE_HASH]: templateHash(run, module, configMapName) },
+      annotations: { [TEMPLATE_HASH]: templateHash(input) },
     },
     spec: {
       completionMode: 'Indexed',
@@ -62,7 +63,7 @@ function fixedSpec({ run, module, configMapName, options, observed }: JobInput) 
   };
 }
 
-const FAILURE_RULES: V1PodFailurePolicyRule[] = [
+export const FAILURE_RULES: V1PodFailurePolicyRule[] = [
   {
     action: 'FailJob',
     onExitCodes: { containerName: CONTAINER, operator: 'In', values: [...FINAL_EXIT_CODES] },
@@ -86,12 +87,14 @@ export function queueLabels({ metadata, spec }: KubernetesRun): Record<string, s
   };
 }
 
-/** Of all that the run says about the module's pods. */
-function templateHash({ spec }: KubernetesRun, module: Module, configMapName: string): string {
+/** Of all that the run says about the module's pods, and of what lets them into NATS. */
+function templateHash({ run, module, configMapName, options }: JobInput): string {
+  const { spec } = run;
   const { podTemplate, checkpoints } = spec;
+  const nats = options.natsSecret && secretName(run);
   const resources = module.resources ?? spec.resources;
   return hash(
-    canonicalJson({ configMapName, podTemplate, resources, storage: checkpoints.storage }),
+    canonicalJson({ configMapName, podTemplate, resources, storage: checkpoints.storage, nats }),
     10,
   );
 }

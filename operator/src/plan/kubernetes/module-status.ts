@@ -1,7 +1,7 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { moduleFailure } from './failure.ts';
 import { isComplete, isFailed, queueLabels } from './jobs.ts';
-import { KUEUE_QUEUE, type Phase, REASONS, SILENT_SECONDS } from './names.ts';
+import { KUEUE_QUEUE, REASONS, SILENT_SECONDS } from './names.ts';
 import { millis, selectorOf, timestamp } from './objects.ts';
 import { pendingCause } from './pending.ts';
 import { isActive, isReady, reportOf, trainerStatus, trainers } from './pods.ts';
@@ -13,6 +13,7 @@ import type {
   ModuleResourceStatus,
   ModuleRow,
   ObservedReport,
+  Phase,
 } from './types.ts';
 
 /** All that is known of one module. */
@@ -26,6 +27,7 @@ export interface ModuleState {
   pods: readonly V1Pod[];
   reports: readonly ObservedReport[];
   warnings: ReadonlyMap<string, Cause>;
+  /** What the newest readouts found, if they are new. */
   accuracy: Accuracy | undefined;
   /** What status said of it last. */
   old: ModuleRow | undefined;

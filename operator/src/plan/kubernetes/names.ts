@@ -11,6 +11,9 @@ export const FINALIZER = `${API_GROUP}/streams`;
 /** On a Job: hash of what the run asked for when it was made. Another hash means another Job. */
 export const TEMPLATE_HASH = `${API_GROUP}/template-hash`;
 
+/** On the Job of a readout: the samples of the slowest module when it was asked for. */
+export const EVALUATED_SAMPLES = `${API_GROUP}/samples`;
+
 /** Labels of a run that Kueue reads on the Jobs. */
 export const KUEUE_QUEUE = 'kueue.x-k8s.io/queue-name';
 export const KUEUE_LABELS: readonly string[] = [KUEUE_QUEUE, 'kueue.x-k8s.io/priority-class'];
@@ -39,6 +42,10 @@ export const USER_ID = 65_532;
 export const GRACE_SECONDS = 60;
 /** Failures of a module's pods, disruptions not counted, after which its Job fails. */
 export const BACKOFF_LIMIT = 6;
+/** The same for readouts. A run waits for its last ones, and does not fail with them. */
+export const EVALUATION_BACKOFF_LIMIT = 2;
+/** Seconds that a deleted run waits at most for its checkpoints to be removed. */
+export const CLEANUP_SECONDS = 120;
 /** Seconds that the first step may take, compilation included. */
 export const STARTUP_SECONDS = 900;
 /** Seconds without progress after which a trainer is taken for hung. */
@@ -49,24 +56,20 @@ export const SILENT_SECONDS = 30;
 /** The API server takes no event message of more than 1024 bytes. */
 export const EVENT_MESSAGE_MAX = 1000;
 
-/** Phases of a run and of a module; a module is Stopped when another one failed the run. */
-export type Phase =
-  | 'Pending'
-  | 'Starting'
-  | 'Training'
-  | 'Forwarding'
-  | 'Suspending'
+export type ConditionType =
+  | 'Ready'
+  | 'Progressing'
   | 'Suspended'
-  | 'Stopped'
+  | 'Evaluated'
   | 'Complete'
   | 'Failed';
-
-export type ConditionType = 'Ready' | 'Progressing' | 'Suspended' | 'Complete' | 'Failed';
 
 /** Reasons in conditions and events, beside the phases and what scheduler and kubelet say. */
 export const REASONS = {
   /** The run itself cannot work. */
   invalid: 'InvalidRun',
+  /** An object of another has the name that one of the run should have. */
+  nameTaken: 'NameTaken',
   /** A module's Job failed. */
   moduleFailed: 'ModuleFailed',
   /** `spec.activeDeadlineSeconds` is over. */
@@ -93,5 +96,14 @@ export const REASONS = {
   moduleTrained: 'ModuleTrained',
   moduleComplete: 'ModuleComplete',
   scaled: 'Scaled',
+  /** Readouts are under way, or their pod waits. */
+  evaluating: 'Evaluating',
   evaluated: 'Evaluated',
+  evaluationStarted: 'EvaluationStarted',
+  evaluationFailed: 'EvaluationFailed',
+  /** The run was suspended or failed meanwhile. */
+  evaluationStopped: 'EvaluationStopped',
+  notCleaned: 'CheckpointsNotRemoved',
+  /** Checkpoints end with their pods, so that there is nothing to read out. */
+  noVolume: 'NoCheckpointVolume',
 } as const;

@@ -27,17 +27,21 @@ export const selectorOf = (run: string, module: string): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 
+/** Of an object that belongs to the run as a whole. */
+export const runMetadata = (run: KubernetesRun, name: string): V1ObjectMeta => ({
+  name,
+  namespace: run.metadata.namespace,
+  labels: {
+    [LABELS.run]: run.metadata.name,
+    'app.kubernetes.io/name': 'greedy-infomax',
+    'app.kubernetes.io/managed-by': 'greedy-infomax',
+  },
+  ownerReferences: [ownerReference(run)],
+});
+
 export function childMetadata(run: KubernetesRun, module: string, name: string): V1ObjectMeta {
-  return {
-    name,
-    namespace: run.metadata.namespace,
-    labels: {
-      ...moduleLabels(run.metadata.name, module),
-      'app.kubernetes.io/name': 'greedy-infomax',
-      'app.kubernetes.io/managed-by': 'greedy-infomax',
-    },
-    ownerReferences: [ownerReference(run)],
-  };
+  const metadata = runMetadata(run, name);
+  return { ...metadata, labels: { ...metadata.labels, [LABELS.module]: module } };
 }
 
 const ownerReference = ({ apiVersion, kind, metadata }: KubernetesRun): V1OwnerReference => ({

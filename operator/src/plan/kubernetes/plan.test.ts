@@ -65,25 +65,27 @@ test('modules are released from the end on, as the later ones have spent their b
   expect(released('training', 'forwarding')).toEqual(['first', 'second']);
 });
 
+/** The plan cannot tell how many samples an epoch of it has. */
+const UNKNOWN_SIZE = { format: 'idx', path: '/data' } as const;
+
 test('a run that cannot work fails before it starts, with all its mistakes', () => {
   const planned = plan(aRun({ patches: { size: 4, stride: 40 } }));
   expect(planned.apply).toEqual([]);
   expect(planned.streams).toBeNull();
   expect(condition(planned, 'Failed')).toMatchObject({ status: 'True', reason: 'InvalidRun' });
-  const epochs = plan(aRun({ training: { epochs: 2 } }));
-  expect(condition(epochs, 'Failed')?.message).toMatch(/give training.samples/);
-  expect(
-    plan(aRun({ training: { epochs: 2 } }), {}, after(0), { dataSetSize: 64 }).apply,
-  ).toHaveLength(6);
+  const run = aRun({ data: UNKNOWN_SIZE, training: { epochs: 2 } });
+  expect(condition(plan(run), 'Failed')?.message).toMatch(/give training.samples/);
+  expect(plan(run, {}, after(0), { dataSetSize: 64 }).apply).toHaveLength(6);
 });
 
 test('a run that trains outlives a change that cannot work, and says so once', () => {
-  const trains = following(aRun(), plan(aRun(), atWork()));
+  const run = aRun({ data: UNKNOWN_SIZE });
+  const trains = following(run, plan(run, atWork()));
   const broken = { ...trains, spec: { ...trains.spec, training: { epochs: 2 } } };
   const held = plan(broken, atWork());
   expect(held).toMatchObject({ apply: [], remove: [], streams: [], released: ['second'] });
   expect(condition(held, 'Progressing')).toMatchObject({ status: 'False', reason: 'InvalidRun' });
   expect(held.events).toEqual([expect.objectContaining({ type: 'Warning', reason: 'InvalidRun' })]);
   expect(plan(following(broken, held), atWork()).events).toEqual([]);
-  expect(condition(plan(following(aRun(), held), atWork()), 'Progressing')?.status).toBe('True');
+  expect(condition(plan(following(run, held), atWork()), 'Progressing')?.status).toBe('True');
 });

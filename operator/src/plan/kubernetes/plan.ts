@@ -4,7 +4,9 @@ import { PlanError } from '../errors.ts';
 import { releasable } from '../release.ts';
 import { planRun, type RunPlan } from '../run.ts';
 import { configMap, unusedConfigMaps } from './config.ts';
+import { plannedCredentials } from './credentials.ts';
 import { deadlineCause, deadlineLeft } from './deadline.ts';
+import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evaluation.ts';
 import { transitions } from './events.ts';
 import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
 import {
@@ -17,6 +19,7 @@ import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { childName, jobRef, ownedBy, refTo } from './objects.ts';
 import { isActive, podsOf } from './pods.ts';
+import { accuraciesOf, readoutsOf } from './readout.ts';
 import {
   activeStatus,
   type Ending,
@@ -28,6 +31,7 @@ import {
 import { jobWithoutTrainers } from './suspend.ts';
 import { ttlLeft } from './ttl.ts';
 import type {
+  Cause,
   KubernetesPlan,
   KubernetesRun,
   ModuleRow,
@@ -47,8 +51,14 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
   if (run.metadata.deletionTimestamp !== undefined) return leaveAlone(run, null);
 
   const observed = own(run, input.observed);
-  const states = run.spec.modules.map((module) => moduleState(module, { ...input, observed }));
+  const readouts = readoutsOf(run, observed);
+  const accuracies = accuraciesOf(readouts);
+  const states = run.spec.modules.map((module) => ({
+    ...moduleState(module, { ...input, observed }),
+    accuracy: accuracies.get(module.name),
+  }));
   const rows = states.map(moduleRow);
+  const evaluation = evaluationOf(run, readouts, rows);
   const moduleStatus = new Map(
     states.map((state, i) => [
       childName(run.metadata.name, state.name),
@@ -61,25 +71,31 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
     status,
     events: transitions(run.status, status),
   });
-  const end = (ending: Ending): KubernetesPlan => {
-    const status = endedStatus(run, rows, ending, now);
-    return { ...finish({ ...run, status }, states, now), released, ...withStatus(status) };
+  const end = (ending: Ending, condition = evaluation.condition): KubernetesPlan => {
+    const status = endedStatus(run, rows, ending, { ...evaluation, condition }, now);
+    return { ...finish({ ...run, status }, observed.jobs, now), released, ...withStatus(status) };
   };
+  const fail = (cause: Cause) => end({ type: 'Failed', ...cause }, unlessUnderWay(run, evaluation));
 
   if (isFinished(run.status)) {
-    return { ...finish(run, states, now), released, ...withStatus(finishedStatus(run, rows)) };
+    const status = finishedStatus(run, rows);
+    return { ...finish(run, observed.jobs, now), released, ...withStatus(status) };
   }
   const failed = rows.find(({ phase }) => phase === 'Failed');
   if (failed) {
     const { reason = REASONS.moduleFailed, message = `module ${failed.name} failed` } = failed;
-    return end({ type: 'Failed', reason, message });
-  }
-  if (rows.every(({ phase }) => phase === 'Complete')) {
-    const message = `all ${rows.length} modules have spent their budget`;
-    return end({ type: 'Complete', reason: REASONS.complete, message });
+    return fail({ reason, message });
   }
   const left = run.spec.suspend ? undefined : deadlineLeft(run, now);
-  if (left !== undefined && left <= 0) return end({ type: 'Failed', ...deadlineCause(run) });
+  const late = left !== undefined && left <= 0;
+  const trained = rows.every(({ phase }) => phase === 'Complete');
+  if (trained && (late || !evaluation.pending)) {
+    const message = `all ${rows.length} modules have spent their budget`;
+    const ending: Ending = { type: 'Complete', reason: REASONS.complete, message };
+    if (!evaluation.pending) return end(ending);
+    return end(ending, { type: 'Evaluated', status: false, ...deadlineCause(run) });
+  }
+  if (late) return fail(deadlineCause(run));
 
   const stillNeeded = releasable(
     released,
@@ -88,7 +104,7 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
   const resolved = resolve(input);
   if ('mistake' in resolved) {
     const message = resolved.mistake;
-    if (!run.status?.startTime) return end({ type: 'Failed', reason: REASONS.invalid, message });
+    if (!run.status?.startTime) return fail({ reason: REASONS.invalid, message });
     const status = heldStatus(run, message, now);
     return { ...leaveAlone(run, []), released: stillNeeded, ...withStatus(status) };
   }
@@ -98,10 +114,11 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
     ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
   ].filter((wait) => wait !== undefined);
   return {
-    ...children(input, observed, states, resolved.plan),
-    streams: resolved.plan.streams,
+    ...children(input, observed, states, resolved.plan, evaluation),
+    streams: trained ? null : resolved.plan.streams,
+    credentials: plannedCredentials(run, resolved.plan.streams, observed, input.options),
     released: stillNeeded,
-    ...withStatus(activeStatus(run, rows, activePods, now)),
+    ...withStatus(activeStatus(run, rows, activePods, evaluation, now)),
     ...(waits.length > 0 && { requeueAfterSeconds: Math.min(...waits) / 1000 }),
   };
 }
@@ -136,7 +153,10 @@ const own = (run: KubernetesRun, observed: Observed): Observed => {
   };
 };
 
-function moduleState(module: Module, { run, observed, now }: PlanInput): ModuleState {
+function moduleState(
+  module: Module,
+  { run, observed, now }: PlanInput,
+): Omit<ModuleState, 'accuracy'> {
   const { name } = module;
   const object = childName(run.metadata.name, name);
   const job = observed.jobs.find(({ metadata }) => metadata?.name === object);
@@ -151,18 +171,15 @@ function moduleState(module: Module, { run, observed, now }: PlanInput): ModuleS
     pods: podsOf(observed.pods, job),
     reports: observed.reports.filter((report) => report.module === name),
     warnings: observed.warnings ?? new Map(),
-    accuracy: observed.accuracies?.get(name),
     old: run.status?.modules?.find((row) => row.name === name),
     now,
   };
 }
 
 /** A finished run keeps the Jobs that have ended, for their logs, until its time is over. */
-function finish(run: KubernetesRun, states: readonly ModuleState[], now: Date) {
+function finish(run: KubernetesRun, jobs: readonly V1Job[], now: Date) {
   const ttl = ttlLeft(run, now);
-  const atWork = states
-    .flatMap(({ job }) => job ?? [])
-    .filter((job) => !isComplete(job) && !isFailed(job) && !going(job));
+  const atWork = jobs.filter((job) => !isComplete(job) && !isFailed(job) && !going(job));
   return {
     apply: [],
     remove:
@@ -171,6 +188,10 @@ function finish(run: KubernetesRun, states: readonly ModuleState[], now: Date) {
     ...(ttl !== undefined && ttl > 0 && { requeueAfterSeconds: ttl / 1000 }),
   };
 }
+
+/** What a run that fails says of readouts: those that were under way end with it. */
+const unlessUnderWay = (run: KubernetesRun, { target, condition }: Evaluation) =>
+  target ? stopped(run) : condition;
 
 const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
@@ -198,6 +219,7 @@ function children(
   observed: Observed,
   states: readonly ModuleState[],
   { modules: configs }: RunPlan,
+  evaluation: Evaluation,
 ): Pick<KubernetesPlan, 'apply' | 'remove'> {
   const configMaps = configs.map((config) => configMap(run, config));
   const plan: Pick<KubernetesPlan, 'apply' | 'remove'> = {
@@ -227,5 +249,6 @@ function children(
       plan.remove.push(...(job ? [jobRef(job)] : []));
     else plan.apply.push(planned);
   }
-  return plan;
+  const readout = readoutObjects(run, evaluation, configs, configMaps, options);
+  return { apply: [...plan.apply, ...readout.apply], remove: [...plan.remove, ...readout.remove] };
 }

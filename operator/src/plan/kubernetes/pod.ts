@@ -7,6 +7,7 @@ import type {
   V1Volume,
   V1VolumeMount,
 } from '@kubernetes/client-node';
+import { natsParts } from './credentials.ts';
 import {
   CHECKPOINT_FOLDER,
   CONFIG_FILE,
@@ -24,6 +25,11 @@ import {
 import { moduleLabels } from './objects.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
+/** Volumes of a pod beside those of the run's pod template. */
+export const CONFIG = 'config';
+export const CHECKPOINTS = 'checkpoints';
+const TMP = 'tmp';
+
 const STARTUP_PERIOD = 5;
 const LIVENESS_PERIOD = 30;
 
@@ -35,14 +41,70 @@ export function podTemplate(
   resources: Resources | undefined,
   options: PlanOptions,
 ): V1PodTemplateSpec {
+  const claimName = run.spec.checkpoints.storage?.volumeClaimName;
+  const nats = natsParts(run, options);
+  return runPod(run, options, {
+    component: 'trainer',
+    labels: moduleLabels(run.metadata.name, module),
+    container: {
+      command: ['node', '--disable-warning=ExperimentalWarning', 'trainer/src/main.ts'],
+      args: [
+        ...['--config', `${CONFIG_FOLDER}/${CONFIG_FILE}`],
+        ...['--out', replicaFolder('$(JOB_COMPLETION_INDEX)')],
+        ...['--replica', '$(JOB_COMPLETION_INDEX)'],
+      ],
+      env: [...nats.env, { name: PROGRESS_VARIABLE, value: PROGRESS_FILE }],
+      resources: resourcesWithGpu(resources),
+      startupProbe: probe(STARTUP_PERIOD, STARTUP_SECONDS, 'true'),
+      livenessProbe: probe(
+        LIVENESS_PERIOD,
+        // The file's age allows for HUNG_SECONDS; one late answer of a busy node is no reason to kill.
+        3 * LIVENESS_PERIOD,
+        `Date.now() - fs.statSync(file).mtimeMs < ${HUNG_SECONDS * 1000}`,
+      ),
+      volumeMounts: [
+        { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
+        {
+          name: CHECKPOINTS,
+          mountPath: CHECKPOINT_FOLDER,
+          ...(claimName && { subPath: `${run.metadata.name}/${module}` }),
+        },
+        ...nats.volumeMounts,
+      ],
+    },
+    volumes: [
+      { name: CONFIG, configMap: { name: configMapName } },
+      {
+        name: CHECKPOINTS,
+        ...(claimName ? { persistentVolumeClaim: { claimName } } : { emptyDir: {} }),
+      },
+      ...nats.volumes,
+    ],
+  });
+}
+
+/** What one pod of a run has that others have not. */
+interface PodParts {
+  component: 'trainer' | 'readout' | 'cleanup';
+  labels: Record<string, string>;
+  container: Omit<V1Container, 'name' | 'image'>;
+  volumes: V1Volume[];
+}
+
+/** A pod of a run, with what `spec.podTemplate` says. */
+export function runPod(
+  run: KubernetesRun,
+  options: PlanOptions,
+  { component, labels, container, volumes }: PodParts,
+): V1PodTemplateSpec {
   const template: PodTemplate = run.spec.podTemplate ?? {};
   return {
     metadata: {
       labels: {
         ...template.labels,
-        ...moduleLabels(run.metadata.name, module),
+        ...labels,
         'app.kubernetes.io/name': 'greedy-infomax',
-        'app.kubernetes.io/component': 'trainer',
+        'app.kubernetes.io/component': component,
       },
       ...(template.annotations && { annotations: template.annotations }),
     },
@@ -68,52 +130,44 @@ export function podTemplate(
         'serviceAccountName',
         'imagePullSecrets',
       ]),
-      containers: [container(run, module, template, resources, options)],
-      volumes: volumes(run, configMapName, template),
+      containers: [
+        {
+          name: CONTAINER,
+          image: template.image ?? options.trainerImage,
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          // Without a message of its own, the end of its log is what a failed container leaves behind.
+          terminationMessagePolicy: 'FallbackToLogsOnError',
+          ...container,
+          env: [
+            ...(container.env ?? []),
+            { name: 'HOME', value: '/tmp' },
+            ...((template.env ?? []) as V1Container['env'] & object),
+          ],
+          volumeMounts: [
+            { name: TMP, mountPath: '/tmp' },
+            ...(container.volumeMounts ?? []),
+            ...(template.volumes ?? []).map(mount),
+          ],
+        },
+      ],
+      volumes: [
+        { name: TMP, emptyDir: {} },
+        ...volumes,
+        ...(template.volumes ?? []).map(({ mountPath, subPath, readOnly, ...volume }) => volume),
+      ],
     },
   };
 }
 
-function container(
-  run: KubernetesRun,
-  module: string,
-  template: PodTemplate,
-  resources: Resources | undefined,
-  options: PlanOptions,
-): V1Container {
-  return {
-    name: CONTAINER,
-    image: template.image ?? options.trainerImage,
-    command: ['node', '--disable-warning=ExperimentalWarning', 'trainer/src/main.ts'],
-    args: [
-      ...['--config', `${CONFIG_FOLDER}/${CONFIG_FILE}`],
-      ...['--out', replicaFolder('$(JOB_COMPLETION_INDEX)')],
-      ...['--replica', '$(JOB_COMPLETION_INDEX)'],
-    ],
-    env: [
-      { name: 'NATS_URL', value: options.natsUrl },
-      { name: PROGRESS_VARIABLE, value: PROGRESS_FILE },
-      { name: 'HOME', value: '/tmp' },
-      ...((template.env ?? []) as V1Container['env'] & object),
-    ],
-    resources: resourcesWithGpu(resources),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
-    startupProbe: probe(STARTUP_PERIOD, STARTUP_SECONDS, 'true'),
-    livenessProbe: probe(
-      LIVENESS_PERIOD,
-      // The file's age allows for HUNG_SECONDS; one late answer of a busy node is no reason to kill.
-      3 * LIVENESS_PERIOD,
-      `Date.now() - fs.statSync(file).mtimeMs < ${HUNG_SECONDS * 1000}`,
-    ),
-    // Without a message of its own, the end of its log is what a failed trainer leaves behind.
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    volumeMounts: mounts(run, module, template),
-  };
-}
+const mount = (volume: NonNullable<PodTemplate['volumes']>[number]): V1VolumeMount => ({
+  name: volume.name,
+  ...pick(volume, ['mountPath', 'subPath', 'readOnly']),
+  mountPath: volume.mountPath,
+});
 
 /** Asks the progress file with node itself, as an image need not have a shell. */
 const probe = (periodSeconds: number, withinSeconds: number, alive: string): V1Probe => ({
@@ -146,41 +200,6 @@ export function resourcesWithGpu(resources: Resources = {}): V1ResourceRequireme
 
 const namesDevice = ({ limits, requests }: Resources): boolean =>
   Object.keys({ ...limits, ...requests }).some((name) => /gpu|^nvidia\.com\//.test(name));
-
-/** Volumes of trainers beside those of the run's pod template. */
-const OWN = ['config', 'tmp', 'checkpoints'] as const;
-const [CONFIG, TMP, CHECKPOINTS] = OWN;
-
-function volumes(run: KubernetesRun, configMapName: string, template: PodTemplate): V1Volume[] {
-  const claimName = run.spec.checkpoints.storage?.volumeClaimName;
-  return [
-    { name: CONFIG, configMap: { name: configMapName } },
-    { name: TMP, emptyDir: {} },
-    {
-      name: CHECKPOINTS,
-      ...(claimName ? { persistentVolumeClaim: { claimName } } : { emptyDir: {} }),
-    },
-    ...(template.volumes ?? []).map(({ mountPath, subPath, readOnly, ...volume }) => volume),
-  ];
-}
-
-function mounts(run: KubernetesRun, module: string, template: PodTemplate): V1VolumeMount[] {
-  const claimed = run.spec.checkpoints.storage?.volumeClaimName !== undefined;
-  return [
-    { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
-    { name: TMP, mountPath: '/tmp' },
-    {
-      name: CHECKPOINTS,
-      mountPath: CHECKPOINT_FOLDER,
-      ...(claimed && { subPath: `${run.metadata.name}/${module}` }),
-    },
-    ...(template.volumes ?? []).map((volume) => ({
-      name: volume.name,
-      ...pick(volume, ['mountPath', 'subPath', 'readOnly']),
-      mountPath: volume.mountPath,
-    })),
-  ];
-}
 
 /** The named properties that are there. */
 const pick = <T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> =>

@@ -1,8 +1,9 @@
 import { conditionOf, isTrue, type NewCondition, withConditions } from './conditions.ts';
-import { type Phase, REASONS } from './names.ts';
+import type { Evaluation } from './evaluation.ts';
+import { REASONS } from './names.ts';
 import { timestamp } from './objects.ts';
 import { suspensionMessage } from './suspend.ts';
-import type { Cause, KubernetesRun, ModuleRow, RunStatus } from './types.ts';
+import type { Cause, KubernetesRun, ModuleRow, Phase, RunStatus } from './types.ts';
 
 /** How a run ended. */
 export interface Ending extends Cause {
@@ -18,13 +19,16 @@ export function activeStatus(
   run: KubernetesRun,
   rows: ModuleRow[],
   activePods: number,
+  evaluation: Evaluation,
   now: Date,
 ): RunStatus {
-  const phase = runPhase(rows);
+  const phase = evaluation.pending ? evaluationPhase(run, activePods) : runPhase(rows);
   const cause = run.spec.suspend
     ? { reason: phase, message: suspensionMessage(run, activePods) }
-    : runCause(rows);
-  const progressing = phase === 'Starting' || phase === 'Training' || phase === 'Forwarding';
+    : evaluation.pending
+      ? evaluation.waits
+      : runCause(rows);
+  const progressing = PROGRESSING.includes(phase) && !(evaluation.pending && cause);
   return {
     phase,
     ...(cause && { message: cause.message }),
@@ -38,8 +42,10 @@ export function activeStatus(
         message: cause?.message ?? WORDS[phase] ?? '',
       },
       ...suspended(run, phase, cause),
+      ...(evaluation.condition ? [evaluation.condition] : []),
     ]),
     modules: rows,
+    ...evaluated(evaluation),
     ...(!run.spec.suspend && { startTime: run.status?.startTime ?? timestamp(now) }),
     ...generation(run),
   };
@@ -50,6 +56,7 @@ export function endedStatus(
   run: KubernetesRun,
   rows: readonly ModuleRow[],
   { type, reason, message }: Ending,
+  evaluation: Pick<Evaluation, 'condition' | 'evaluatedSamples'>,
   now: Date,
 ): RunStatus {
   const modules = rows.map((row) => (type === 'Failed' ? stopped(row) : row));
@@ -63,9 +70,11 @@ export function endedStatus(
       ...(conditionOf(run.status?.conditions, 'Suspended')
         ? [{ ...NOT_SUSPENDED, message: 'the run has ended' }]
         : []),
+      ...(evaluation.condition ? [evaluation.condition] : []),
       { type, status: true, reason, message },
     ]),
     modules,
+    ...evaluated(evaluation),
     ...(run.status?.startTime && { startTime: run.status.startTime }),
     completionTime: timestamp(now),
     ...generation(run),
@@ -79,19 +88,14 @@ function stopped(row: ModuleRow): ModuleRow {
   return { ...rest, phase: 'Stopped', replicas: 0 };
 }
 
-/** The status of a run that ended before: as it was, but for readouts that came in and pods that went. */
+/** The status of a run that ended before: as it was, but for pods that went. */
 export function finishedStatus(run: KubernetesRun, rows: readonly ModuleRow[]): RunStatus {
   const { status = {} } = run;
   const now = new Map(rows.map((row) => [row.name, row]));
-  const modules = status.modules?.map((row) => {
-    const { readyReplicas = 0, accuracy, accuracyUntrained } = now.get(row.name) ?? {};
-    return {
-      ...row,
-      readyReplicas,
-      ...(accuracy !== undefined && { accuracy }),
-      ...(accuracyUntrained !== undefined && { accuracyUntrained }),
-    };
-  });
+  const modules = status.modules?.map((row) => ({
+    ...row,
+    readyReplicas: now.get(row.name)?.readyReplicas ?? 0,
+  }));
   return {
     ...status,
     ...(modules && { modules, ...readyOf(modules) }),
@@ -114,6 +118,16 @@ export function heldStatus(run: KubernetesRun, message: string, now: Date): RunS
   };
 }
 
+const PROGRESSING: readonly Phase[] = ['Starting', 'Training', 'Forwarding', 'Evaluating'];
+
+function evaluationPhase({ spec }: KubernetesRun, activePods: number): Phase {
+  if (!spec.suspend) return 'Evaluating';
+  return activePods > 0 ? 'Suspending' : 'Suspended';
+}
+
+const evaluated = ({ evaluatedSamples }: Pick<Evaluation, 'evaluatedSamples'>) =>
+  evaluatedSamples === undefined ? {} : { evaluatedSamples };
+
 /** From the one that is furthest behind: a run trains only when all its modules do at least that. */
 function runPhase(rows: readonly ModuleRow[]): Phase {
   const order: Phase[] = [
@@ -131,6 +145,7 @@ const WORDS: Partial<Record<Phase, string>> = {
   Starting: 'all trainers run; not all have made their first step',
   Training: 'all trainers are at work',
   Forwarding: 'every module has spent its budget',
+  Evaluating: 'all modules are trained and are being read out',
 };
 
 /** What holds the run up: the cause that the first module has, and how many more there are. */

@@ -1,4 +1,11 @@
-import type { Condition, ModuleResource, Report, Run, RunSpec } from '@greedy-infomax/crds';
+import type {
+  ModuleResource,
+  ModuleStatus,
+  Report,
+  Run,
+  RunSpec,
+  RunStatus,
+} from '@greedy-infomax/crds';
 import type {
   KubernetesObject,
   V1ConfigMap,
@@ -7,7 +14,9 @@ import type {
   V1Pod,
 } from '@kubernetes/client-node';
 import type { StreamPlan } from '../stream.ts';
-import type { Phase } from './names.ts';
+import type { PlannedCredentials } from './credentials.ts';
+
+export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
 
 /** What goes into a plan for Kubernetes and what comes out of it. */
 
@@ -19,70 +28,14 @@ export interface KubernetesRun {
   status?: RunStatus;
 }
 
-interface Percentiles {
-  p50: number;
-  p95: number;
-}
-
-/** Figures from a trainer's reports. */
-export interface Figures {
-  step?: number;
-  samples?: number;
-  percent?: number;
-  etaSeconds?: number;
-  loss?: number;
-  samplesPerSecond?: number;
-  stalenessSteps?: Percentiles;
-  stalenessSeconds?: Percentiles;
-  samplesDropped?: number;
-  samplesReused?: number;
-  checkpointStep?: number;
-}
-
 export interface Accuracy {
   accuracy: number;
   accuracyUntrained: number;
 }
 
-/** A module in the status of its run. */
-export interface ModuleRow extends Figures, Partial<Accuracy> {
-  name: string;
-  phase: Phase;
-  /** Why it is not at work, in one word and in words. */
-  reason?: string;
-  message?: string;
-  /** Trainers that there should be, and those that are ready. */
-  replicas: number;
-  readyReplicas: number;
-  /** Trainers that failed and were started again; disruptions do not count. */
-  restarts?: number;
-}
-
-export interface RunStatus {
-  phase?: Phase;
-  /** Why it is Pending, or what ended it. */
-  message?: string;
-  /** Ready trainers of those wanted, such as 2/3. */
-  ready?: string;
-  /** Of the slowest module. */
-  percent?: number;
-  /** Of the slowest module. */
-  etaSeconds?: number;
-  conditions?: Condition[];
-  modules?: ModuleRow[];
-  /** When the trainers were last let loose; not there while the run is suspended. */
-  startTime?: string;
-  completionTime?: string;
-  observedGeneration?: number;
-}
-
 /** The status of a GreedyInfoMaxModule. */
-export interface ModuleResourceStatus extends Figures {
-  phase: Phase;
-  replicas: number;
-  readyReplicas: number;
-  selector: string;
-}
+export type ModuleResourceStatus = ModuleStatus &
+  Required<Pick<ModuleStatus, 'phase' | 'replicas' | 'readyReplicas' | 'selector'>>;
 
 /** A reason and its words, as in a Kubernetes event or condition. */
 export interface Cause {
@@ -100,8 +53,6 @@ export interface Observed {
   reports: readonly ObservedReport[];
   /** The newest Warning event about each Job and pod, as long as it is recent, by `Kind/name`. */
   warnings?: ReadonlyMap<string, Cause>;
-  /** What linear readouts found, by module. */
-  accuracies?: ReadonlyMap<string, Accuracy>;
 }
 
 /** `receivedAt`: milliseconds by the operator's own clock, against which silence is measured. */
@@ -115,6 +66,8 @@ export interface PlanOptions {
   /** Image of trainers whose run names none. */
   trainerImage: string;
   natsUrl: string;
+  /** What trainers need beside the URL: credentials (`user`), and who signed the server's certificate. */
+  natsSecret?: { user: boolean; ca?: string };
   /** Samples that module 0 draws from, if that is known; needed for a budget in epochs. */
   dataSetSize?: number;
 }
@@ -149,6 +102,8 @@ export interface KubernetesPlan {
   remove: ObjectRef[];
   /** To keep there; null: delete those of the run. */
   streams: StreamPlan[] | null;
+  /** What the trainers reach NATS with, to be there before they are. */
+  credentials?: PlannedCredentials;
   status: RunStatus;
   /** Status of each GreedyInfoMaxModule, by its name. */
   moduleStatus: Map<string, ModuleResourceStatus>;

@@ -1,0 +1,70 @@
+import { decodeReadoutResult, type ReadoutResult } from '@greedy-infomax/crds';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import { jobFailure } from './failure.ts';
+import { isComplete, isFailed, queueLabels } from './jobs.ts';
+import { EVALUATED_SAMPLES, KUEUE_QUEUE } from './names.ts';
+import { pendingCause } from './pending.ts';
+import { isActive, podsOf, trainerStatus, trainers } from './pods.ts';
+import type { Accuracy, Cause, KubernetesRun, Observed } from './types.ts';
+
+/** Reading the Jobs that read a run out: how far each is, and what it found. */
+
+export interface Readout {
+  job: V1Job;
+  /** Of the slowest module when it was asked for. */
+  samples: number;
+  state: 'underWay' | 'complete' | 'failed';
+  /** Of one that is complete. */
+  result?: ReadoutResult;
+  /** Why one that is under way does not run. */
+  waits?: Cause;
+  /** What ended one that failed, in words. */
+  failure?: string;
+}
+
+/** The run's readouts, the newest last. */
+export const readoutsOf = (run: KubernetesRun, observed: Observed): Readout[] =>
+  observed.jobs
+    .flatMap((job) => {
+      const samples = Number(job.metadata?.annotations?.[EVALUATED_SAMPLES] ?? Number.NaN);
+      if (Number.isNaN(samples)) return [];
+      return { job, samples, ...stateOf(run, job, observed) };
+    })
+    .toSorted((a, b) => a.samples - b.samples);
+
+/** What the newest that succeeded found, by module. */
+export function accuraciesOf(readouts: readonly Readout[]): Map<string, Accuracy> {
+  const { result } = readouts.findLast((each) => each.result !== undefined) ?? {};
+  return new Map(
+    Object.entries(result?.modules ?? {}).map(([name, [accuracy, accuracyUntrained]]) => [
+      name,
+      { accuracy, accuracyUntrained },
+    ]),
+  );
+}
+
+function stateOf(
+  run: KubernetesRun,
+  job: V1Job,
+  observed: Observed,
+): Omit<Readout, 'job' | 'samples'> {
+  const pods = podsOf(observed.pods, job);
+  if (isFailed(job)) return { state: 'failed', failure: jobFailure(job, pods) };
+  if (isComplete(job)) return outcome(pods);
+  const [pod] = trainers(pods, 1);
+  const queue = queueLabels(run)[KUEUE_QUEUE];
+  const warnings = observed.warnings ?? new Map();
+  return { state: 'underWay', waits: pendingCause({ job, pod, queue, warnings }) };
+}
+
+function outcome(pods: readonly V1Pod[]): Omit<Readout, 'job' | 'samples'> {
+  const pod = pods.find(({ status }) => status?.phase === 'Succeeded');
+  if (pod) {
+    const result = decodeReadoutResult(trainerStatus(pod)?.state?.terminated?.message);
+    if (result) return { state: 'complete', result };
+    return { state: 'failed', failure: `${pod.metadata?.name} left no results behind` };
+  }
+  // Jobs and pods are watched apart: this end may not have been seen yet.
+  if (pods.some(isActive)) return { state: 'underWay' };
+  return { state: 'failed', failure: 'its pod was deleted before its results were seen' };
+}

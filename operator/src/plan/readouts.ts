@@ -1,0 +1,12 @@
+/**
+ * The newest multiple of `everySamples` that the slowest module, trained on `slowest` samples, has reached,
+ * if the run was not read out there yet; `evaluated` is where it last was.
+ */
+export function dueReadout(
+  everySamples: number,
+  slowest: number,
+  evaluated: number,
+): number | undefined {
+  const samples = Math.floor(slowest / everySamples) * everySamples;
+  return samples > evaluated ? samples : undefined;
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { JOBS, PODS } from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { aRun, CRDS, eventually, openScene, type Scene } from './scene.ts';
+
+/** API server, etcd, the API itself and NATS change or go under the operator's feet. */
+
+let scene: Scene;
+let operator: OperatorProcess;
+beforeAll(async () => {
+  scene = await openScene();
+  operator = await scene.operator();
+  await startAndWait('before');
+}, CLUSTER_TIMEOUT);
+afterEach(() => {
+  scene.proxy.fault = () => undefined;
+});
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+/** Jobs have pods: the controller manager, which is killed by an API server that goes while it starts, is at work. */
+const isUp = async (name: string) =>
+  (await scene.list(PODS, name)).length === 2 &&
+  (await scene.list(JOBS, name)).length === 2 &&
+  (await scene.run(name))?.status?.phase === 'Pending';
+async function startAndWait(name: string): Promise<void> {
+  await eventually(`a run ${name}`, () => scene.create(aRun(name)));
+  await eventually(`Jobs and status of ${name}`, () => isUp(name), { seconds: 60, operator });
+}
+const uids = async (run: string) =>
+  (await scene.list(JOBS, run)).map(({ metadata }) => metadata.uid).toSorted();
+const streamsOf = async (run: string) =>
+  (await scene.streams()).filter((name) => name.startsWith(`GIM_default_${run}_`));
+
+/** As the Deployment does with an operator that could not renew its lease for too long. */
+async function startAgainIfEnded(): Promise<void> {
+  if (operator.child.exitCode !== null) operator = await scene.operator();
+}
+
+async function restartApiServer(): Promise<void> {
+  await scene.cluster.kill('kube-apiserver');
+  await scene.cluster.restart('kube-apiserver');
+}
+
+it('a killed API server that comes back finds the operator at work, and every Job as it was', async () => {
+  const before = await uids('before');
+  await restartApiServer();
+  await startAgainIfEnded();
+  await startAndWait('restarted');
+  expect(await uids('before')).toEqual(before);
+}, 120_000);
+
+it('changes that etcd has compacted while no watch got through are found by a new list', async () => {
+  const isOfRuns = (path: string) => path.includes('greedyinfomax.dev') || path.includes('/batch/');
+  scene.proxy.fault = ({ method, path }) =>
+    method === 'GET' && isOfRuns(path) ? { status: 503 } : undefined;
+  scene.proxy.dropWatches();
+  await scene.create(aRun('unseen'));
+  await scene.deleteRun('before');
+  await compactEtcd(scene.cluster.etcdUrl);
+  await restartApiServer(); // its own memory of changes is gone with it
+  const passed = scene.proxy.passed.length;
+  scene.proxy.fault = () => undefined;
+  await startAgainIfEnded();
+  await eventually('Jobs and status', () => isUp('unseen'), { seconds: 60, operator });
+  await eventually(
+    'the other run to be gone',
+    async () => !(await scene.run('before')) && (await streamsOf('before')).length === 0,
+    { seconds: 60, operator },
+  );
+  const lists = scene.proxy.passed
+    .slice(passed)
+    .filter(({ path, isWatch, method }) => method === 'GET' && !isWatch && isOfRuns(path));
+  expect(lists.length).toBeGreaterThan(0);
+}, 180_000);
+
+it('the API is upgraded in place while runs are alive', async () => {
+  const before = await uids('restarted');
+  const definition = parse(readFileSync(CRDS[1] as string, 'utf8'));
+  const [{ schema }] = definition.spec.versions;
+  const { spec } = schema.openAPIV3Schema.properties;
+  spec.properties.note = { type: 'string', description: 'A field of the next version.' };
+  await scene.cluster.apply(stringify(definition));
+  await eventually('the new field', async () =>
+    scene.kubectl('patch', 'gimrun', 'restarted', '--type=merge', '-p={"spec":{"note":"new"}}'),
+  );
+  expect((await scene.run('restarted'))?.spec).toHaveProperty('note', 'new');
+  await startAndWait('upgraded');
+  await scene.kubectl(
+    'patch',
+    'gimrun',
+    'restarted',
+    '--type=merge',
+    '-p={"spec":{"suspend":true}}',
+  );
+  await eventually(
+    'the old run to be suspended',
+    async () => (await scene.run('restarted'))?.status?.phase === 'Suspended',
+    { operator },
+  );
+  expect(await uids('restarted')).toEqual(before);
+}, 120_000);
+
+it('streams that NATS lost are made again', async () => {
+  const before = await streamsOf('upgraded');
+  expect(before).toHaveLength(1);
+  await scene.nats.kill();
+  await scene.nats.restart();
+  await eventually('the stream', async () => (await streamsOf('upgraded')).length === 1, {
+    operator,
+  });
+}, 60_000);
+
+it('a run is deleted while NATS does not answer, and its streams when it does again', async () => {
+  expect(await streamsOf('upgraded')).toHaveLength(1);
+  process.kill(scene.nats.pid, 'SIGSTOP');
+  try {
+    await scene.deleteRun('upgraded');
+    await eventually('the run to be gone', async () => !(await scene.run('upgraded')), {
+      operator,
+    });
+  } finally {
+    process.kill(scene.nats.pid, 'SIGCONT');
+  }
+  await eventually('no stream', async () => (await streamsOf('upgraded')).length === 0, {
+    seconds: 60,
+    operator,
+  });
+  expect(await streamsOf('unseen')).toHaveLength(1);
+}, 120_000);
+
+it('a run is deleted while neither NATS nor the operator is there, and the next operator tidies up', async () => {
+  await startAndWait('orphaned');
+  await eventually('the stream', async () => (await streamsOf('orphaned')).length === 1);
+  await operator.stop();
+  await scene.deleteRun('orphaned');
+  await scene.kubectl(
+    'patch',
+    'gimrun',
+    'orphaned',
+    '--type=merge',
+    '-p={"metadata":{"finalizers":[]}}',
+  );
+  await eventually('the run to be gone', async () => !(await scene.run('orphaned')));
+  operator = await scene.operator();
+  await eventually('no stream', async () => (await streamsOf('orphaned')).length === 0, {
+    seconds: 60,
+    operator,
+  });
+  expect(await streamsOf('unseen')).toHaveLength(1);
+}, 120_000);
+
+/** Makes etcd forget all versions of the past. Its gateway speaks JSON, with 64-bit numbers as strings. */
+async function compactEtcd(url: string): Promise<void> {
+  const post = async (path: string, body: object) => {
+    const response = await fetch(`${url}/v3/kv/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
+    expect(response.ok, await response.clone().text()).toBe(true);
+    return response.json() as Promise<{ header: { revision: string } }>;
+  };
+  const { header } = await post('range', { key: Buffer.from('\0').toString('base64') });
+  await post('compaction', { revision: header.revision, physical: true });
+}

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JOBS } from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { aRun, eventually, openScene, type Scene } from './scene.ts';
+
+/** Several operators at once: one acts. How long a hand-over took is printed. */
+
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene();
+}, CLUSTER_TIMEOUT);
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+/** A lease lasts 15 s and is looked at every 2 s or a little more; the rest is for a slow machine. */
+const TAKE_OVER_SECONDS = 60;
+
+const hasJobs = async (name: string) => (await scene.list(JOBS, name)).length === 2;
+
+async function metric(operator: OperatorProcess, start: RegExp): Promise<number> {
+  const text = await (await fetch(operator.metricsUrl)).text();
+  const values = text.split('\n').filter((line) => start.test(line));
+  return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+const isLeader = async (operator: OperatorProcess) =>
+  (await metric(operator, /^leader_election_master_status\{/)) === 1;
+const patches = (operator: OperatorProcess) =>
+  metric(operator, /^rest_client_requests_total\{.*method="PATCH"/);
+const isReady = async (operator: OperatorProcess) =>
+  (await fetch(`${operator.healthUrl}/readyz`)).ok;
+
+async function pair(): Promise<[leader: OperatorProcess, standby: OperatorProcess]> {
+  const leader = await scene.operator();
+  await eventually('a leader', () => isLeader(leader), { operator: leader });
+  const standby = await scene.operator();
+  await eventually('a ready standby', () => isReady(standby), { operator: standby });
+  return [leader, standby];
+}
+
+/** Seconds until the Jobs of a new run are there. */
+async function secondsUntilActs(name: string, operator: OperatorProcess): Promise<number> {
+  const start = performance.now();
+  await scene.create(aRun(name));
+  await eventually(`the Jobs of ${name}`, () => hasJobs(name), {
+    seconds: TAKE_OVER_SECONDS,
+    operator,
+  });
+  return (performance.now() - start) / 1000;
+}
+
+it('the standby fills its caches and writes nothing while the leader acts', async () => {
+  const [leader, standby] = await pair();
+  await secondsUntilActs('one', leader);
+  expect(await patches(leader)).toBeGreaterThan(0);
+  expect(await patches(standby)).toBe(0);
+  expect(await isLeader(standby)).toBe(false);
+
+  await leader.kill();
+  const crash = await secondsUntilActs('two', standby);
+  console.log(`after SIGKILL of the leader the other acted within ${crash.toFixed(1)} s`);
+  expect(await isLeader(standby)).toBe(true);
+
+  const third = await scene.operator();
+  await eventually('a ready standby', () => isReady(third), { operator: third });
+  expect(await standby.stop()).toBe(0);
+  const clean = await secondsUntilActs('three', third);
+  console.log(`after a clean stop of the leader the other acted within ${clean.toFixed(1)} s`);
+  expect(clean).toBeLessThan(15); // it did not wait for the lease to run out
+  await third.stop();
+}, 180_000);
+
+it('a leader that was frozen for longer than its lease ends when it wakes up', async () => {
+  const [leader, standby] = await pair();
+  process.kill(leader.child.pid as number, 'SIGSTOP');
+  await secondsUntilActs('frozen', standby);
+  expect(await isLeader(standby)).toBe(true);
+  const holder = await scene.leader();
+  process.kill(leader.child.pid as number, 'SIGCONT');
+  expect(await leader.exited).toBe(1);
+  expect(await scene.leader()).toBe(holder);
+  expect(await isLeader(standby)).toBe(true);
+  await standby.stop();
+}, 120_000);
+
+it('an operator that cannot fill its caches still stops when it is asked to', async () => {
+  scene.proxy.fault = ({ path }) => (path.endsWith('/pods') ? { status: 403 } : undefined);
+  const operator = await scene.operator();
+  await eventually('a leader', () => isLeader(operator), { operator });
+  expect(await isReady(operator)).toBe(false);
+  expect(await operator.stop()).toBe(0);
+  scene.proxy.fault = () => undefined;
+}, 60_000);

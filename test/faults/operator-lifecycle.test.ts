@@ -1,0 +1,242 @@
+import { connect } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JOBS, RUNS, type RunObject } from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { endPod, ownerUid } from './kubelet.ts';
+import { aRun, eventually, isTrue, jobNames, NAMESPACE, openScene, type Scene } from './scene.ts';
+
+/** How runs begin, end and meet, on a real API server with its controllers; the tests play kubelet. */
+
+let scene: Scene;
+let operator: OperatorProcess;
+beforeAll(async () => {
+  scene = await openScene();
+  operator = await scene.operator();
+}, CLUSTER_TIMEOUT);
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+const wait = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+const seconds = (time: string | undefined) => Date.parse(time ?? '') / 1000;
+const becomes = (run: string, phase: string) =>
+  eventually(
+    `${run} to be ${phase}`,
+    async () => {
+      const found = await scene.run(run);
+      return found?.status?.phase === phase && found;
+    },
+    { operator },
+  );
+const jobsOf = (run: string, count: number) =>
+  eventually(
+    `${count} Jobs of ${run}`,
+    async () => {
+      const jobs = await scene.list(JOBS, run);
+      return jobs.length === count && jobs;
+    },
+    { operator },
+  );
+const condition = (run: RunObject | undefined, type: string) =>
+  run?.status?.conditions?.find((each) => each.type === type);
+/** What `kubectl patch` answers when it is refused. */
+const refusal = (run: string, spec: object): Promise<string> =>
+  scene.kubectl('patch', 'gimrun', run, '--type=merge', `-p=${JSON.stringify({ spec })}`).then(
+    () => 'accepted',
+    (error: Error) => error.message,
+  );
+
+describe('a run that another controller manages', () => {
+  it('is left alone in every way', async () => {
+    await scene.create(aRun('foreign', undefined, { managedBy: 'other.example/controller' }));
+    await scene.create(aRun('own'));
+    await jobsOf('own', 2);
+    const run = await scene.run('foreign');
+    expect(await scene.left('foreign')).toEqual([]);
+    expect(run?.metadata.finalizers).toBeUndefined();
+    expect(run?.status).toBeUndefined();
+  });
+
+  it('cannot be handed over', async () => {
+    const words = 'managedBy cannot change; make a new run';
+    expect(await refusal('foreign', { managedBy: null })).toContain(words);
+    expect(await refusal('own', { managedBy: 'other.example/controller' })).toContain(words);
+  });
+});
+
+it('an edit of what cannot change is refused, and told what to do', async () => {
+  expect(await refusal('own', { seed: 3 })).toContain('seed cannot change; make a new run');
+  const { modules } = aRun('own', ['second', 'first']).spec;
+  expect(await refusal('own', { modules })).toContain(
+    'modules cannot be added, removed, renamed or moved; make a new run',
+  );
+});
+
+describe('a run whose trainers all succeed', () => {
+  it('is complete, and never starts again even when its Jobs are deleted', async () => {
+    await scene.create(aRun('done'));
+    for (const module of ['first', 'second']) await endPod(scene, 'done', module, { exitCode: 0 });
+    const { status } = await becomes('done', 'Complete');
+    await scene.kubectl('delete', 'jobs', '-l=greedyinfomax.dev/run=done');
+    await scene.kubectl('annotate', 'gimrun', 'done', 'example.com/touched=1');
+    await operator.stop();
+    operator = await scene.operator();
+    await scene.create(aRun('after-done'));
+    await jobsOf('after-done', 2);
+    expect(await scene.list(JOBS, 'done')).toEqual([]);
+    expect((await scene.run('done'))?.status).toEqual(status);
+  }, 90_000);
+
+  it('has its streams deleted once, not at every look', async () => {
+    const connection = await connect({ servers: scene.nats.url });
+    const deletes: string[] = [];
+    connection.subscribe('$JS.API.STREAM.DELETE.>', {
+      callback: (_, { subject }) => {
+        deletes.push(subject);
+      },
+    });
+    await scene.create(aRun('once'));
+    for (const module of ['first', 'second']) await endPod(scene, 'once', module, { exitCode: 0 });
+    await becomes('once', 'Complete');
+    for (let i = 0; i < 5; i++) {
+      await scene.kubectl('annotate', '--overwrite', 'gimrun', 'once', `example.com/touched=${i}`);
+    }
+    await scene.create(aRun('after-once'));
+    await jobsOf('after-once', 2);
+    await connection.close();
+    expect(deletes).toEqual(['$JS.API.STREAM.DELETE.GIM_default_once_first']);
+    expect(await scene.streams()).not.toContain('GIM_default_once_first');
+  }, 60_000);
+
+  it('is deleted when its time to live is over, also by an operator that began in between', async () => {
+    const run = aRun('short-lived', ['only'], { ttlSecondsAfterFinished: 10 });
+    // Holds it, so that the time of its deletion can be read.
+    run.metadata.finalizers = ['example.com/test'];
+    await scene.create(run);
+    await endPod(scene, 'short-lived', 'only', { exitCode: 0 });
+    await becomes('short-lived', 'Complete');
+    await operator.stop();
+    operator = await scene.operator();
+    const { metadata, status } = await eventually(
+      'the deletion',
+      async () => {
+        const found = await scene.run('short-lived');
+        return found?.metadata.deletionTimestamp !== undefined && found;
+      },
+      { operator },
+    );
+    const lived = seconds(metadata.deletionTimestamp) - seconds(status?.completionTime);
+    expect(lived).toBeGreaterThanOrEqual(10);
+    expect(lived).toBeLessThanOrEqual(12);
+    const body = { metadata: { finalizers: null } };
+    await scene.client.patch(RUNS, NAMESPACE, 'short-lived', 'merge', body).catch(() => {});
+  }, 90_000);
+});
+
+describe('a run that fails', () => {
+  it('does so at once when a configuration cannot work, in the trainer’s own words', async () => {
+    await scene.create(aRun('wrong'));
+    const message = JSON.stringify({ level: 60, msg: 'the folder /data has no images' });
+    await endPod(scene, 'wrong', 'second', { exitCode: 64, message });
+    const run = await becomes('wrong', 'Failed');
+    expect(condition(run, 'Failed')).toMatchObject({ status: 'True', reason: 'ModuleFailed' });
+    expect(condition(run, 'Failed')?.message).toContain('the folder /data has no images');
+    expect(condition(run, 'Failed')?.message).toContain('exit code 64');
+    const jobs = await eventually('the other Job to be gone', async () => {
+      const left = await scene.list(JOBS, 'wrong');
+      return left.length === 1 && left;
+    });
+    expect(jobNames(jobs)).toEqual(['wrong-second']); // kept for its log
+  });
+
+  it('does so on the second when its deadline is over', async () => {
+    await scene.create(aRun('late', undefined, { activeDeadlineSeconds: 3 }));
+    const { status } = await becomes('late', 'Failed');
+    expect(condition(await scene.run('late'), 'Failed')?.reason).toBe('DeadlineExceeded');
+    const took = seconds(status?.completionTime) - seconds(status?.startTime);
+    expect(took).toBeGreaterThanOrEqual(3);
+    await eventually('no Jobs', async () => (await scene.list(JOBS, 'late')).length === 0);
+  });
+});
+
+it('disruptions do not count', async () => {
+  await scene.create(aRun('evicted', ['only']));
+  // The Job controller waits twice as long before each new pod, from 10 s on.
+  for (let i = 0; i < 3; i++) {
+    await endPod(scene, 'evicted', 'only', { exitCode: 137, disrupted: true });
+  }
+  const run = await scene.run('evicted');
+  expect(isTrue(run, 'Failed')).toBe(false);
+  expect(run?.status?.modules?.[0]?.restarts).toBeUndefined();
+  const [job] = await scene.list(JOBS, 'evicted');
+  expect(job?.status?.failed ?? 0).toBe(0);
+}, 180_000);
+
+describe('two runs whose objects have the same name', () => {
+  it('do not take them from one another; the second waits, says why, and gets its turn', async () => {
+    await scene.create(aRun('a', ['b-c', 'd']));
+    const before = await jobsOf('a', 2);
+    await scene.create(aRun('a-b', ['c', 'e']));
+    const second = await eventually(
+      'the second run to say why it waits',
+      async () => {
+        const found = await scene.run('a-b');
+        return condition(found, 'Progressing')?.reason === 'NameTaken' && found;
+      },
+      { operator },
+    );
+    expect(second.status).toMatchObject({
+      phase: 'Pending',
+      message:
+        'GreedyInfoMaxModule a-b-c belongs to GreedyInfoMaxRun a; give this run another name, or delete the other',
+    });
+    const events = await scene.kubectl(
+      'get',
+      'events',
+      '--field-selector=reason=NameTaken',
+      '-o=name',
+    );
+    expect(events.split('\n')).toHaveLength(1);
+    await wait(3000);
+    const after = await scene.list(JOBS, 'a');
+    expect(after.map(({ metadata }) => metadata.uid)).toEqual(
+      before.map(({ metadata }) => metadata.uid),
+    );
+    expect(new Set(after.map(ownerUid))).toEqual(new Set([(await scene.run('a'))?.metadata.uid]));
+    await scene.deleteRun('a');
+    await jobsOf('a-b', 2);
+  }, 90_000);
+
+  it('a Job that somebody else made stays as it is', async () => {
+    await scene.kubectl('create', 'job', 'theirs-first', '--image=example.invalid/x');
+    await scene.create(aRun('theirs'));
+    const run = await eventually('the cause', async () => {
+      const found = await scene.run('theirs');
+      return condition(found, 'Progressing')?.reason === 'NameTaken' && found;
+    });
+    expect(run.status?.message).toContain('Job theirs-first was made by somebody else');
+    const job = await scene.client.get(JOBS, NAMESPACE, 'theirs-first');
+    expect(job?.metadata.ownerReferences).toBeUndefined();
+    await scene.kubectl('delete', 'job', 'theirs-first');
+    await jobsOf('theirs', 2);
+  }, 60_000);
+
+  it('a run that is deleted and made again gets Jobs of its own', async () => {
+    await scene.create(aRun('again'));
+    await jobsOf('again', 2);
+    await scene.deleteRun('again');
+    const { metadata } = await eventually('the name', () => scene.create(aRun('again')));
+    const jobs = await eventually(
+      'Jobs of the new run',
+      async () => {
+        const mine = (await scene.list(JOBS, 'again')).filter(
+          (job) => ownerUid(job) === metadata.uid,
+        );
+        return mine.length === 2 && mine;
+      },
+      { operator },
+    );
+    expect(jobNames(jobs)).toEqual(['again-first', 'again-second']);
+  }, 60_000);
+});

@@ -1,0 +1,125 @@
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { JOBS } from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { Proxied, ProxyFault } from '../support/fault-proxy.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { aRun, eventually, openScene, type Scene } from './scene.ts';
+
+/** What lies between the operator and the API server fails in every way; runs applied meanwhile get all they need. */
+
+/** Kinds that the operator watches. */
+const WATCHES = 6;
+
+let scene: Scene;
+let operator: OperatorProcess;
+beforeAll(async () => {
+  scene = await openScene();
+  operator = await scene.operator();
+  await eventually('the watches', async () => scene.proxy.watches === WATCHES, { operator });
+}, CLUSTER_TIMEOUT);
+afterEach(() => {
+  scene.proxy.fault = () => undefined;
+});
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+const start = (name: string) => scene.create(aRun(name));
+/** Both Jobs are there, and status says so of this very spec. */
+const isUp = async (name: string): Promise<boolean> => {
+  const run = await scene.run(name);
+  const jobs = await scene.list(JOBS, name);
+  const { phase, observedGeneration, modules } = run?.status ?? {};
+  return (
+    jobs.length === 2 &&
+    phase === 'Pending' &&
+    modules?.length === 2 &&
+    observedGeneration === run?.metadata.generation
+  );
+};
+const comesUp = (name: string, seconds = 40) =>
+  eventually(`Jobs and status of ${name}`, () => isUp(name), { seconds, operator });
+
+/** Does `fault` to the first `times` requests that `match`; tells how many it met. */
+function faults(
+  times: number,
+  fault: ProxyFault,
+  match: (request: Proxied) => boolean,
+): () => number {
+  let met = 0;
+  scene.proxy.fault = (request) => (match(request) && met < times && ++met ? fault : undefined);
+  return () => met;
+}
+const isStatus = ({ path, isWrite }: Proxied) => isWrite && path.endsWith('/status');
+
+it('watches that break off are taken up again, and nothing of the time between is lost', async () => {
+  const met = faults(WATCHES, { status: 503 }, ({ isWatch }) => isWatch);
+  scene.proxy.dropWatches();
+  await start('dropped');
+  await comesUp('dropped');
+  expect(met()).toBe(WATCHES);
+  await eventually('the watches', async () => scene.proxy.watches === WATCHES);
+});
+
+it('watches that say nothing any more are given up, also while their connection stands', async () => {
+  scene.proxy.muteWatches();
+  await start('muted');
+  await comesUp('muted', 120);
+}, 150_000);
+
+it.each<[string, ProxyFault]>([
+  ['answered 410', { status: 410 }],
+  ['that begin with the event 410', 'goneEvent'],
+])('watches %s make a new list', async (name, fault) => {
+  const run = `gone-${name.length}`;
+  const met = faults(WATCHES, fault, ({ isWatch }) => isWatch);
+  scene.proxy.dropWatches();
+  await start(run);
+  await comesUp(run);
+  expect(met()).toBe(WATCHES);
+});
+
+it.each<[string, ProxyFault]>([
+  ['429, to come back in a second', { status: 429, headers: { 'retry-after': '1' } }],
+  ['500', { status: 500 }],
+  ['a closed connection', 'drop'],
+  ['a page that is no JSON', 'garbage'],
+  ['half an answer', 'truncate'],
+])('writes that meet %s are made again', async (name, fault) => {
+  const run = `writes-${name.length}`;
+  const met = faults(8, fault, ({ isWrite }) => isWrite);
+  await start(run);
+  await comesUp(run);
+  expect(met()).toBe(8);
+});
+
+it('a write whose answer is lost is not made twice', async () => {
+  faults(Number.POSITIVE_INFINITY, 'loseAnswer', ({ method, path }) => {
+    return method === 'PATCH' && path.includes('/jobs/lost-');
+  });
+  await start('lost');
+  await eventually('a Job', async () => (await scene.list(JOBS, 'lost')).length === 1, {
+    operator,
+  });
+  const [first] = await scene.list(JOBS, 'lost');
+  scene.proxy.fault = () => undefined;
+  await comesUp('lost');
+  const jobs = await scene.list(JOBS, 'lost');
+  expect(jobs.map(({ metadata }) => metadata.uid)).toContain(first?.metadata.uid);
+});
+
+it('a conflict on every write of a status holds up nothing but the status', async () => {
+  const met = faults(Number.POSITIVE_INFINITY, { status: 409 }, isStatus);
+  await start('conflict');
+  await eventually('the Jobs', async () => (await scene.list(JOBS, 'conflict')).length === 2, {
+    operator,
+  });
+  await eventually('several attempts', async () => met() > 8, { operator });
+  expect((await scene.run('conflict'))?.status?.phase).toBeUndefined();
+  scene.proxy.fault = () => undefined;
+  await comesUp('conflict');
+});
+
+it('the operator is still the process that was started', () => {
+  expect(operator.child.exitCode).toBeNull();
+});
