@@ -40,7 +40,11 @@ export class Reporter {
   }
 
   enter(phase: Report['phase']): void {
-    if (phase !== this.phase) this.#options.log.info({ phase }, 'phase');
+    if (phase !== this.phase) {
+      // However short the training was, the history has its end.
+      if (this.phase === 'training') this.#report();
+      this.#options.log.info({ phase }, 'phase');
+    }
     this.phase = phase;
     this.#report();
   }
