@@ -154,9 +154,25 @@ describe('a cluster with a node', () => {
     await expect
       .poll(() => kubectl(...pods), { timeout: 20_000 })
       .toContain('Insufficient nvidia.com/gpu');
-    await cluster.apply(job('modest', '0', { resources: { limits: { 'nvidia.com/gpu': 2 } } }));
+    const body = 'console.log(process.env.NVIDIA_VISIBLE_DEVICES.split(",").sort().join(" "))';
+    await cluster.apply(job('modest', body, { resources: { limits: { 'nvidia.com/gpu': 2 } } }));
     await kubectl('wait', '--for=condition=Complete', 'job/modest', '--timeout=60s');
+    expect(await kubectl('logs', 'job/modest')).toBe('GPU-node0-0 GPU-node0-1');
   });
+
+  it.skipIf(process.env.GIM_TEST_KUBECONFIG)(
+    'goes on without its only node, which takes its containers with it',
+    async () => {
+      const mark = `waits-${process.pid}`;
+      await cluster.apply(job('waits', `setInterval(() => {}, 1e6); // ${mark}`));
+      const containers = () =>
+        allProcesses().filter((line) => line.includes(mark) && !line.includes('kubectl'));
+      await expect.poll(() => containers().length, { timeout: 30_000 }).toBe(1);
+      await cluster.killNode('node0');
+      await expect.poll(containers, { timeout: 10_000 }).toEqual([]);
+      expect(await kubectl('get', 'job', 'waits', '--output=name')).toBe('job.batch/waits');
+    },
+  );
 });
 
 describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('the end of a cluster', () => {
@@ -222,10 +238,12 @@ const keeperOf = (cluster: Cluster): number => Number(basename(cluster.folder).s
 
 /** Command lines of the processes that work in the folder of a cluster; containers have it in their shim's. */
 const processesOf = (cluster: Cluster): string[] =>
+  allProcesses().filter((line) => line.includes(cluster.folder));
+
+const allProcesses = (): string[] =>
   readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
-    .map(commandLine)
-    .filter((line) => line.includes(cluster.folder));
+    .map(commandLine);
 
 function commandLine(pid: string): string {
   try {

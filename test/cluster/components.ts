@@ -1,24 +1,22 @@
 import { join } from 'node:path';
-import { kubeconfigPath } from './credentials.ts';
-import { type Layout, NODE_NAME, nodeAddress, podRange, SERVICE_RANGE } from './layout.ts';
+import { kubeconfigPath, kubeletUser } from './credentials.ts';
+import { type Layout, type NodeLayout, nodeAddress, podRange, SERVICE_RANGE } from './layout.ts';
 
 /** The command line of every part of a cluster, program first. */
 
-export type Component =
+/** What a cluster has once; in a cluster with nodes it shares the network of node 0. */
+export type ControlPlanePart =
   | 'etcd'
   | 'kube-apiserver'
   | 'kube-controller-manager'
   | 'kube-scheduler'
-  | 'containerd'
-  | 'kubelet'
-  | 'kube-proxy';
+  | 'dns';
 
-export function commands(layout: Layout): Record<Component, string[]> {
-  const { folder, binaries, node } = layout;
+export function commands(layout: Layout): Record<ControlPlanePart, string[]> {
+  const { folder, binaries } = layout;
   const at = (name: string) => join(folder, name);
   const config = (who: string) => `--kubeconfig=${kubeconfigPath(folder, who)}`;
   const etcd = `http://127.0.0.1:${layout.etcdPort}`;
-  const number = node?.number ?? 0;
   return {
     etcd: [
       join(binaries, 'etcd'),
@@ -34,7 +32,7 @@ export function commands(layout: Layout): Record<Component, string[]> {
       `--etcd-servers=${etcd}`,
       `--bind-address=${layout.apiAddress}`,
       // An advertised address must not be that of the loopback; without a node nobody asks for it.
-      `--advertise-address=${node ? layout.apiAddress : nodeAddress(0)}`,
+      `--advertise-address=${layout.nodes.length > 0 ? layout.apiAddress : nodeAddress(0)}`,
       `--secure-port=${layout.apiPort}`,
       `--tls-cert-file=${at('apiserver.crt')}`,
       `--tls-private-key-file=${at('apiserver.key')}`,
@@ -60,6 +58,9 @@ export function commands(layout: Layout): Record<Component, string[]> {
       `--service-account-private-key-file=${at('service-accounts.key')}`,
       `--root-ca-file=${at('ca.crt')}`,
       '--use-service-account-credentials=true',
+      // A lost node is noticed in 20 seconds, not in 50, so that tests of it are short.
+      '--node-monitor-grace-period=20s',
+      '--node-monitor-period=2s',
     ],
     'kube-scheduler': [
       join(binaries, 'kube-scheduler'),
@@ -67,26 +68,51 @@ export function commands(layout: Layout): Record<Component, string[]> {
       '--secure-port=0',
       '--leader-elect=false',
     ],
-    containerd: [
-      join(node?.tools ?? '', 'usr/bin/containerd'),
-      `--config=${at('containerd.toml')}`,
+    dns: [
+      join(layout.nodes[0]?.programs ?? '', 'dns'),
+      config('kube-proxy'), // which may read what dns reads
+      `--address=${layout.apiAddress}:53`,
     ],
+  };
+}
+
+/** What runs on each node. */
+export const NODE_PARTS = ['containerd', 'kubelet', 'kube-proxy', 'gpus'] as const;
+export type NodePart = (typeof NODE_PARTS)[number];
+
+export type Component = ControlPlanePart | NodePart;
+
+export const isNodePart = (component: Component): component is NodePart =>
+  NODE_PARTS.some((part) => part === component);
+
+export function nodeCommands(node: NodeLayout, gpus: number): Record<NodePart, string[]> {
+  const { binaries, programs, name } = node;
+  const at = (file: string) => join(node.folder, file);
+  const config = (who: string) => `--kubeconfig=${kubeconfigPath(node.clusterFolder, who)}`;
+  return {
+    containerd: [join(node.tools, 'usr/bin/containerd'), `--config=${at('containerd.toml')}`],
     kubelet: [
       join(binaries, 'kubelet'),
-      config('kubelet'),
+      config(kubeletUser(name)),
       `--config=${at('kubelet.json')}`,
       `--root-dir=${at('kubelet')}`,
       `--cert-dir=${at('kubelet/pki')}`,
-      `--hostname-override=${NODE_NAME}`,
-      `--node-ip=${nodeAddress(number)}`,
+      `--hostname-override=${name}`,
+      `--node-ip=${node.address}`,
       '-v=2',
     ],
     'kube-proxy': [
       join(binaries, 'kube-proxy'),
       config('kube-proxy'),
       '--proxy-mode=nftables',
-      `--cluster-cidr=${podRange(number)}`,
-      `--hostname-override=${NODE_NAME}`,
+      `--cluster-cidr=${podRange(node.number)}`,
+      `--hostname-override=${name}`,
+    ],
+    gpus: [
+      join(programs, 'gpus'),
+      `--node=${name}`,
+      `--count=${gpus}`,
+      `--sick-folder=${at('sick-gpus')}`,
     ],
   };
 }

@@ -1,19 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Layout, NODE_NAME } from './layout.ts';
+import type { Layout } from './layout.ts';
 
 /**
  * Who may speak to the API server. Everyone has a bearer token; RBAC gives the rights. Certificates
  * exist only where Kubernetes knows no token: for serving, and for the API server at the kubelet.
  */
-const USERS: Record<string, { user: string; group: string }> = {
-  admin: { user: 'admin', group: 'system:masters' },
-  'kube-controller-manager': { user: 'system:kube-controller-manager', group: '' },
-  'kube-scheduler': { user: 'system:kube-scheduler', group: '' },
-  'kube-proxy': { user: 'system:kube-proxy', group: '' },
-  kubelet: { user: `system:node:${NODE_NAME}`, group: 'system:nodes' },
-};
+const USERS: [who: string, user: string, group: string][] = [
+  ['admin', 'admin', 'system:masters'],
+  ['kube-controller-manager', 'system:kube-controller-manager', ''],
+  ['kube-scheduler', 'system:kube-scheduler', ''],
+  ['kube-proxy', 'system:kube-proxy', ''],
+];
+
+export const kubeletUser = (node: string): string => `kubelet-${node}`;
 
 export const kubeconfigPath = (folder: string, who: string): string =>
   join(folder, `${who}.kubeconfig`);
@@ -23,7 +24,12 @@ export function writeCredentials(layout: Layout): void {
   const authority = readFileSync(join(layout.folder, 'ca.crt')).toString('base64');
   const server = `https://${layout.apiAddress}:${layout.apiPort}`;
   const tokens: string[] = [];
-  for (const [who, { user, group }] of Object.entries(USERS)) {
+  const kubelets = layout.nodes.map(({ name }) => [
+    kubeletUser(name),
+    `system:node:${name}`,
+    'system:nodes',
+  ]);
+  for (const [who = '', user = '', group = ''] of [...USERS, ...kubelets]) {
     const token = randomBytes(16).toString('hex');
     tokens.push(`${token},${user},${who},"${group}"`);
     const config = {

@@ -4,27 +4,14 @@
 # program NODE, busybox, and the system libraries that libtensorflow needs). Beside them stands `pause` itself.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/archive.sh"
 tools=$1
 cache=${GREEDY_INFOMAX_CACHE:-$HOME/.cache/greedy-infomax}
 node=$(readlink -f "$2")
 addon=$here/../../node_modules/@tensorflow/tfjs-node-gpu
 libraries() { ldd "$@" 2>/dev/null | grep -oE '/[^ :]+ \(0x' | cut -d' ' -f1 | grep -v tensorflow | sort -u; }
 mapfile -t libs < <(libraries "$node" "$tools/bin/busybox" "$addon"/lib/napi-v8/*.node "$addon"/deps/lib/*.so*)
-folder=$cache/node-images-$(cat "$here/images.sh" "$here/pause.c" <(sha256sum "$node") <(sha256sum "${libs[@]}") <(sha256sum "$tools/bin/busybox") | sha256sum | cut -c1-12)
-
-# archive NAME CONFIG: packs the folder root/ as an image; the same content gives the same bytes.
-archive() {
-  local stable=(--sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=gnu)
-  tar -C root "${stable[@]}" -cf layer.tar .
-  local layer
-  layer=$(sha256sum layer.tar | cut -d' ' -f1)
-  cat >config.json <<J
-{"architecture":"amd64","os":"linux","created":"1970-01-01T00:00:00Z","config":$2,"rootfs":{"type":"layers","diff_ids":["sha256:$layer"]}}
-J
-  echo '[{"Config":"config.json","RepoTags":["test.local/'"$1"':1"],"Layers":["layer.tar"]}]' >manifest.json
-  tar "${stable[@]}" -cf "$1.tar" config.json layer.tar manifest.json
-  rm -rf root config.json layer.tar manifest.json
-}
+folder=$cache/node-images-$(cat "$here/images.sh" "$here/archive.sh" "$here/pause.c" <(sha256sum "$node") <(sha256sum "${libs[@]}") <(sha256sum "$tools/bin/busybox") | sha256sum | cut -c1-12)
 
 if [ ! -d "$folder" ]; then
   mkdir -p "$cache"
@@ -38,7 +25,7 @@ if [ ! -d "$folder" ]; then
   gcc -Os -static -s -o pause "$here/pause.c"
   mkdir root
   cp pause root/
-  archive pause '{"Entrypoint":["/pause"],"User":"65535:65535"}'
+  archive test.local/pause:1 pause '{"Entrypoint":["/pause"],"User":"65535:65535"}'
 
   mkdir -p root/{app,bin,dev,etc,proc,sys,tmp,usr/bin,root}
   chmod 1777 root/tmp
@@ -51,7 +38,7 @@ if [ ! -d "$folder" ]; then
   printf 'root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/tmp:/bin/sh\n' >root/etc/passwd
   printf 'root:x:0:\nnode:x:1000:\n' >root/etc/group
   echo 'hosts: files dns' >root/etc/nsswitch.conf
-  archive node '{"Env":["PATH=/usr/bin:/bin"],"Cmd":["node"],"WorkingDir":"/app"}'
+  archive test.local/node:1 node '{"Env":["PATH=/usr/bin:/bin"],"Cmd":["node"],"WorkingDir":"/app"}'
   cd /
   mv "$folder.partial" "$folder"
 fi

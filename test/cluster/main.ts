@@ -8,12 +8,12 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type ClusterFacts, TestCluster } from './cluster.ts';
-import type { Component } from './components.ts';
+import { follow, type Order } from './orders.ts';
 
 /**
  * up | down: a cluster for a person, until it is taken down.
  * serve: a cluster for as long as stdin stays open. The first line of output holds its facts; then
- * each line of input, {"act": "kill" | "restart", "component": …}, is answered by one line.
+ * each line of input, an order, is answered by one line.
  */
 
 const { values, positionals } = parseArgs({
@@ -30,12 +30,14 @@ const factsFile = join(own, 'facts.json');
 
 const actions: Record<string, () => Promise<void>> = { up, down, serve };
 const action = actions[positionals[0] ?? ''];
-if (!action) throw new Error('usage: main.ts up|down|serve [--nodes 0|1] [--gpus N]');
+if (!action) throw new Error('usage: main.ts up|down|serve [--nodes N] [--gpus N]');
 await action();
 
 async function serve(): Promise<void> {
-  const options = { nodes: values.nodes === '0' ? 0 : 1, gpus: Number(values.gpus) } as const;
-  const starting = TestCluster.start(options);
+  const starting = TestCluster.start({
+    nodes: Number(values.nodes),
+    gpus: Number(values.gpus),
+  });
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= starting.then(
@@ -52,9 +54,7 @@ async function serve(): Promise<void> {
   console.log(JSON.stringify(cluster.facts));
   if (values.stay) setInterval(() => undefined, 2 ** 30);
   for await (const line of lines ?? []) {
-    const { act, component } = JSON.parse(line) as { act: string; component: Component };
-    await (act === 'kill' ? cluster.kill(component) : cluster.restart(component));
-    console.log('{}');
+    console.log(JSON.stringify(await follow(JSON.parse(line) as Order, cluster)));
   }
 }
 
@@ -106,7 +106,7 @@ function tell(facts: ClusterFacts): void {
   console.log(`  export PATH=${facts.path}:$PATH`);
   if (facts.namespacePid) {
     console.log(
-      `to enter the node's network: nsenter --target=${facts.namespacePid} --net --mount`,
+      `to enter the network of node0: nsenter --target=${facts.namespacePid} --net --mount`,
     );
   }
 }

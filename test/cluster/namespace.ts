@@ -1,26 +1,19 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { hostAddress, hostLink, nodeAddress, podRange } from './layout.ts';
-import { ClusterError, children, output, type Processes } from './processes.ts';
+import { children, output, type Processes } from './processes.ts';
 
 /**
- * A node's own network, mount and process id namespaces, joined to this machine by one cable. With
- * the end of its process 1 the kernel ends every container and removes every mount and link, so that
- * only cgroups are left to remove.
+ * A node's own network, mount and process id namespaces, without a cable at first. With the end of its
+ * process 1 the kernel ends every container and removes every mount and link, so that only cgroups are
+ * left to remove.
  */
 export interface Namespace {
   /** Process 1 of the namespaces, as this machine numbers it. */
   pid: number;
   /** The command line that runs `command` inside. */
   enter(command: string[]): string[];
+  /** Runs a shell script inside; fails with its first command that fails. */
+  shell(script: string): Promise<string>;
 }
 
 /** Folders that the kubelet, containerd and CNI write to, wherever they are told to keep their state. */
@@ -40,7 +33,6 @@ export async function openNamespace(
   processes: Processes,
   folder: string,
   processOne: string,
-  number: number,
 ): Promise<Namespace> {
   const unshare = [
     'unshare',
@@ -67,20 +59,12 @@ export async function openNamespace(
     '--',
     ...command,
   ];
-  const inside = async (script: string) => {
+  const shell = (script: string) => {
     const [program = '', ...args] = enter(['sh', '-euc', script]);
-    await output(program, args);
+    return output(program, args);
   };
-  await inside(mounts(folder));
-  await connect(pid, number);
-  await inside(`
-    ip link set lo up
-    ip addr add ${nodeAddress(number)}/30 dev eth0
-    ip link set eth0 up
-    ip route add default via ${hostAddress(number)}
-    echo 1 >/proc/sys/net/ipv4/ip_forward`);
-  await output('ip', ['route', 'add', podRange(number), 'via', nodeAddress(number)]);
-  return { pid, enter };
+  await shell(mounts(folder));
+  return { pid, enter, shell };
 }
 
 function mounts(folder: string): string {
@@ -100,85 +84,3 @@ function mounts(folder: string): string {
   }
   return lines.join('\n');
 }
-
-/** Lays the cable from this machine to the namespace of process `pid`. */
-async function connect(pid: number, number: number): Promise<void> {
-  const link = hostLink(number);
-  await output('ip', ['link', 'set', link, 'up']);
-  await output('ip', ['link', 'set', `peer${number}`, 'netns', String(pid), 'name', 'eth0']);
-}
-
-/** Takes a number that no other cluster on this machine has, by making the cable that is named by it. */
-export async function takeNumber(): Promise<number> {
-  for (let number = 0; number < 256; number += 1) {
-    const link = hostLink(number);
-    const cable = ['link', 'add', link, 'type', 'veth', 'peer', 'name', `peer${number}`];
-    try {
-      await output('ip', cable);
-    } catch (error) {
-      if (String(error).includes('File exists')) continue;
-      throw new ClusterError(
-        'A test cluster with a node needs root and network namespaces: ask for nodes: 0, or set GIM_TEST_KUBECONFIG',
-        { cause: error },
-      );
-    }
-    await output('ip', ['addr', 'add', `${hostAddress(number)}/30`, 'dev', link]);
-    return number;
-  }
-  throw new ClusterError('256 test clusters run on this machine: stop some');
-}
-
-/** Removes the cable of a node that did not come up; with the node it goes by itself. */
-export async function dropNumber(number: number): Promise<void> {
-  await output('ip', ['link', 'del', hostLink(number)]).catch(() => undefined);
-}
-
-const CGROUPS = '/sys/fs/cgroup';
-
-/** The roots of all cgroup hierarchies: one with cgroup v2, one for each controller with v1. */
-function hierarchies(): string[] {
-  if (existsSync(join(CGROUPS, 'cgroup.controllers'))) return [CGROUPS];
-  return readdirSync(CGROUPS)
-    .map((name) => join(CGROUPS, name))
-    .filter((root) => existsSync(join(root, 'cgroup.procs')));
-}
-
-export function makeCgroup(name: string): void {
-  for (const root of hierarchies()) {
-    mkdirSync(join(root, name), { recursive: true });
-    for (const setting of ['cpuset.cpus', 'cpuset.mems']) {
-      const file = join(root, setting);
-      // A new cpuset of cgroup v1 is empty, and takes no process until it names processors.
-      if (root !== CGROUPS && existsSync(file)) {
-        writeFileSync(join(root, name, setting), readFileSync(file));
-      }
-    }
-  }
-}
-
-/** Removes a cgroup with all below it, as soon as the kernel has ended the last process in it. */
-export async function removeCgroup(name: string): Promise<void> {
-  for (const root of hierarchies()) {
-    for (let attempt = 0; attempt < 100 && !removeTree(join(root, name)); attempt += 1) {
-      await sleep(50);
-    }
-  }
-}
-
-function removeTree(folder: string): boolean {
-  if (!existsSync(folder)) return true;
-  let empty = true;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) empty = removeTree(join(folder, entry.name)) && empty;
-  }
-  try {
-    if (empty) rmdirSync(folder);
-    return empty;
-  } catch {
-    return false;
-  }
-}
-
-export const cgroupNames = (): string[] => [
-  ...new Set(hierarchies().flatMap((root) => readdirSync(root))),
-];

@@ -1,23 +1,22 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Layout, NodeLayout } from './layout.ts';
-import { nodeAddress, podRange } from './layout.ts';
+import { type NodeLayout, nodeAddress } from './layout.ts';
 
 /** The configuration of containerd, the pod network and the kubelet. */
 
 export const containerdSocket = (folder: string): string => join(folder, 'containerd.sock');
 
-export function writeNodeFiles(layout: Layout, node: NodeLayout): void {
-  const { folder } = layout;
+export function writeNodeFiles(node: NodeLayout): void {
+  const { folder } = node;
   mkdirSync(join(folder, 'cni'), { recursive: true });
   mkdirSync(join(folder, 'pod-logs'), { recursive: true });
   writeFileSync(join(folder, 'resolv.conf'), '');
-  writeFileSync(join(folder, 'containerd.toml'), containerdConfig(folder, node));
-  writeFileSync(join(folder, 'cni/10-test.conflist'), JSON.stringify(podNetwork(folder, node)));
-  writeFileSync(join(folder, 'kubelet.json'), JSON.stringify(kubeletConfig(folder, node)));
+  writeFileSync(join(folder, 'containerd.toml'), containerdConfig(node));
+  writeFileSync(join(folder, 'cni/10-test.conflist'), JSON.stringify(podNetwork(node)));
+  writeFileSync(join(folder, 'kubelet.json'), JSON.stringify(kubeletConfig(node)));
 }
 
-const containerdConfig = (folder: string, node: NodeLayout): string => `version = 2
+const containerdConfig = ({ folder, tools }: NodeLayout): string => `version = 2
 root = "${folder}/containerd"
 state = "${folder}/containerd-state"
 oom_score = 0
@@ -40,13 +39,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
-        BinaryName = "${node.tools}/usr/sbin/runc"
+        BinaryName = "${tools}/usr/sbin/runc"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "${node.tools}/usr/lib/cni"
+    bin_dir = "${tools}/usr/lib/cni"
     conf_dir = "${folder}/cni"
 `;
 
-const podNetwork = (folder: string, node: NodeLayout) => ({
+const podNetwork = ({ folder, pods }: NodeLayout) => ({
   cniVersion: '1.0.0',
   name: 'test',
   plugins: [
@@ -58,31 +57,35 @@ const podNetwork = (folder: string, node: NodeLayout) => ({
       ipam: {
         type: 'host-local',
         dataDir: join(folder, 'cni-state'),
-        ranges: [[{ subnet: podRange(node.number) }]],
+        ranges: [[{ subnet: pods }]],
         routes: [{ dst: '0.0.0.0/0' }],
       },
     },
   ],
 });
 
-const kubeletConfig = (folder: string, node: NodeLayout) => ({
+const kubeletConfig = ({ folder, clusterFolder, cgroup, address, number }: NodeLayout) => ({
   apiVersion: 'kubelet.config.k8s.io/v1beta1',
   kind: 'KubeletConfiguration',
   failCgroupV1: false, // many CI machines still have cgroup v1
   cgroupDriver: 'cgroupfs',
-  cgroupRoot: `/${node.cgroup}`,
+  cgroupRoot: `/${cgroup}`,
   oomScoreAdj: 0, // cannot be lowered without CAP_SYS_RESOURCE
   failSwapOn: false,
   containerRuntimeEndpoint: `unix://${containerdSocket(folder)}`,
-  address: nodeAddress(node.number),
+  address,
+  clusterDNS: [nodeAddress(number)], // the program dns answers on node 0
   clusterDomain: 'cluster.local',
+  nodeStatusUpdateFrequency: '2s', // shows a change of the GPUs on offer
+  nodeStatusReportFrequency: '5m', // what has not changed
+  nodeLeaseDurationSeconds: 8, // renewed every 2 s; the controller manager misses it after 20 s
   resolvConf: join(folder, 'resolv.conf'),
   podLogsDir: join(folder, 'pod-logs'),
   volumePluginDir: join(folder, 'volume-plugins'),
   authentication: {
     anonymous: { enabled: false },
     webhook: { enabled: true },
-    x509: { clientCAFile: join(folder, 'ca.crt') },
+    x509: { clientCAFile: join(clusterFolder, 'ca.crt') },
   },
   authorization: { mode: 'Webhook' },
   // The disk is shared with all else on this machine: only a nearly full one may evict pods.

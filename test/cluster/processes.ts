@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -53,8 +53,10 @@ export class Processes {
     if (!child || ended(child)) return;
     const gone = once(child, 'exit');
     // nsenter forks into the process id namespace: the program is its child.
-    for (const pid of [...children(child.pid as number), child.pid as number]) signal(pid);
+    const pids = [...children(child.pid as number), child.pid as number];
+    for (const pid of pids) signal(pid);
     await gone;
+    while (pids.some(alive)) await sleep(5);
   }
 
   async killAll(): Promise<void> {
@@ -90,6 +92,20 @@ export class Processes {
   }
 }
 
+/**
+ * A process whose last thread has ended holds no ports, files and devices any more: it counts as gone,
+ * although it stays listed until somebody has reaped it.
+ */
+function alive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const zombie = stat.at(stat.lastIndexOf(')') + 2) === 'Z';
+    return !zombie || readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
+}
+
 const ended = (child: ChildProcess): boolean =>
   child.exitCode !== null || child.signalCode !== null;
 
@@ -102,7 +118,8 @@ export function children(pid: number): number[] {
   }
 }
 
-function signal(pid: number): void {
+/** SIGKILL to a process that may have ended already. */
+export function signal(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {

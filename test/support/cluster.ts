@@ -5,18 +5,37 @@ import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ClusterFacts, ClusterOptions } from '../cluster/cluster.ts';
 import type { Component } from '../cluster/components.ts';
+import type { LinkState } from '../cluster/link.ts';
+import type { Answer, Order } from '../cluster/orders.ts';
+import { volumeClaim } from './volume-claim.ts';
 
 /** A real Kubernetes cluster, for tests. */
 
 export interface Cluster extends ClusterFacts {
-  /** Runs a command with kubectl on PATH and KUBECONFIG set, in the node's network if there is one; resolves with its output. */
+  /** Runs a command with kubectl on PATH and KUBECONFIG set, in the network of node0 if there is one; resolves with its output. */
   exec(...command: string[]): Promise<string>;
   /** `kubectl apply -f -` of YAML or JSON text. */
   apply(text: string): Promise<string>;
-  /** Kills a part of the cluster at once. */
-  kill(component: Component): Promise<void>;
+  /** Kills a part of the cluster at once; `node` says whose part, of those that each node has. */
+  kill(component: Component, node?: string): Promise<void>;
   /** Starts a killed part again; resolves when an API server is ready. */
-  restart(component: Component): Promise<void>;
+  restart(component: Component, node?: string): Promise<void>;
+  /** Kills the API server and starts it again; resolves when it is ready. */
+  restartApiServer(): Promise<void>;
+  /** Kills the kubelet of a node and all its containers; the API server finds out by itself. */
+  killNode(node: string): Promise<void>;
+  /**
+   * Cuts, delays or narrows the cable between a node and all others, the control plane too; `{}` makes it
+   * whole again. Not node0, which holds the control plane.
+   */
+  link(node: string, state: LinkState): Promise<void>;
+  /** Adds an image to every node, from a docker or OCI archive. */
+  importImage(archive: string): Promise<void>;
+  /**
+   * Makes a claim that pods on all nodes may mount and trainers may write to, and resolves when it is bound,
+   * with the folder of this machine that it stands for.
+   */
+  volumeClaim(namespace: string, name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -45,7 +64,8 @@ export const CHECKOUT_VOLUMES = [
 
 /**
  * Starts a cluster of its own for the caller, with RBAC on; several at once are fine. Without nodes
- * it has the whole control plane, and pods stay Pending; with one, containers run for real.
+ * it has the whole control plane, and pods stay Pending; with nodes, containers run for real, and Services
+ * have addresses and names.
  *
  * A keeper process holds the cluster and removes it when this process ends, however it ends.
  * GIM_TEST_KUBECONFIG names a cluster to use instead; nothing is started or stopped then.
@@ -65,17 +85,27 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     if (done) throw new Error('the keeper of the test cluster ended; its reason stands above');
     return value;
   };
-  const order = async (act: 'kill' | 'restart', component: Component) => {
-    keeper.stdin.write(`${JSON.stringify({ act, component })}\n`);
-    await answer();
+  const send = async (order: Order) => {
+    keeper.stdin.write(`${JSON.stringify(order)}\n`);
+    const { error } = JSON.parse(await answer()) as Answer;
+    if (error) throw new Error(error);
   };
 
   const facts = JSON.parse(await answer()) as ClusterFacts;
+  const has = commands(facts);
   return {
     ...facts,
-    ...commands(facts),
-    kill: (component) => order('kill', component),
-    restart: (component) => order('restart', component),
+    ...has,
+    kill: (component, node) => send({ act: 'kill', component, ...(node && { node }) }),
+    restart: (component, node) => send({ act: 'restart', component, ...(node && { node }) }),
+    async restartApiServer() {
+      await send({ act: 'kill', component: 'kube-apiserver' });
+      await send({ act: 'restart', component: 'kube-apiserver' });
+    },
+    killNode: (node) => send({ act: 'killNode', node }),
+    link: (node, state) => send({ act: 'link', node, state }),
+    importImage: (archive) => send({ act: 'importImage', archive: resolve(archive) }),
+    volumeClaim: (namespace, name) => volumeClaim({ ...facts, ...has }, namespace, name),
     async stop() {
       keeper.stdin.end();
       await ended;
@@ -91,12 +121,24 @@ function clusterAt(kubeconfig: string): Cluster {
     folder: '',
     hostAddress: '127.0.0.1',
     etcdUrl: '',
+    nodes: [],
     readyAfter: {},
   };
   const refuse = async () => {
     throw new Error('the cluster of GIM_TEST_KUBECONFIG is not ours: its parts are left alone');
   };
-  return { ...facts, ...commands(facts), kill: refuse, restart: refuse, stop: async () => {} };
+  return {
+    ...facts,
+    ...commands(facts),
+    kill: refuse,
+    restart: refuse,
+    restartApiServer: refuse,
+    killNode: refuse,
+    link: refuse,
+    importImage: refuse,
+    volumeClaim: refuse,
+    stop: async () => {},
+  };
 }
 
 function commands(facts: ClusterFacts): Pick<Cluster, 'exec' | 'apply'> {
