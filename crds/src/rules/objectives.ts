@@ -13,9 +13,16 @@ export function objectiveMistakes(draft: Draft): Mistake[] {
   ];
   return [
     ...placed.flatMap(({ path, objective }) =>
-      objective ? [...fieldMistakes(path, objective), ...classesMistakes(path, objective)] : [],
+      objective
+        ? [
+            ...fieldMistakes(path, objective),
+            ...classesMistakes(path, objective),
+            ...contextMistakes(draft, path, objective),
+          ]
+        : [],
     ),
     ...reachMistakes(draft),
+    ...batchMistakes(draft),
   ];
 }
 
@@ -30,14 +37,37 @@ function fieldMistakes(path: Path, objective: Objective): Mistake[] {
 }
 
 const classesMistakes = (path: Path, { type, classes }: Objective): Mistake[] =>
-  type === 'classLabels' && classes === undefined
+  (type === 'classLabels' || type === 'predSim') && classes === undefined
     ? [
         {
           path: [...path, 'classes'],
-          message: 'is missing; classLabels needs the number of classes of the data set',
+          message: `is missing; ${type} needs the number of classes of the data set`,
         },
       ]
     : [];
+
+const contextMistakes = ({ data }: Draft, path: Path, { context }: Objective): Mistake[] =>
+  data && domainOf(data) === 'speech' && context === 'pixelCNN'
+    ? [
+        {
+          path: [...path, 'context'],
+          message: `${context} is for images; in speech a gru layer at the end of the module sums up what came before`,
+        },
+      ]
+    : [];
+
+/** Negatives of deepInfoMax are patches of the other samples of the batch. */
+const batchMistakes = ({ modules }: Draft): Mistake[] =>
+  modules.flatMap(({ name, objective, batchSize, own }, i) =>
+    objective?.type === 'deepInfoMax' && batchSize === 1
+      ? [
+          {
+            path: ['spec', ...(own.includes('batchSize') ? ['modules', i] : []), 'batchSize'],
+            message: `1 must be at least 2: deepInfoMax tells the samples of a batch apart in module ${name ?? i}`,
+          },
+        ]
+      : [],
+  );
 
 /** A module must have as many rows as its objective reaches over: the same in all for images, fewer and fewer in speech. */
 function reachMistakes(draft: Draft): Mistake[] {

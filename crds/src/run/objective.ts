@@ -4,9 +4,9 @@ import { immutable } from './cel.ts';
 export const objectiveSchema = z
   .strictObject({
     type: z
-      .enum(['infoNCE', 'classLabels'])
+      .enum(['infoNCE', 'classLabels', 'predSim', 'deepInfoMax'])
       .describe(
-        'infoNCE: tell the patch further down in the same column, or what follows in speech, from negatives. classLabels: cross entropy on the labels (the supervised baselines).',
+        'infoNCE: tell the patch further down in the same column, or what follows in speech, from negatives. classLabels: cross entropy on the labels (the supervised baselines). predSim: labels again, and samples are to be as alike as their labels. deepInfoMax: tell the patches that a summary of the whole was made of from those of other samples.',
       ),
     predictionSteps: z
       .int()
@@ -50,7 +50,40 @@ export const objectiveSchema = z
       .describe(
         'infoNCE: of longer sequences only so many steps, one after another from a random start, are contexts and positives; negatives still come from all. Default: all, speech 128.',
       ),
-    classes: z.int().min(2).max(100_000).optional().describe('classLabels: number of classes.'),
+    context: z
+      .enum(['none', 'pixelCNN'])
+      .optional()
+      .describe(
+        'infoNCE on images: what predicts. none: the patch itself. pixelCNN: a network over the grid that sees the rows down to the own one, as in CPC. Default none.',
+      ),
+    classes: z
+      .int()
+      .min(2)
+      .max(100_000)
+      .optional()
+      .describe('classLabels, predSim: number of classes.'),
+    similarity: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        'predSim: weight of the similarity loss; that of the class labels is the rest to 1. Default 0.99.',
+      ),
+    estimator: z
+      .enum(['jensenShannon', 'infoNCE'])
+      .optional()
+      .describe(
+        'deepInfoMax: the bound of the mutual information. Default jensenShannon, which needs few negatives.',
+      ),
+    units: z
+      .int()
+      .min(1)
+      .max(8192)
+      .optional()
+      .describe(
+        'deepInfoMax: channels in which patches and summaries are compared. Default: as many as the module has.',
+      ),
   })
   .describe('What each module optimises on its own. Immutable.')
   .meta(immutable('objective'));
@@ -58,9 +91,23 @@ export type Objective = z.infer<typeof objectiveSchema>;
 
 /** The fields beside `type` that an objective takes. */
 export const OBJECTIVE_FIELDS: Record<Objective['type'], readonly (keyof Objective)[]> = {
-  infoNCE: ['predictionSteps', 'skip', 'negatives', 'sampling', 'predictOn', 'subsample'],
+  infoNCE: [
+    'predictionSteps',
+    'skip',
+    'negatives',
+    'sampling',
+    'predictOn',
+    'subsample',
+    'context',
+  ],
   classLabels: ['classes'],
+  predSim: ['classes', 'similarity'],
+  deepInfoMax: ['estimator', 'units'],
 };
+
+/** Whether the objective learns from labels, so that its module must get samples that have some. */
+export const usesLabels = ({ type }: Objective): boolean =>
+  type === 'classLabels' || type === 'predSim';
 
 /** What infoNCE does where a run does not say: as in the paper (Löwe et al. 2019), for images and for speech. */
 const INFO_NCE_DEFAULTS = {
@@ -71,6 +118,7 @@ const INFO_NCE_DEFAULTS = {
     sampling: 'targets',
     predictOn: 'target',
     subsample: undefined,
+    context: 'none',
   },
   speech: {
     predictionSteps: 12,
@@ -79,20 +127,24 @@ const INFO_NCE_DEFAULTS = {
     sampling: 'shared',
     predictOn: 'context',
     subsample: 128,
+    context: 'none',
   },
 } as const;
 
 export type Domain = keyof typeof INFO_NCE_DEFAULTS;
 
 export type InfoNCE = Required<
-  Pick<Objective, 'predictionSteps' | 'skip' | 'negatives' | 'sampling' | 'predictOn'>
+  Pick<Objective, 'predictionSteps' | 'skip' | 'negatives' | 'sampling' | 'predictOn' | 'context'>
 > &
   Pick<Objective, 'subsample'>;
 
 /** The settings of infoNCE, defaults filled in. */
 export function infoNCESettings(objective: Objective, domain: Domain = 'images'): InfoNCE {
-  const { type: _, classes: __, ...own } = objective;
-  return { ...INFO_NCE_DEFAULTS[domain], ...own };
+  const own = OBJECTIVE_FIELDS.infoNCE.filter((field) => objective[field] !== undefined);
+  return {
+    ...INFO_NCE_DEFAULTS[domain],
+    ...Object.fromEntries(own.map((field) => [field, objective[field]])),
+  };
 }
 
 /** `objective` as a module of that domain gets it: a run on speech does not repeat what the paper does. */

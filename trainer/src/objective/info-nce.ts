@@ -2,6 +2,7 @@ import { infoNCESettings } from '@greedy-infomax/crds';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { NEGATIVES } from './negatives.ts';
 import type { ObjectiveBuilder } from './objective.ts';
+import { pixelCNN, pixelCNNParameters } from './pixel-cnn.ts';
 import { type Stretch, stretchOf } from './stretch.ts';
 
 /** The reference's guard against log(0), in its images alone. */
@@ -20,18 +21,23 @@ const weightName = (k: number): string => `objective.k${k}.weight`;
  */
 export const infoNCE: ObjectiveBuilder = {
   parameters(objective, channels, targetChannels) {
-    const { predictionSteps, predictOn } = infoNCESettings(objective);
+    const { predictionSteps, predictOn, context } = infoNCESettings(objective);
     const shape = predictOn === 'context' ? [channels, targetChannels] : [targetChannels, channels];
-    return Array.from({ length: predictionSteps }, (_, i) => ({
+    const matrices = Array.from({ length: predictionSteps }, (_, i) => ({
       name: weightName(i + 1),
       shape,
       fanIn: shape[0] as number,
     }));
+    return context === 'pixelCNN' ? [...pixelCNNParameters(channels), ...matrices] : matrices;
   },
   loss(objective, weights, representation, { draws }) {
     const settings = infoNCESettings(objective);
     const { predictionSteps, skip, sampling, predictOn } = settings;
-    const stretch = stretchOf(representation, settings.subsample, draws);
+    const seen =
+      settings.context === 'pixelCNN'
+        ? { ...representation, context: pixelCNN(weights, representation.context) }
+        : representation;
+    const stretch = stretchOf(seen, settings.subsample, draws);
     const scoreNegatives = NEGATIVES[sampling](stretch, settings, draws);
     const losses = Array.from({ length: predictionSteps }, (_, i) => {
       const k = i + 1;

@@ -3,7 +3,9 @@ import type { Parameter } from '../model/layers/parameters.ts';
 import type { Weights } from '../step/function.ts';
 import type { Tensor } from '../tf.ts';
 import { classLabels } from './class-labels.ts';
+import { deepInfoMax } from './deep-info-max.ts';
 import { infoNCE } from './info-nce.ts';
+import { predSim } from './pred-sim.ts';
 
 /** What a module optimises: a function of its representation, with weights of its own. */
 export interface ObjectiveBuilder {
@@ -41,4 +43,9 @@ export interface Draws {
 }
 
 /** An objective is one row here, one file in this folder, and its fields in crds. */
-export const OBJECTIVES: Record<Objective['type'], ObjectiveBuilder> = { infoNCE, classLabels };
+export const OBJECTIVES: Record<Objective['type'], ObjectiveBuilder> = {
+  infoNCE,
+  classLabels,
+  predSim,
+  deepInfoMax,
+};
