@@ -105,7 +105,8 @@ describe('a run whose trainers all succeed', () => {
     await scene.create(aRun('after-once'));
     await jobsOf('after-once', 2);
     await connection.close();
-    expect(deletes).toEqual(['$JS.API.STREAM.DELETE.GIM_default_once_first']);
+    expect(deletes).toContain('$JS.API.STREAM.DELETE.GIM_default_once_first');
+    expect(deletes).toEqual([...new Set(deletes)]);
     expect(await scene.streams()).not.toContain('GIM_default_once_first');
   }, 60_000);
 
@@ -158,6 +159,72 @@ describe('a run that fails', () => {
     expect(took).toBeGreaterThanOrEqual(3);
     await eventually('no Jobs', async () => (await scene.list(JOBS, 'late')).length === 0);
   });
+});
+
+describe('a run that the API server does not take as it is', () => {
+  const words = 'the API server refuses Job';
+
+  // The schema of runs leaves affinities to Kubernetes.
+  const noTerm = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } };
+  it.each([
+    ['senseless', { nodeAffinity: noTerm }, 'must have at least one node selector term'],
+    ['misspelt', { nodeAfinity: {} }, '.nodeAfinity: field not declared in schema'],
+  ])('says where it is %s, in the API server’s words', async (name, affinity, why) => {
+    await scene.create(aRun(name, ['only'], { podTemplate: { affinity } }));
+    const { status } = await eventually(
+      'the cause',
+      async () => {
+        const run = await scene.run(name);
+        return condition(run, 'Progressing')?.reason === 'ObjectRefused' && run;
+      },
+      { operator },
+    );
+    expect(status?.message).toContain(`${words} ${name}-only: `);
+    expect(status?.message).toContain(why);
+    const described = await eventually('the event', async () => {
+      const text = await scene.kubectl('describe', 'gimrun', name);
+      return text.includes('Events:  <none>') ? undefined : text;
+    });
+    const event = described.split('\n').find((line) => /Warning +ObjectRefused/.test(line));
+    expect(event).toContain(why);
+    await scene.client.patch(RUNS, NAMESPACE, name, 'merge', { spec: { podTemplate: null } });
+    await jobsOf(name, 1);
+    await eventually('no complaint', async () => {
+      const run = await scene.run(name);
+      return condition(run, 'Progressing')?.reason !== 'ObjectRefused';
+    });
+  });
+
+  it('is taken when there is room in the quota', async () => {
+    await scene.kubectl('create', 'namespace', 'small');
+    await scene.kubectl(
+      'create',
+      'quota',
+      'jobs',
+      '--namespace=small',
+      '--hard=count/jobs.batch=1',
+    );
+    const run = aRun('two-jobs');
+    run.metadata.namespace = 'small';
+    await scene.create(run);
+    const look = () => scene.client.get(RUNS, 'small', 'two-jobs');
+    const { status } = await eventually(
+      'the cause',
+      async () => {
+        const found = await look();
+        return found?.status?.message?.includes(words) && found;
+      },
+      { operator },
+    );
+    expect(status?.message).toContain(`${words} two-jobs-second: `);
+    expect(status?.message).toContain('exceeded quota: jobs');
+    await scene.kubectl('delete', 'quota', 'jobs', '--namespace=small');
+    await eventually(
+      'both Jobs',
+      async () => (await scene.client.list(JOBS, 'small')).items.length === 2,
+      { seconds: 60, operator },
+    );
+  }, 90_000);
 });
 
 it('disruptions do not count', async () => {

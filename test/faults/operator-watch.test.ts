@@ -52,6 +52,42 @@ function faults(
 }
 const isStatus = ({ path, isWrite }: Proxied) => isWrite && path.endsWith('/status');
 
+const FAILURES: [string, ProxyFault][] = [
+  ['429, to come back in a second', { status: 429, headers: { 'retry-after': '1' } }],
+  ['500', { status: 500 }],
+  ['a closed connection', 'drop'],
+  ['a page that is no JSON', 'garbage'],
+  ['half an answer', 'truncate'],
+];
+const failure = (n: number) => FAILURES[n % FAILURES.length]?.[1] as ProxyFault;
+
+it('lists that fail twice, in ways of all kinds, are read again', async () => {
+  const gone = new Set<string>();
+  const lists = new Map<string, ProxyFault[]>();
+  scene.proxy.fault = ({ method, path, isWatch }) => {
+    if (method !== 'GET' || path.includes('/namespaces/')) return undefined;
+    if (isWatch) {
+      if (gone.has(path)) return undefined;
+      gone.add(path);
+      return { status: 410 };
+    }
+    const ahead = lists.get(path) ?? [0, 1].map((n) => failure(lists.size + n));
+    lists.set(path, ahead);
+    return ahead.shift();
+  };
+  scene.proxy.dropWatches();
+  await start('lists');
+  // The operator waits longer after each failure.
+  const patience = { seconds: 60, operator };
+  await eventually(
+    'failures of every kind of list',
+    async () => lists.size === WATCHES && [...lists.values()].every(({ length }) => length === 0),
+    patience,
+  );
+  await eventually('the watches', async () => scene.proxy.watches === WATCHES, patience);
+  await comesUp('lists');
+}, 120_000);
+
 it('watches that break off are taken up again, and nothing of the time between is lost', async () => {
   const met = faults(WATCHES, { status: 503 }, ({ isWatch }) => isWatch);
   scene.proxy.dropWatches();
@@ -80,11 +116,8 @@ it.each<[string, ProxyFault]>([
 });
 
 it.each<[string, ProxyFault]>([
-  ['429, to come back in a second', { status: 429, headers: { 'retry-after': '1' } }],
-  ['500', { status: 500 }],
-  ['a closed connection', 'drop'],
-  ['a page that is no JSON', 'garbage'],
-  ['half an answer', 'truncate'],
+  ...FAILURES,
+  ['409, as another wrote at the same moment', { status: 409 }],
 ])('writes that meet %s are made again', async (name, fault) => {
   const run = `writes-${name.length}`;
   const met = faults(8, fault, ({ isWrite }) => isWrite);

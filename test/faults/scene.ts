@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { parse } from 'yaml';
 import { Client } from '../../operator/src/kubernetes/client.ts';
 import { loadKubeConfig } from '../../operator/src/kubernetes/kube-config.ts';
@@ -17,7 +17,10 @@ import {
   type Resource,
   RUNS,
   type RunObject,
+  SECRETS,
 } from '../../operator/src/kubernetes/resource.ts';
+import { connectionOptions } from '../../operator/src/nats/connection.ts';
+import { startClosedNats } from '../nats-auth/closed-nats.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
@@ -35,6 +38,7 @@ export const NAMESPACE = 'default';
 export interface Scene {
   cluster: Cluster;
   nats: TestNats;
+  connection: NatsConnection;
   proxy: FaultProxy;
   /** Past the proxy. */
   client: Client;
@@ -58,14 +62,17 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-export async function openScene(): Promise<Scene> {
+/** `closedNats`: the NATS server lets nobody in without credentials, so that runs have Secrets. */
+export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   const cluster = await startCluster({ nodes: 0 });
-  const nats = await startNats();
-  const connection = await connect({
-    servers: nats.url,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 100,
-  });
+  const closed = closedNats ? await startClosedNats() : undefined;
+  const nats = closed?.nats ?? (await startNats());
+  const access = { url: nats.url, ...(closed && { creds: closed.operatorCreds }) };
+  const connection = await connect({ ...connectionOptions(access), reconnectTimeWait: 100 });
+  const flags = closed && [
+    `--nats-creds=${closed.operatorCreds}`,
+    `--nats-signing-key=${closed.signingSeed}`,
+  ];
   const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
   await kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
@@ -80,6 +87,7 @@ export async function openScene(): Promise<Scene> {
   return {
     cluster,
     nats,
+    connection,
     proxy,
     client,
     kubectl,
@@ -91,7 +99,7 @@ export async function openScene(): Promise<Scene> {
     run: (name) => client.get(RUNS, NAMESPACE, name),
     list,
     async left(run) {
-      const kinds = [MODULES, JOBS, CONFIG_MAPS, PODS] as Resource[];
+      const kinds = [MODULES, JOBS, CONFIG_MAPS, SECRETS, PODS] as Resource[];
       const found = await Promise.all(
         kinds.map(async (kind) =>
           (await list(kind, run)).map(({ metadata }) => `${kind.kind}/${metadata.name}`),
@@ -107,7 +115,11 @@ export async function openScene(): Promise<Scene> {
       return names.toSorted();
     },
     async operator() {
-      const operator = await startOperator({ kubeconfig: proxy.kubeconfig, natsUrl: nats.url });
+      const operator = await startOperator({
+        kubeconfig: proxy.kubeconfig,
+        natsUrl: nats.url,
+        flags,
+      });
       operators.push(operator);
       return operator;
     },
@@ -123,7 +135,7 @@ export async function openScene(): Promise<Scene> {
       await proxy.close();
       await client.close();
       await connection.close();
-      await nats.stop();
+      await (closed ?? nats).stop();
       await cluster.stop();
     },
   };

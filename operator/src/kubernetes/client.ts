@@ -10,6 +10,8 @@ export class ApiError extends Error {
   readonly status: number;
   /** The API server's own word, as `Conflict` or `AlreadyExists`; empty if it gave none. */
   readonly reason: string;
+  /** What it said in words, or the beginning of another's answer. */
+  readonly said: string;
   /** Seconds that the server asked to wait. */
   readonly retryAfter: number | undefined;
 
@@ -18,6 +20,7 @@ export class ApiError extends Error {
     super(`${what}: ${status} ${reason} ${message}`);
     this.status = status;
     this.reason = reason;
+    this.said = message;
     this.retryAfter = retryAfter;
   }
 }
@@ -29,6 +32,13 @@ export class UnreachableError extends Error {
 
 export const isConflict = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 409;
+
+/** Not every conflict of a creation is one: a quota that others use at the same moment is, too. */
+export const isAlreadyThere = (error: unknown): boolean =>
+  error instanceof ApiError && error.reason === 'AlreadyExists';
+
+export const isGone = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404;
 
 /** What `observe` learns of each request; code 0: no answer. */
 export interface SeenRequest {
@@ -85,7 +95,7 @@ export class Client {
     try {
       return await this.call<T>('GET', pathOf(resource, namespace, name), options);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
+      if (isGone(error)) return undefined;
       throw error;
     }
   }
@@ -146,8 +156,7 @@ export class Client {
     try {
       await this.call('DELETE', pathOf(resource, namespace, name), { body });
     } catch (error) {
-      const gone = error instanceof ApiError && (error.status === 404 || error.status === 409);
-      if (!gone) throw error;
+      if (!isGone(error) && !isConflict(error)) throw error;
     }
   }
 

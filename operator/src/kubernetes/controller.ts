@@ -1,28 +1,18 @@
-import { LABELS } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Signer } from '../nats/auth/signer.ts';
-import { type StreamOwner, sweepStreams } from '../nats/sweep.ts';
+import { type LeftBehind, sweepStreams } from '../nats/sweep.ts';
 import { isFinished } from '../plan/kubernetes/status.ts';
-import type { Cause, PlanOptions } from '../plan/kubernetes/types.ts';
+import type { PlanOptions } from '../plan/kubernetes/types.ts';
 import { Applier } from './apply.ts';
+import { Caches } from './caches.ts';
 import type { Client } from './client.ts';
 import { RunCredentials } from './credentials.ts';
 import { EventRecorder } from './events.ts';
 import type { Metrics } from './metrics.ts';
-import { NamespacesInformer } from './namespaces.ts';
 import { WorkQueue } from './queue.ts';
-import { type Children, Reconciler } from './reconcile.ts';
-import {
-  CONFIG_MAPS,
-  JOBS,
-  type KubeObject,
-  keyOf,
-  MODULES,
-  PODS,
-  type Resource,
-  RUNS,
-} from './resource.ts';
+import { Reconciler } from './reconcile.ts';
+import { type KubeObject, keyOf, RUNS, type RunObject } from './resource.ts';
 import { publishControl, TrainerReports } from './trainer-reports.ts';
 
 /** Milliseconds between two messages to the trainers of a run. */
@@ -32,14 +22,6 @@ const FIGURES_AFTER = 5000;
 /** Milliseconds between two looks for streams that nobody needs, and when one failed or some were left. */
 const SWEEP_EVERY = 300_000;
 const SWEEP_SOON = 10_000;
-
-/** An event of the core API, as far as it is read: why a Job cannot make its pods, say. */
-interface CoreEvent extends KubeObject {
-  reason?: string;
-  message?: string;
-  involvedObject?: { kind?: string; name?: string; namespace?: string };
-}
-const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events' };
 
 export interface ControllerOptions {
   client: Client;
@@ -57,12 +39,7 @@ export interface ControllerOptions {
 /** Watches all that belongs to runs and reconciles each run when something of it changes. */
 export class Controller {
   readonly #options: ControllerOptions;
-  readonly #runs;
-  readonly #modules;
-  readonly #jobs;
-  readonly #configMaps;
-  readonly #pods;
-  readonly #warnings;
+  readonly #caches: Caches;
   readonly #recorder: EventRecorder;
   readonly #reconciler: Reconciler;
   readonly #queue: WorkQueue;
@@ -77,16 +54,7 @@ export class Controller {
     const { client, namespaces, log, concurrency, metrics } = options;
     this.#options = options;
     this.#applier = new Applier(client);
-    const ofRuns = { log, labelSelector: LABELS.run };
-    this.#runs = new NamespacesInformer(client, RUNS, namespaces, { log });
-    this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log });
-    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, ofRuns);
-    this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, ofRuns);
-    this.#pods = new NamespacesInformer(client, PODS, namespaces, ofRuns);
-    this.#warnings = new NamespacesInformer(client, WARNINGS, namespaces, {
-      log,
-      fieldSelector: 'type=Warning',
-    });
+    this.#caches = new Caches(client, namespaces, log);
     this.#recorder = new EventRecorder(client, {
       controller: 'greedyinfomax.dev/operator',
       instance: options.identity,
@@ -116,12 +84,12 @@ export class Controller {
 
   /** Whether all caches are filled. */
   get synced(): boolean {
-    return this.#informers().every((informer) => informer.synced);
+    return this.#caches.synced;
   }
 
   /** Fills the caches and keeps them fresh; does nothing else, so a standby may run it. */
   async watch(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#informers().map((informer) => informer.run(signal)));
+    await this.#caches.watch(signal);
   }
 
   /** From now on, also again after a new connection: streams in memory are gone with the old server. */
@@ -148,25 +116,18 @@ export class Controller {
     const stopped = new Promise((resolve) =>
       signal.addEventListener('abort', resolve, { once: true }),
     );
-    const synced = Promise.all(this.#informers().map((informer) => informer.whenSynced()));
-    await Promise.race([synced, stopped]);
+    await Promise.race([this.#caches.whenSynced(), stopped]);
     if (signal.aborted) return;
     this.#leading = operator;
-    this.#runs.onChange((change, run) => {
+    this.#caches.runs.onChange((change, run) => {
       this.#queue.add(keyOf(run));
       if (change === 'deleted') this.#forget(run);
     });
-    for (const informer of [this.#modules, this.#jobs, this.#configMaps, this.#pods]) {
-      (informer as NamespacesInformer<KubeObject>).onChange((change, object) => {
-        this.#addOwner(object);
-        if (change === 'deleted') this.#applier.forget(object);
-      });
-    }
-    this.#warnings.onChange((_, { involvedObject }) => {
-      const key = `${involvedObject?.namespace}/${involvedObject?.name}`;
-      const child = this.#pods.get(key) ?? this.#jobs.get(key);
-      if (child) this.#addOwner(child);
+    this.#caches.onChildChange((run, change, object) => {
+      this.#queue.add(run);
+      if (change === 'deleted') this.#applier.forget(object);
     });
+    this.#caches.onWarning((run) => this.#queue.add(run));
     this.#queue.start();
     const control = setInterval(() => {
       this.#tellTrainers();
@@ -180,18 +141,9 @@ export class Controller {
     await this.#recorder.flush();
   }
 
-  #informers = () => [
-    this.#runs,
-    this.#modules,
-    this.#jobs,
-    this.#configMaps,
-    this.#pods,
-    this.#warnings,
-  ];
-
   /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
   #natsIsBack(): void {
-    for (const run of this.#runs.list()) this.#queue.add(keyOf(run));
+    for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
     this.#sweepIn(0);
   }
 
@@ -206,8 +158,8 @@ export class Controller {
     const { log } = this.#options;
     if (this.#nats === null || this.#leading === undefined) return;
     try {
-      const swept = await sweepStreams(this.#nats, this.#leading, (owner) =>
-        this.#needsStreams(owner),
+      const swept = await sweepStreams(this.#nats, this.#leading, (left) =>
+        this.#needsStreams(left),
       );
       if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
       // A run of the same name may have been made this very moment.
@@ -220,30 +172,30 @@ export class Controller {
   }
 
   /** By the API server's own word: this cache may lag behind what an earlier leader has done. */
-  async #needsStreams({ namespace, run }: StreamOwner): Promise<boolean> {
-    const cached = this.#runs.get(`${namespace}/${run}`);
-    if (cached && !isFinished(cached.status as never)) return true;
+  async #needsStreams({ namespace, run, checkpointsOf }: LeftBehind): Promise<boolean> {
+    const needs = ({ metadata, status }: RunObject) =>
+      checkpointsOf === undefined ? !isFinished(status as never) : metadata.uid === checkpointsOf;
+    const cached = this.#caches.runs.get(`${namespace}/${run}`);
+    if (cached && needs(cached)) return true;
     const there = await this.#options.client.get(RUNS, namespace, run);
-    return there !== undefined && !isFinished(there.status as never);
-  }
-
-  #addOwner({ metadata: { namespace, labels, ownerReferences } }: KubeObject): void {
-    const run =
-      labels?.[LABELS.run] ?? ownerReferences?.find(({ kind }) => kind === RUNS.kind)?.name;
-    if (run) this.#queue.add(`${namespace}/${run}`);
+    return there !== undefined && needs(there);
   }
 
   #tellTrainers(): void {
     if (this.#nats === null || this.#nats.isClosed()) return;
-    for (const { run, modules } of this.#reconciler.released()) {
-      publishControl(this.#nats, run.metadata, modules);
+    for (const { run, released, modules } of this.#reconciler.told()) {
+      const counts = this.#reports?.countsOf(run.metadata.uid);
+      const teams = modules.map(
+        ({ name, replicas }) => [name, { replicas, samples: counts?.of(name) ?? {} }] as const,
+      );
+      publishControl(this.#nats, run.metadata, released, Object.fromEntries(teams));
     }
   }
 
   /** Runs by phase, and how the modules of those at work train. */
   #showRuns(): void {
     const byPhase: Record<string, number> = {};
-    for (const { metadata, status } of this.#runs.list()) {
+    for (const { metadata, status } of this.#caches.runs.list()) {
       const phase = status?.phase ?? 'Pending';
       byPhase[phase] = (byPhase[phase] ?? 0) + 1;
       const { namespace = '', name } = metadata;
@@ -268,41 +220,12 @@ export class Controller {
   }
 
   async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {
-    const run = this.#runs.get(key);
+    const run = this.#caches.runs.get(key);
     if (!run) {
       this.#queue.forget(key);
       return undefined;
     }
-    const afterSeconds = await this.#reconciler.reconcile(run, this.#childrenOf(key));
+    const afterSeconds = await this.#reconciler.reconcile(run, this.#caches.childrenOf(key));
     return afterSeconds === undefined ? undefined : { afterSeconds };
-  }
-
-  #childrenOf(key: string): Children {
-    const mine = <T extends KubeObject>(informer: NamespacesInformer<T>): KubeObject[] =>
-      informer
-        .list()
-        .filter(
-          ({ metadata: { namespace, labels } }) => `${namespace}/${labels?.[LABELS.run]}` === key,
-        );
-    return {
-      modules: mine(this.#modules),
-      jobs: mine(this.#jobs),
-      configMaps: mine(this.#configMaps),
-      pods: mine(this.#pods),
-      warnings: this.#warningsOf(key.split('/')[0] ?? ''),
-    };
-  }
-
-  /** The newest warning about each object of a namespace. */
-  #warningsOf(namespace: string): Map<string, Cause> {
-    return new Map(
-      this.#warnings
-        .list()
-        .filter(({ involvedObject }) => involvedObject?.namespace === namespace)
-        .map(({ involvedObject, reason = '', message = '' }) => [
-          `${involvedObject?.kind}/${involvedObject?.name}`,
-          { reason, message },
-        ]),
-    );
   }
 }

@@ -1,6 +1,6 @@
 import type { Signer } from '../nats/auth/signer.ts';
 import type { PlannedCredentials } from '../plan/kubernetes/credentials.ts';
-import { type Client, isConflict } from './client.ts';
+import { type Client, isAlreadyThere } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { controllerOf, SECRETS, type SecretObject } from './resource.ts';
 
@@ -38,7 +38,7 @@ export class RunCredentials {
       const stringData = { ...object.stringData, ...creds };
       await this.#client.create(SECRETS, { ...object, stringData });
     } catch (error) {
-      if (!isConflict(error)) throw error;
+      if (!isAlreadyThere(error)) throw error;
     }
     this.#seenAt.set(run, this.#clock.now());
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { ApiError, type Client } from './client.ts';
+import { type Client, isAlreadyThere, isGone } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { EVENTS, type KubeObject, microTime } from './resource.ts';
 
@@ -112,7 +112,7 @@ export class EventRecorder {
         note: cut(event.note, 1024),
       });
     } catch (error) {
-      if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') {
+      if (!isAlreadyThere(error)) {
         this.#forget(name);
         throw error;
       }
@@ -129,7 +129,7 @@ export class EventRecorder {
       await this.#client.patch(EVENTS, namespace, name, 'merge', { series });
     } catch (error) {
       // Events live about an hour; the next one begins anew.
-      if (error instanceof ApiError && error.status === 404) this.#forget(name);
+      if (isGone(error)) this.#forget(name);
       throw error;
     }
   }

@@ -1,54 +1,46 @@
 import { isDeepStrictEqual } from 'node:util';
-import { edgeStream } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { deleteStreams, ensureStreams } from '../nats/streams.ts';
-import { ownerMetadata } from '../nats/sweep.ts';
-import { cleanupOf } from '../plan/kubernetes/cleanup.ts';
-import { FINALIZER } from '../plan/kubernetes/names.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
+import { withRefused } from '../plan/kubernetes/refused.ts';
 import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
-import { type TakenName, withNameTaken } from '../plan/kubernetes/taken.ts';
+import { withNameTaken } from '../plan/kubernetes/taken.ts';
 import type {
-  Cause,
   KubernetesPlan,
   KubernetesRun,
   Observed,
   PlanOptions,
 } from '../plan/kubernetes/types.ts';
 import { type Applier, NameTakenError } from './apply.ts';
-import { ApiError, type Client } from './client.ts';
+import type { Children } from './caches.ts';
+import type { Client } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { RunCredentials } from './credentials.ts';
+import { Deletion } from './deletion.ts';
 import type { EventRecorder } from './events.ts';
+import { asNote, asObjects, asObserved, asRun } from './planner-types.ts';
+import { orRefused, RefusedError } from './refused.ts';
 import {
   CONFIG_MAPS,
   controllerOf,
   JOBS,
   type KubeObject,
   MODULES,
+  type ModuleObject,
   type Resource,
   RUNS,
   type RunObject,
 } from './resource.ts';
+import { RunStreams } from './run-streams.ts';
 
 /** Carries out the plan of one run: streams, objects, status, then events. */
 
 /** Seconds between writes of a status in which only figures have changed. */
 const STATUS_EVERY = 5;
-/** Seconds between looks at a run that waits for its checkpoints to be removed. */
-const CLEANUP_EVERY = 5;
+/** Seconds until streams are looked after again that could not be. */
+const STREAMS_AGAIN = 1;
 /** A time to live or a deadline is looked at so often at least: the system's date may be set meanwhile. */
 const LOOK_AGAIN_MAX = 600;
-
-/** What the informers hold of a run. */
-export interface Children {
-  modules: KubeObject[];
-  jobs: KubeObject[];
-  configMaps: KubeObject[];
-  pods: KubeObject[];
-  warnings: ReadonlyMap<string, Cause>;
-}
 
 export interface ReconcilerOptions {
   client: Client;
@@ -63,82 +55,86 @@ export interface ReconcilerOptions {
   log: Logger;
   /** Name of this operator in the whole world, for its streams; undefined until it leads. */
   operator: () => string | undefined;
-  /** Called when a run is gone and its streams could not be deleted. */
+  /** Called when streams that nobody needs could not be deleted. */
   onStreamsLeft: () => void;
   clock?: Clock;
 }
 
-const RESOURCES: Record<string, Resource> = Object.fromEntries(
+const RESOURCES: ReadonlyMap<string | undefined, Resource> = new Map(
   [RUNS, MODULES, JOBS, CONFIG_MAPS].map((resource) => [resource.kind, resource as Resource]),
 );
 
+/** What the trainers of a run are told. */
+export interface Told {
+  run: KubernetesRun;
+  /** Modules whose trainers may end. */
+  released: string[];
+  /** How many trainers each should have. */
+  modules: { name: string; replicas: number }[];
+}
+
 export class Reconciler {
   readonly #options: ReconcilerOptions & { clock: Clock };
+  readonly #streams: RunStreams;
+  readonly #deletion: Deletion;
   /** When the status was last written, by uid of the run. */
   readonly #statusAt = new Map<string, number>();
   /** What our last write made of a run, and the version of the run that the cache had then; by its uid. */
   readonly #written = new Map<string, { over: string | undefined; run: RunObject }>();
-  /** Uids of finished runs whose streams are deleted. */
-  readonly #withoutStreams = new Set<string>();
-  /** Modules whose trainers may end, by uid of the run. */
-  readonly #released = new Map<string, { run: KubernetesRun; modules: string[] }>();
+  /** By uid of the run. */
+  readonly #told = new Map<string, Told>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = { clock: systemClock, ...options };
+    this.#streams = new RunStreams({ ...options, onLeft: options.onStreamsLeft });
+    this.#deletion = new Deletion({ ...this.#options, streams: this.#streams });
   }
 
   /** Of every run whose trainers must be told. */
-  released(): Iterable<{ run: KubernetesRun; modules: string[] }> {
-    return this.#released.values();
+  told(): Iterable<Told> {
+    return this.#told.values();
   }
 
   forget(uid: string): void {
     this.#statusAt.delete(uid);
-    this.#released.delete(uid);
+    this.#told.delete(uid);
     this.#written.delete(uid);
-    this.#withoutStreams.delete(uid);
+    this.#streams.forget(uid);
     this.#options.credentials.forget(uid);
   }
 
-  /** Brings the world to what `run` asks for; resolves with the seconds after which to look again. */
+  /**
+   * Brings the world to what the run asks for; resolves with the seconds after which to look again.
+   * @throws ApiError, UnreachableError, to be tried again
+   */
   async reconcile(cached: RunObject, children: Children): Promise<number | undefined> {
-    const run = this.#newest(cached);
-    const typed = run as unknown as KubernetesRun;
-    const { uid = '' } = run.metadata;
-    if (run.metadata.deletionTimestamp !== undefined) {
+    const newest = this.#newest(cached);
+    const { uid = '', deletionTimestamp } = newest.metadata;
+    if (deletionTimestamp !== undefined) {
       this.forget(uid);
-      return this.#release(run, children);
+      return this.#deletion.release(newest, children);
     }
-    if (!isOurs(typed)) return undefined;
-    if (!isFinished(typed.status) && !run.metadata.finalizers?.includes(FINALIZER)) {
-      // Before the first stream: a run deleted at this moment must not leave one behind.
-      const finalizers = [...(run.metadata.finalizers ?? []), FINALIZER];
-      const marked = await this.#setFinalizers(run, finalizers);
-      this.#written.set(uid, { over: cached.metadata.resourceVersion, run: marked });
-    }
+    if (!isOurs(asRun(newest))) return undefined;
+    // Before the first stream: a run deleted at this moment must not leave one behind.
+    const run = isFinished(asRun(newest).status) ? newest : await this.#deletion.hold(newest);
+    if (run !== newest) this.#remember(cached, run);
 
-    const now = this.#options.clock.date();
-    const planned = planKubernetes({
-      run: typed,
-      observed: {
-        ...children,
-        reports: this.#options.reports(uid),
-      } as unknown as Observed,
-      now,
-      options: this.#options.plan,
-    });
-    // The trainers of a finished run have ended, or are being ended.
-    if (isFinished(typed.status)) this.#released.delete(uid);
-    else this.#released.set(uid, { run: typed, modules: planned.released });
-    const streamsOk = await this.#streams(run, planned);
-    if (planned.credentials) await this.#options.credentials.ensure(planned.credentials);
-    const taken = await this.#objects(run, planned, children);
-    const plan = taken ? withNameTaken(typed, planned, taken, now) : planned;
+    const { clock, reports, plan: options } = this.#options;
+    const now = clock.date();
+    const observed = asObserved(children, reports(uid));
+    const planned = planKubernetes({ run: asRun(run), observed, now, options });
+    const hasStreams = await this.#ensureStreams(run, planned);
+    // Trainers that hear of others publish weights: there is room for them now.
+    this.#tell(run, planned);
+    const obstacle = await this.#apply(run, planned, children);
+    const plan = obstacle ? aroundObstacle(run, planned, obstacle, now) : planned;
     const waits = [
       plan.requeueAfterSeconds,
-      streamsOk ? undefined : 1,
-      await this.#status(cached, run, plan, children),
+      hasStreams ? undefined : STREAMS_AGAIN,
+      await this.#writeStatus(cached, run, plan, children),
     ].filter((wait) => wait !== undefined);
+    // The queue tries again ever more slowly: nobody tells when the API server would take it.
+    if (obstacle instanceof RefusedError) throw obstacle.cause;
     return waits.length > 0 ? Math.min(...waits, LOOK_AGAIN_MAX) : undefined;
   }
 
@@ -149,63 +145,65 @@ export class Reconciler {
     return written?.over === resourceVersion ? (written?.run ?? cached) : cached;
   }
 
-  /** False if NATS could not be asked; the run goes on without. */
-  async #streams({ metadata, spec }: RunObject, { streams }: KubernetesPlan): Promise<boolean> {
-    const { namespace = '', name, uid = '' } = metadata;
-    const operator = this.#options.operator();
-    const nats = this.#options.nats();
-    // What of a finished run is left when NATS is away, the next sweep takes.
-    if (streams === null && (nats === null || this.#withoutStreams.has(uid))) return true;
-    if (nats === null) return false;
-    try {
-      if (streams === null) {
-        await deleteStreams(nats, streamsOf({ metadata, spec }));
-        this.#withoutStreams.add(uid);
-      } else {
-        const notes =
-          operator === undefined ? {} : ownerMetadata(operator, { namespace, run: name });
-        await ensureStreams(nats, streams, notes);
-      }
-      return true;
-    } catch (error) {
-      this.#options.log.warn({ err: error, run: name }, 'could not look after the streams');
-      return streams === null;
+  #remember({ metadata: { uid = '', resourceVersion } }: RunObject, run: RunObject): void {
+    this.#written.set(uid, { over: resourceVersion, run });
+  }
+
+  /** Has the trainers told what they must know; those of a finished run have ended, or are being ended. */
+  #tell(run: RunObject, { released, status }: KubernetesPlan): void {
+    const { uid = '' } = run.metadata;
+    if (isFinished(asRun(run).status)) this.#told.delete(uid);
+    else {
+      const modules = (status.modules ?? []).map(({ name, replicas }) => ({ name, replicas }));
+      this.#told.set(uid, { run: asRun(run), released, modules });
     }
   }
 
-  /** Deletes and applies as planned; stops at an object whose name is taken, and resolves with it. */
-  async #objects(
+  /** Whether there is nothing left to do about them. */
+  async #ensureStreams(run: RunObject, { streams }: KubernetesPlan): Promise<boolean> {
+    if (streams !== null) return this.#streams.ensure(run, streams);
+    await this.#streams.delete(run);
+    return true;
+  }
+
+  /** Deletes and applies as planned, up to the first object that cannot be made; resolves with what is in its way. */
+  async #apply(
     run: RunObject,
-    plan: KubernetesPlan,
+    { credentials, remove, apply }: KubernetesPlan,
     children: Children,
-  ): Promise<TakenName | undefined> {
+  ): Promise<NameTakenError | RefusedError | undefined> {
     const { applier, client } = this.#options;
     const observed = [...children.modules, ...children.jobs, ...children.configMaps].filter(
       (object) => controllerOf(object)?.uid === run.metadata.uid,
     );
-    for (const { kind = '', namespace, name, uid } of plan.remove) {
-      const resource = RESOURCES[kind];
-      if (resource) await client.delete(resource, namespace, name, uid);
+    for (const { kind, namespace, name, uid } of remove) {
+      await client.delete(resourceOf(kind), namespace, name, uid);
     }
-    for (const object of plan.apply as unknown as KubeObject[]) {
-      const resource = RESOURCES[object.kind ?? ''];
-      if (!resource) throw new TypeError(`the plan holds a ${object.kind}, which nobody applies`);
-      const there = observed.find(
-        ({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name,
-      );
-      try {
-        await applier.apply(resource, object, there);
-      } catch (error) {
-        if (!(error instanceof NameTakenError)) throw error;
-        const { kind, object: name, owner } = error;
-        return { kind, name, ...(owner && { owner }) };
+    try {
+      if (credentials) {
+        await orRefused(credentials.secret, this.#options.credentials.ensure(credentials));
       }
+      const applyOne = (object: KubeObject): Promise<unknown> => {
+        const there = observed.find(
+          ({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name,
+        );
+        return orRefused(object, applier.apply(resourceOf(object.kind), object, there));
+      };
+      // Kinds come in the order in which they need one another; those of one kind can be made at once.
+      for (const sameKind of Map.groupBy(asObjects(apply), ({ kind }) => kind).values()) {
+        const applied = await Promise.allSettled(sameKind.map(applyOne));
+        const failed = applied.find(({ status }) => status === 'rejected');
+        if (failed) throw (failed as PromiseRejectedResult).reason;
+      }
+    } catch (error) {
+      if (error instanceof NameTakenError || error instanceof RefusedError) return error;
+      throw error;
     }
     return undefined;
   }
 
   /** Writes status and then events; resolves with the seconds to wait if it is too early to write. */
-  async #status(
+  async #writeStatus(
     cached: RunObject,
     run: RunObject,
     plan: KubernetesPlan,
@@ -213,85 +211,40 @@ export class Reconciler {
   ): Promise<number | undefined> {
     const { applier, recorder, clock } = this.#options;
     const { uid = '' } = run.metadata;
-    const before = (run as unknown as KubernetesRun).status ?? {};
+    const before = run.status ?? {};
     if (!isDeepStrictEqual(before, plan.status)) {
       const since = (clock.now() - (this.#statusAt.get(uid) ?? Number.NEGATIVE_INFINITY)) / 1000;
       if (!isUrgent(before, plan.status) && since < STATUS_EVERY) return STATUS_EVERY - since;
-      const status = plan.status as NonNullable<RunObject['status']>;
-      const { object } = await applier.applyStatus(RUNS, run, status);
+      const { object } = await applier.applyStatus(RUNS, run, plan.status);
       this.#statusAt.set(uid, clock.now());
-      this.#written.set(uid, { over: cached.metadata.resourceVersion, run: object });
-      for (const { type, reason, message } of plan.events) {
-        recorder.record(run, { type, reason, action: reason, note: message });
-      }
+      this.#remember(cached, object);
+      for (const event of plan.events) recorder.record(run, asNote(event));
     }
     for (const [name, status] of plan.moduleStatus) {
       const module = modules.find(({ metadata }) => metadata.name === name);
-      if (module) await applier.applyStatus(MODULES, module as never, status as never);
+      if (module) await applier.applyStatus(MODULES, module as ModuleObject, status);
     }
     return undefined;
-  }
-
-  /** A run that goes takes its streams along. NATS gone for good must not keep it. */
-  async #release(run: RunObject, children: Children): Promise<number | undefined> {
-    const finalizers = run.metadata.finalizers ?? [];
-    if (!finalizers.includes(FINALIZER)) return undefined;
-    if (!(await this.#cleanUp(run, children))) return CLEANUP_EVERY;
-    const { log, onStreamsLeft } = this.#options;
-    const nats = this.#options.nats();
-    try {
-      if (nats) await deleteStreams(nats, streamsOf(run));
-      else onStreamsLeft();
-    } catch (error) {
-      log.warn(
-        { err: error, run: run.metadata.name },
-        'could not delete the streams of a deleted run',
-      );
-      onStreamsLeft();
-    }
-    const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
-    await this.#setFinalizers(run, others).catch((error: unknown) => {
-      // The cache is behind: the run is gone already.
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    });
-    return undefined;
-  }
-
-  /** Whether the checkpoints of a deleted run are gone, or stay. */
-  async #cleanUp(run: RunObject, children: Children): Promise<boolean> {
-    const { client, applier, recorder, clock, plan, log } = this.#options;
-    const typed = run as unknown as KubernetesRun;
-    const observed = children as unknown as Pick<Observed, 'jobs' | 'pods'>;
-    const { apply, remove, done, event } = cleanupOf(typed, observed, clock.date(), plan);
-    for (const { namespace, name, uid } of remove) await client.delete(JOBS, namespace, name, uid);
-    if (event) {
-      const { type, reason, message } = event;
-      recorder.record(run, { type, reason, action: reason, note: message });
-    }
-    if (!apply) return done;
-    try {
-      await applier.apply(JOBS, apply as never, undefined);
-      return done;
-    } catch (error) {
-      // Nothing can be made in a namespace that is being deleted.
-      if (!(error instanceof ApiError) || error.status !== 403) throw error;
-      log.warn({ err: error, run: run.metadata.name }, 'could not remove the checkpoints');
-      return true;
-    }
-  }
-
-  #setFinalizers(run: RunObject, finalizers: string[]): Promise<RunObject> {
-    const { namespace = '', name, resourceVersion } = run.metadata;
-    const body = { metadata: { finalizers, resourceVersion } };
-    return this.#options.client.patch(RUNS, namespace, name, 'merge', body);
   }
 }
 
-/** The names of all streams that a run can have. */
-const streamsOf = ({
-  metadata: { namespace = '', name },
-  spec,
-}: Pick<RunObject, 'metadata' | 'spec'>) =>
-  spec.modules
-    .slice(0, -1)
-    .map((module) => ({ name: edgeStream({ namespace, name }, module.name) }));
+function resourceOf(kind: string | undefined): Resource {
+  const resource = RESOURCES.get(kind);
+  if (resource) return resource;
+  throw new TypeError(`the plan holds a ${kind}, which nobody applies or deletes`);
+}
+
+/** What is left of a plan when an object of it cannot be made. */
+function aroundObstacle(
+  run: RunObject,
+  plan: KubernetesPlan,
+  obstacle: NameTakenError | RefusedError,
+  now: Date,
+): KubernetesPlan {
+  const { kind, object: name } = obstacle;
+  if (obstacle instanceof RefusedError) {
+    return withRefused(asRun(run), plan, { kind, name, why: obstacle.cause.said }, now);
+  }
+  const { owner } = obstacle;
+  return withNameTaken(asRun(run), plan, { kind, name, ...(owner && { owner }) }, now);
+}

@@ -43,16 +43,16 @@ test('its Jobs are removed first, and their pods awaited', () => {
   expect(clean({ pods: [trainerPod()] })).toEqual({ remove: [], done: false });
 });
 
-test('then a Job, which the run does not own, empties the folder of the run and no other', () => {
+test('then a Job, which the run does not own, removes the folder of the run and no other', () => {
   const { apply, done } = clean({ pods: [trainerPod({ status: { phase: 'Succeeded' } })] });
   expect(done).toBe(false);
   expect(apply?.metadata?.name).toMatch(/^small--cleanup-[0-9a-f]{8}$/);
   expect(apply?.metadata?.ownerReferences).toBeUndefined();
   const [container] = apply?.spec?.template.spec?.containers ?? [];
+  expect(container?.command?.at(-1)).toBe('/var/lib/greedy-infomax/small');
   expect(container?.volumeMounts).toContainEqual({
     name: 'checkpoints',
     mountPath: '/var/lib/greedy-infomax',
-    subPath: 'small',
   });
 });
 

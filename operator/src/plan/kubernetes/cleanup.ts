@@ -1,7 +1,7 @@
 import { LABELS } from '@greedy-infomax/crds';
 import type { V1Job } from '@kubernetes/client-node';
 import { isComplete, isFailed } from './jobs.ts';
-import { CHECKPOINT_FOLDER, CLEANUP_SECONDS, REASONS } from './names.ts';
+import { CHECKPOINT_FOLDER, CLEANUP_SECONDS, REASONS, runFolder } from './names.ts';
 import { childName, hash, jobRef, millis, ownedBy, runMetadata } from './objects.ts';
 import { CHECKPOINTS, runPod } from './pod.ts';
 import { isActive } from './pods.ts';
@@ -18,7 +18,7 @@ export interface Cleanup {
 }
 
 /**
- * First the run's pods end, as they write checkpoints; then a Job empties the run's folder. A claim that
+ * First the run's pods end, as they write checkpoints; then a Job removes the run's folder. A claim that
  * cannot be mounted must not keep the run for good: after CLEANUP_SECONDS its checkpoints stay.
  */
 export function cleanupOf(
@@ -60,9 +60,7 @@ export function cleanupOf(
 const cleanupName = ({ metadata }: KubernetesRun): string =>
   childName(metadata.name, `-cleanup-${hash(metadata.uid, 8)}`);
 
-/** Sees of the claim the folder of the run alone. */
-const SCRIPT = `const { readdirSync, rmSync } = require('node:fs');
-for (const name of readdirSync('${CHECKPOINT_FOLDER}')) rmSync('${CHECKPOINT_FOLDER}/' + name, { recursive: true });`;
+const SCRIPT = `require('node:fs').rmSync(process.argv[1], { recursive: true, force: true })`;
 
 /** The run does not own it: the garbage collector takes what a deleted run owns before this has done its work. */
 function cleanupJob(run: KubernetesRun, claimName: string, options: PlanOptions): V1Job {
@@ -80,10 +78,8 @@ function cleanupJob(run: KubernetesRun, claimName: string, options: PlanOptions)
         component: 'cleanup',
         labels: { [LABELS.run]: run.metadata.name },
         container: {
-          command: ['node', '-e', SCRIPT],
-          volumeMounts: [
-            { name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER, subPath: run.metadata.name },
-          ],
+          command: ['node', '-e', SCRIPT, runFolder(run.metadata.name)],
+          volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER }],
         },
         volumes: [{ name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
       }),

@@ -43,6 +43,10 @@ test('trainers may report, feed and read the edges of the run, and nothing else'
       publish: [
         'gim.team.small.run-1.report.*.*',
         'gim.team.small.run-1.edge.*',
+        'gim.team.small.run-1.edge.*.*',
+        'gim.team.small.run-1.state.>',
+        '$JS.API.DIRECT.GET.GIM_team_small',
+        '$JS.API.DIRECT.GET.GIM_team_small.gim.team.small.run-1.state.>',
         '$JS.API.CONSUMER.MSG.NEXT.GIM_team_small_first.second',
         '$JS.API.CONSUMER.INFO.GIM_team_small_first.second',
         '$JS.ACK.GIM_team_small_first.second.>',
@@ -50,6 +54,23 @@ test('trainers may report, feed and read the edges of the run, and nothing else'
       subscribe: ['gim.team.small.run-1.control', '_INBOX_team_small.>'],
     },
   });
+});
+
+test('with checkpoints in the object store they may use the bucket of the run, without consumers', () => {
+  const storage = { objectStore: {} };
+  const run = aRun({ checkpoints: { everySeconds: 60, keep: 3, storage } });
+  const { publish = [] } = closed(run).credentials?.user?.permissions ?? {};
+  expect(publish.filter((subject) => subject.includes('gim_'))).toEqual([
+    '$O.gim_team_small_run-1.C.*',
+    '$O.gim_team_small_run-1.M.*',
+    '$JS.API.DIRECT.GET.OBJ_gim_team_small_run-1',
+    '$JS.API.DIRECT.GET.OBJ_gim_team_small_run-1.$O.gim_team_small_run-1.>',
+    '$JS.API.STREAM.MSG.GET.OBJ_gim_team_small_run-1',
+    '$JS.API.STREAM.INFO.OBJ_gim_team_small_run-1',
+    '$JS.API.STREAM.PURGE.OBJ_gim_team_small_run-1',
+  ]);
+  // A Secret that is there keeps its credentials, so those that allow more lie in another.
+  expect(secretName(run)).not.toBe(secretName(aRun()));
 });
 
 test('a pod has the Secret as files that it cannot write, beside its configuration', () => {

@@ -7,7 +7,7 @@ import type {
 } from '@kubernetes/client-node';
 import { type NatsPermissions, trainerPermissions } from '../../nats/auth/permissions.ts';
 import type { StreamPlan } from '../stream.ts';
-import { hash, runMetadata } from './objects.ts';
+import { hash, runMetadata, usesBucket } from './objects.ts';
 import type { KubernetesRun, Observed, PlanOptions } from './types.ts';
 
 /** The Secret that lets the trainers of a run into NATS. */
@@ -18,9 +18,14 @@ const CA = 'ca.crt';
 const FOLDER = '/etc/greedy-infomax-nats';
 const VOLUME = 'nats-access';
 
-/** The run's uid is in the name, so that it is never that of an earlier run or of another's making. */
-export const secretName = ({ metadata: { name, uid } }: KubernetesRun): string =>
-  `${name}-nats-${hash(uid, 8)}`;
+/**
+ * The run's uid is in the name, so that it is never that of an earlier run or of another's making. So is what the
+ * credentials allow: one that is there is never written again.
+ */
+export const secretName = (run: KubernetesRun): string => {
+  const { name, uid } = run.metadata;
+  return `${name}-nats-${hash(usesBucket(run) ? `${uid} bucket` : uid, 8)}`;
+};
 
 export interface PlannedCredentials {
   /** The Secret but for the credentials: those are new each time they are made. */
@@ -40,7 +45,11 @@ export function plannedCredentials(
 ): PlannedCredentials | undefined {
   if (natsSecret === undefined) return undefined;
   const { namespace, name } = run.metadata;
-  const edges = streams.map((stream) => ({ stream: stream.name, consumer: stream.consumer.name }));
+  const edges = streams.map(({ name: stream, consumer, sampleBytes }) => ({
+    stream,
+    consumer: consumer.name,
+    sampleBytes,
+  }));
   return {
     secret: {
       apiVersion: 'v1',
@@ -53,7 +62,7 @@ export function plannedCredentials(
       user: {
         key: CREDS,
         name: `${namespace}/${name}`,
-        permissions: trainerPermissions(run.metadata, edges),
+        permissions: trainerPermissions(run.metadata, edges, { bucket: usesBucket(run) }),
       },
     }),
     missed: observed.pods.some((pod) => waitsForVolume(pod, observed)),

@@ -106,9 +106,26 @@ test('the readout finds all configurations and, read-only, all checkpoints', () 
   expect(spec?.containers[0]?.volumeMounts).toContainEqual({
     name: 'checkpoints',
     mountPath: '/var/lib/greedy-infomax',
-    subPath: 'small',
     readOnly: true,
   });
+  expect(spec?.containers[0]?.args).toContain('/var/lib/greedy-infomax/small');
+});
+
+test('from a bucket the readout needs no volume, but what lets it into NATS', () => {
+  const storage = { objectStore: {} };
+  const run = aRun({ checkpoints: { everySeconds: 60, keep: 3, storage } });
+  const jobs = [ended(aJob('first', run), 'Complete'), ended(aJob('second', run), 'Complete')];
+  const planned = plan(run, { jobs }, START, { natsSecret: { user: true } });
+  const spec = jobOf(planned).spec?.template.spec;
+  expect(JSON.stringify(spec)).not.toContain('persistentVolumeClaim');
+  expect(spec?.containers[0]?.args).not.toContain('--checkpoints');
+  expect(spec?.volumes).toContainEqual({
+    name: 'nats-access',
+    secret: { secretName: planned.credentials?.secret.metadata?.name },
+  });
+  expect(spec?.containers[0]?.env?.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['NATS_URL', 'NATS_CREDS']),
+  );
 });
 
 test.each([

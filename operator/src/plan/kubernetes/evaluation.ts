@@ -36,7 +36,7 @@ export function evaluationOf(
 ): Evaluation {
   const { atEnd, everySamples } = run.spec.evaluation;
   const asked = atEnd || everySamples !== undefined;
-  if (asked && claimOf(run) === undefined) {
+  if (asked && run.spec.checkpoints.storage === undefined) {
     return { useless: jobsOf(readouts), pending: false, condition: NO_VOLUME };
   }
   const ended = readouts.filter(({ state }) => state !== 'underWay');
@@ -80,19 +80,13 @@ export function readoutObjects(
   options: PlanOptions,
 ): Pick<KubernetesPlan, 'apply' | 'remove'> {
   const remove = useless.filter((job) => !isGoing(job));
-  const claimName = claimOf(run);
-  if (target === undefined || claimName === undefined) {
-    return { apply: [], remove: remove.map(jobRef) };
-  }
-  const planned = readoutJob(run, target, claimName, modules, configMaps, options);
+  if (target === undefined) return { apply: [], remove: remove.map(jobRef) };
+  const planned = readoutJob(run, target, modules, configMaps, options);
   if (current === undefined) return { apply: [planned], remove: remove.map(jobRef) };
   // Its name is taken until its last pod has ended.
   if (isOutdated(current, planned) && !isGoing(current)) remove.push(current);
   return { apply: [], remove: remove.map(jobRef) };
 }
-
-const claimOf = ({ spec }: KubernetesRun): string | undefined =>
-  spec.checkpoints.storage?.volumeClaimName;
 
 const jobsOf = (readouts: readonly Readout[]): V1Job[] => readouts.map(({ job }) => job);
 
@@ -126,7 +120,7 @@ const condition = (status: boolean, reason: string, message: string): NewConditi
 const NO_VOLUME = condition(
   false,
   REASONS.noVolume,
-  'checkpoints end with their pods, so modules cannot be read out; name a claim in checkpoints.storage.volumeClaimName, or set evaluation.atEnd to false',
+  'checkpoints end with their pods, so modules cannot be read out; name a claim in checkpoints.storage.volumeClaimName, or give checkpoints.storage.objectStore, or set evaluation.atEnd to false',
 );
 
 /** undefined: what status says already still holds. */

@@ -7,6 +7,7 @@ const PASSING: readonly string[] = [
   REASONS.noPods,
   REASONS.replacing,
   REASONS.scaledToZero,
+  REASONS.turn,
   'ContainerCreating',
   'PodInitializing',
   'PodPending',

@@ -23,6 +23,8 @@ export interface ModuleState {
   /** Trainers that there should be. */
   wanted: number;
   job: V1Job | undefined;
+  /** The module that must have spent its budget before this one begins. */
+  waitsFor?: string;
   /** Those of the job. */
   pods: readonly V1Pod[];
   reports: readonly ObservedReport[];
@@ -51,7 +53,7 @@ export function moduleRow(state: ModuleState): ModuleRow {
     name,
     phase,
     ...(cause && { reason: cause.reason, message: cause.message.slice(0, 1024) }),
-    replicas: phase === 'Complete' ? 0 : wanted,
+    replicas: phase === 'Complete' || cause?.reason === REASONS.turn ? 0 : wanted,
     readyReplicas: pods.filter(isReady).length,
     ...(restarts > 0 && { restarts }),
     ...(phase === 'Training' || phase === 'Starting'
@@ -70,6 +72,10 @@ function finding(state: ModuleState): Finding {
     return { phase: 'Failed', cause: moduleFailure(name, job, pods, reports) };
   }
   if (run.spec.suspend) return { phase: pods.some(isActive) ? 'Suspending' : 'Suspended' };
+  if (state.waitsFor !== undefined) {
+    const message = `waits for module ${state.waitsFor} to spend its budget`;
+    return { phase: 'Pending', cause: { reason: REASONS.turn, message } };
+  }
   if (wanted === 0) {
     const message = 'it is scaled to 0 trainers';
     return { phase: 'Pending', cause: { reason: REASONS.scaledToZero, message } };

@@ -26,10 +26,15 @@ export const CONTAINER = 'trainer';
 
 export const CONFIG_FILE = 'module.json';
 export const CONFIG_FOLDER = '/etc/greedy-infomax';
+/** Where the claim is mounted, whole: a subPath that is not there the kubelet makes as root, with no write for trainers. */
 export const CHECKPOINT_FOLDER = '/var/lib/greedy-infomax';
-/** Where in it a trainer writes: two of a module must not prune each other's checkpoints. */
-export const replicaFolder = (replica: number | string): string =>
-  `${CHECKPOINT_FOLDER}/replica-${replica}`;
+/** In it, what a run leaves. */
+export const runFolder = (run: string): string => `${CHECKPOINT_FOLDER}/${run}`;
+/** Where a trainer writes: two of a module must not prune each other's checkpoints. */
+export const replicaFolder = (run: string, module: string, replica: number | string): string =>
+  `${runFolder(run)}/${module}/replica-${replica}`;
+/** Where the kubelet looks for the message that a container leaves behind. */
+export const TERMINATION_LOG = '/dev/termination-log';
 /** The trainer touches it at every turn of its loop; the probes read when that was. */
 export const PROGRESS_FILE = '/tmp/progress';
 export const PROGRESS_VARIABLE = 'PROGRESS_FILE';
@@ -70,6 +75,8 @@ export const REASONS = {
   invalid: 'InvalidRun',
   /** An object of another has the name that one of the run should have. */
   nameTaken: 'NameTaken',
+  /** The API server takes an object of the run not as it is, or not now. */
+  refused: 'ObjectRefused',
   /** A module's Job failed. */
   moduleFailed: 'ModuleFailed',
   /** `spec.activeDeadlineSeconds` is over. */
@@ -87,6 +94,8 @@ export const REASONS = {
   queued: 'Queued',
   /** The pods of a Job that is being replaced have not ended yet. */
   replacing: 'Replacing',
+  /** In iterative order: a module before it has budget left. */
+  turn: 'WaitsForModule',
   /** A pod failed, and the next one waits for its backoff. */
   restarting: 'Restarting',
   scaledToZero: 'ScaledToZero',

@@ -92,3 +92,7 @@ export const canonicalJson = (value: unknown): string =>
 
 export const hash = (text: string, length: number): string =>
   createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/** Whether the run's checkpoints lie in the object store. */
+export const usesBucket = ({ spec }: KubernetesRun): boolean =>
+  spec.checkpoints.storage?.objectStore !== undefined;

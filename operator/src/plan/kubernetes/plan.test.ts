@@ -18,7 +18,7 @@ test('a run has its modules, their configurations and Jobs, and a stream between
     ...['ConfigMap', 'ConfigMap'],
     ...['Job', 'Job'],
   ]);
-  expect(streams?.map(({ name }) => name)).toEqual(['GIM_team_small_first']);
+  expect(streams?.map(({ name }) => name)).toEqual(['GIM_team_small_first', 'GIM_team_small']);
   expect(remove).toEqual([]);
 });
 

@@ -1,6 +1,7 @@
 import { checkRun, formatPath, type Module } from '@greedy-infomax/crds';
 import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
 import { PlanError } from '../errors.ts';
+import { waitsFor } from '../order.ts';
 import { releasable } from '../release.ts';
 import { planRun, type RunPlan } from '../run.ts';
 import { configMap, unusedConfigMaps } from './config.ts';
@@ -53,11 +54,19 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
   const observed = own(run, input.observed);
   const readouts = readoutsOf(run, observed);
   const accuracies = accuraciesOf(readouts);
-  const states = run.spec.modules.map((module) => ({
-    ...moduleState(module, { ...input, observed }),
-    accuracy: accuracies.get(module.name),
-  }));
-  const rows = states.map(moduleRow);
+  const states: ModuleState[] = [];
+  const rows: ModuleRow[] = [];
+  for (const module of run.spec.modules) {
+    const state = moduleState(module, { ...input, observed });
+    const earlier = rows.map((row) => ({ name: row.name, spent: hasSpentBudget(row) }));
+    states.push({
+      ...state,
+      accuracy: accuracies.get(module.name),
+      // One that has begun goes on when a pod of an earlier one is replaced.
+      ...(state.job === undefined && { waitsFor: waitsFor(run.spec.order, earlier) }),
+    });
+    rows.push(moduleRow(states.at(-1) as ModuleState));
+  }
   const evaluation = evaluationOf(run, readouts, rows);
   const moduleStatus = new Map(
     states.map((state, i) => [
@@ -101,7 +110,7 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
     released,
     new Set(rows.filter(hasSpentBudget).map(({ name }) => name)),
   );
-  const resolved = resolve(input);
+  const resolved = resolve(input, states);
   if ('mistake' in resolved) {
     const message = resolved.mistake;
     if (!run.status?.startTime) return fail({ reason: REASONS.invalid, message });
@@ -115,7 +124,7 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
   ].filter((wait) => wait !== undefined);
   return {
     ...children(input, observed, states, resolved.plan, evaluation),
-    streams: trained ? null : resolved.plan.streams,
+    streams: trained ? null : streamsOf(resolved.plan),
     credentials: plannedCredentials(run, resolved.plan.streams, observed, input.options),
     released: stillNeeded,
     ...withStatus(activeStatus(run, rows, activePods, evaluation, now)),
@@ -196,7 +205,10 @@ const unlessUnderWay = (run: KubernetesRun, { target, condition }: Evaluation) =
 const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
 /** The run with all defaults, or what is wrong with it. */
-function resolve({ run, options }: PlanInput): { plan: RunPlan } | { mistake: string } {
+function resolve(
+  { run, options }: PlanInput,
+  states: readonly ModuleState[],
+): { plan: RunPlan } | { mistake: string } {
   const { apiVersion, kind, metadata, spec } = run;
   const checked = checkRun({ apiVersion, kind, metadata: { name: metadata.name }, spec });
   if (!checked.run) {
@@ -206,12 +218,20 @@ function resolve({ run, options }: PlanInput): { plan: RunPlan } | { mistake: st
   try {
     const { namespace, uid } = metadata;
     const { dataSetSize } = options;
-    return { plan: planRun(checked.run, { namespace, uid, dataSetSize }) };
+    const replicas = (name: string) => states.find((state) => state.name === name)?.wanted ?? 1;
+    return { plan: planRun(checked.run, { namespace, uid, dataSetSize, replicas, storage: true }) };
   } catch (error) {
     if (error instanceof PlanError) return { mistake: error.message };
     throw error;
   }
 }
+
+/** The bucket comes last: a server without file storage refuses it. */
+const streamsOf = ({ streams, state, bucket }: RunPlan): KubernetesPlan['streams'] => [
+  ...streams,
+  state,
+  ...(bucket ? [bucket] : []),
+];
 
 /** The objects of a run that goes on. */
 function children(
@@ -229,9 +249,10 @@ function children(
     ],
     remove: unusedConfigMaps(observed.configMaps, configMaps, observed.jobs),
   };
-  for (const [i, { job, wanted, old }] of states.entries()) {
+  for (const [i, { job, wanted, old, waitsFor }] of states.entries()) {
     // A module that is complete stays so, even if its Job is deleted.
     if (isComplete(job) || old?.phase === 'Complete') continue;
+    if (waitsFor !== undefined) continue;
     // Its name is taken until its last pod has ended.
     if (job && going(job)) continue;
     const planned = trainerJob({

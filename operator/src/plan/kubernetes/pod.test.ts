@@ -32,14 +32,19 @@ test('a trainer is told its configuration, its folder, its number and the server
     '--config',
     '/etc/greedy-infomax/module.json',
     '--out',
-    '/var/lib/greedy-infomax/replica-$(JOB_COMPLETION_INDEX)',
+    '/var/lib/greedy-infomax/small/first/replica-$(JOB_COMPLETION_INDEX)',
     '--replica',
     '$(JOB_COMPLETION_INDEX)',
   ]);
   expect(container?.env).toContainEqual({ name: 'NATS_URL', value: 'nats://nats:4222' });
+  // What the trainer says of its end becomes the container's message, not the end of its log.
+  expect(container?.env).toContainEqual({
+    name: 'TERMINATION_LOG',
+    value: container?.terminationMessagePath ?? '/dev/termination-log',
+  });
 });
 
-test('checkpoints lie on the claim in a folder of the module, or end with the pod', () => {
+test('checkpoints lie on the claim, or end with the pod', () => {
   const claimed = podOf(
     aRun({ checkpoints: { everySeconds: 60, keep: 3, storage: { volumeClaimName: 'disk' } } }),
   );
@@ -48,9 +53,11 @@ test('checkpoints lie on the claim in a folder of the module, or end with the po
   expect(claimed.container?.volumeMounts).toContainEqual({
     name: 'checkpoints',
     mountPath: '/var/lib/greedy-infomax',
-    subPath: 'small/first',
   });
   expect(volume(podOf())?.emptyDir).toEqual({});
+  const storage = { objectStore: {} };
+  const inBucket = podOf(aRun({ checkpoints: { everySeconds: 60, keep: 3, storage } }));
+  expect(volume(inBucket)?.emptyDir).toEqual({});
 });
 
 test('the pod template of the run is merged in, but cannot change what pods are found by', () => {

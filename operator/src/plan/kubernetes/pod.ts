@@ -20,6 +20,7 @@ import {
   PROGRESS_VARIABLE,
   replicaFolder,
   STARTUP_SECONDS,
+  TERMINATION_LOG,
   USER_ID,
 } from './names.ts';
 import { moduleLabels } from './objects.ts';
@@ -50,10 +51,14 @@ export function podTemplate(
       command: ['node', '--disable-warning=ExperimentalWarning', 'trainer/src/main.ts'],
       args: [
         ...['--config', `${CONFIG_FOLDER}/${CONFIG_FILE}`],
-        ...['--out', replicaFolder('$(JOB_COMPLETION_INDEX)')],
+        ...['--out', replicaFolder(run.metadata.name, module, '$(JOB_COMPLETION_INDEX)')],
         ...['--replica', '$(JOB_COMPLETION_INDEX)'],
       ],
-      env: [...nats.env, { name: PROGRESS_VARIABLE, value: PROGRESS_FILE }],
+      env: [
+        ...nats.env,
+        { name: PROGRESS_VARIABLE, value: PROGRESS_FILE },
+        { name: 'TERMINATION_LOG', value: TERMINATION_LOG },
+      ],
       resources: resourcesWithGpu(resources),
       startupProbe: probe(STARTUP_PERIOD, STARTUP_SECONDS, 'true'),
       livenessProbe: probe(
@@ -64,11 +69,7 @@ export function podTemplate(
       ),
       volumeMounts: [
         { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
-        {
-          name: CHECKPOINTS,
-          mountPath: CHECKPOINT_FOLDER,
-          ...(claimName && { subPath: `${run.metadata.name}/${module}` }),
-        },
+        { name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER },
         ...nats.volumeMounts,
       ],
     },

@@ -24,15 +24,22 @@ test('one trainer: its figures, percent and the time that is left', () => {
   });
 });
 
-test('several trainers: samples and speeds add up, losses are averaged', () => {
-  const reports = [aReport('first'), aReport('first', { replica: 1, loss: 3.5, step: 30 })];
-  expect(figuresOf(reports)).toMatchObject({
+test('several trainers spend one budget: samples and speeds add up, losses are averaged', () => {
+  const second = { replica: 1, loss: 3.5, step: 30, samplesTrained: 160 };
+  expect(figuresOf([aReport('first'), aReport('first', second)])).toMatchObject({
     step: 30,
-    samples: 640,
-    percent: 50,
+    samples: 480,
+    percent: 75,
+    etaSeconds: 3,
     loss: 3,
     samplesPerSecond: 64,
   });
+});
+
+test('samples of a trainer that has left, or that starts again, count as the others know of them', () => {
+  const known = aReport('first', { others: { 1: 100, 2: 50 } });
+  const again = aReport('first', { replica: 1, phase: 'starting', samplesTrained: 0 });
+  expect(figuresOf([known, again]).samples).toBe(470);
 });
 
 test('a loss that is no number is not written', () => {

@@ -1,11 +1,13 @@
 import type { Report } from '@greedy-infomax/crds';
+import { SampleCounts } from '../samples.ts';
 import type { Figures } from './types.ts';
 
 /** The figures of a module from the reports of its trainers; those it had where there are none. */
 export function figuresOf(reports: readonly Report[], old: Figures = {}): Figures {
   if (reports.length === 0) return lasting(old);
-  const samples = sum(reports, (r) => r.samplesTrained);
-  const total = sum(reports, (r) => r.samplesTotal);
+  const samples = samplesOf(reports) ?? old.samples ?? 0;
+  // The budget is the module's, however many trainers spend it.
+  const total = Math.max(...reports.map((r) => r.samplesTotal));
   const training = reports.filter(({ phase }) => phase === 'training');
   const rate = rounded(
     sum(training, (r) => r.samplesPerSecond),
@@ -26,6 +28,15 @@ export function figuresOf(reports: readonly Report[], old: Figures = {}): Figure
     samplesReused: sum(reports, (r) => r.samplesReused),
     checkpointStep: greatest(reports.map((r) => r.checkpointStep)) ?? old.checkpointStep,
   });
+}
+
+/** Of all trainers that there ever were; undefined before one of them knows how far it had come. */
+function samplesOf(reports: readonly Report[]): number | undefined {
+  const counts = new SampleCounts();
+  for (const report of reports) counts.note(report);
+  const [first] = reports;
+  const known = first && Object.keys(counts.of(first.module)).length > 0;
+  return known ? counts.total(first.module) : undefined;
 }
 
 /** What stays true of a module without trainers: all but its speed. */

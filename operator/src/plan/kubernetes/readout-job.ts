@@ -1,5 +1,6 @@
 import { LABELS, type ModuleConfig } from '@greedy-infomax/crds';
 import type { V1ConfigMap, V1Job, V1Volume } from '@kubernetes/client-node';
+import { natsParts, secretName } from './credentials.ts';
 import { FAILURE_RULES, queueLabels } from './jobs.ts';
 import {
   CHECKPOINT_FOLDER,
@@ -7,14 +8,13 @@ import {
   CONFIG_FOLDER,
   EVALUATED_SAMPLES,
   EVALUATION_BACKOFF_LIMIT,
+  runFolder,
   TEMPLATE_HASH,
+  TERMINATION_LOG,
 } from './names.ts';
 import { canonicalJson, childName, hash, runMetadata } from './objects.ts';
 import { CHECKPOINTS, CONFIG, resourcesWithGpu, runPod } from './pod.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
-
-/** Where the kubelet looks for the message that a container leaves behind: here it is the accuracies. */
-const RESULT_FILE = '/dev/termination-log';
 
 export interface ReadoutTarget {
   /** Of the slowest module. */
@@ -28,13 +28,12 @@ export const readoutName = (run: KubernetesRun, { samples, final }: ReadoutTarge
   childName(run.metadata.name, `-evaluation-${final ? 'end' : samples}`);
 
 /**
- * The Job that trains a linear readout on every module, from the newest checkpoints on the run's claim
- * `claimName`. `configMaps` are those of `modules`. It needs neither NATS nor a trainer that runs.
+ * The Job that trains a linear readout on every module, from the newest checkpoints on the run's claim or in
+ * its bucket. `configMaps` are those of `modules`. It needs no trainer that runs, and NATS for a bucket alone.
  */
 export function readoutJob(
   run: KubernetesRun,
   target: ReadoutTarget,
-  claimName: string,
   modules: readonly ModuleConfig[],
   configMaps: readonly V1ConfigMap[],
   options: PlanOptions,
@@ -52,7 +51,10 @@ export function readoutJob(
       })),
     },
   };
-  const { podTemplate } = run.spec;
+  const { podTemplate, checkpoints } = run.spec;
+  const { volumeClaimName: claimName } = checkpoints.storage ?? {};
+  const place = claimName === undefined ? natsParts(run, options) : claimParts(claimName);
+  const nats = claimName === undefined ? options.natsSecret && secretName(run) : undefined;
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -60,7 +62,10 @@ export function readoutJob(
       ...metadata,
       labels: { ...metadata.labels, ...queueLabels(run) },
       annotations: {
-        [TEMPLATE_HASH]: hash(canonicalJson({ config, claimName, podTemplate, resources }), 10),
+        [TEMPLATE_HASH]: hash(
+          canonicalJson({ config, claimName, podTemplate, resources, nats }),
+          10,
+        ),
         [EVALUATED_SAMPLES]: String(target.samples),
       },
     },
@@ -78,22 +83,26 @@ export function readoutJob(
           ],
           args: [
             ...['--config', CONFIG_FOLDER],
-            ...['--checkpoints', CHECKPOINT_FOLDER],
-            ...['--result', RESULT_FILE],
+            ...(claimName === undefined ? [] : ['--checkpoints', runFolder(run.metadata.name)]),
+            // The message that this container leaves behind is the accuracies.
+            ...['--result', TERMINATION_LOG],
           ],
+          env: place.env,
           resources: resourcesWithGpu(resources),
           volumeMounts: [
             { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
-            {
-              name: CHECKPOINTS,
-              mountPath: CHECKPOINT_FOLDER,
-              subPath: run.metadata.name,
-              readOnly: true,
-            },
+            ...place.volumeMounts,
           ],
         },
-        volumes: [config, { name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
+        volumes: [config, ...place.volumes],
       }),
     },
   };
 }
+
+/** What a pod has of a claim that it only reads. */
+const claimParts = (claimName: string): ReturnType<typeof natsParts> => ({
+  env: [],
+  volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER, readOnly: true }],
+  volumes: [{ name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
+});

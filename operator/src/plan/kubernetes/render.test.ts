@@ -16,7 +16,7 @@ test('a rendered run has the objects and streams of each module, in its namespac
     expect(metadata?.namespace).toBe('team');
     expect(metadata).not.toHaveProperty('ownerReferences');
   }
-  expect(streams.map(({ name }) => name)).toEqual(['GIM_team_small_first']);
+  expect(streams.map(({ name }) => name)).toEqual(['GIM_team_small_first', 'GIM_team_small']);
 });
 
 test('what the run asks for stands in its Jobs', () => {

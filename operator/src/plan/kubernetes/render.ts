@@ -1,6 +1,6 @@
 import type { Run } from '@greedy-infomax/crds';
 import type { KubernetesObject } from '@kubernetes/client-node';
-import type { StreamPlan } from '../stream.ts';
+import type { BucketPlan, StatePlan, StreamPlan } from '../stream.ts';
 import { REASONS } from './names.ts';
 import { planKubernetes } from './plan.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
@@ -8,7 +8,7 @@ import type { KubernetesRun, PlanOptions } from './types.ts';
 /** What the operator would make for a run that a cluster has never seen. */
 export interface Rendering {
   objects: KubernetesObject[];
-  streams: StreamPlan[];
+  streams: (StreamPlan | StatePlan | BucketPlan)[];
 }
 
 /** A run that the operator would refuse. */

@@ -138,8 +138,12 @@ function runPhase(rows: readonly ModuleRow[]): Phase {
     'Training',
     'Forwarding',
   ];
-  return order.find((phase) => rows.some((row) => row.phase === phase)) ?? 'Complete';
+  const begun = rows.filter((row) => !waitsItsTurn(row));
+  return order.find((phase) => begun.some((row) => row.phase === phase)) ?? 'Complete';
 }
+
+/** Nothing holds it up: in iterative order it comes later. */
+const waitsItsTurn = ({ reason }: ModuleRow): boolean => reason === REASONS.turn;
 
 const WORDS: Partial<Record<Phase, string>> = {
   Starting: 'all trainers run; not all have made their first step',
@@ -150,7 +154,7 @@ const WORDS: Partial<Record<Phase, string>> = {
 
 /** What holds the run up: the cause that the first module has, and how many more there are. */
 function runCause(rows: readonly ModuleRow[]): Cause | undefined {
-  const held = rows.filter(({ message }) => message !== undefined);
+  const held = rows.filter((row) => row.message !== undefined && !waitsItsTurn(row));
   const [first] = held.filter(({ phase }) => phase === 'Pending').concat(held);
   if (!first) return undefined;
   const more = held.length - 1;
@@ -200,7 +204,9 @@ function summary(rows: readonly ModuleRow[]): Pick<RunStatus, 'ready' | 'percent
     ...readyOf(rows),
     percent: Math.min(...rows.map(({ percent = 0 }) => percent)),
     // As long as one of them has none, nobody knows when the run will be done.
-    ...(etas.length > 0 && etas.length >= training.length && { etaSeconds: Math.max(...etas) }),
+    ...(etas.length > 0 &&
+      etas.length >= training.length &&
+      !rows.some(waitsItsTurn) && { etaSeconds: Math.max(...etas) }),
   };
 }
 

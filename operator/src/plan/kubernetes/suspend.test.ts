@@ -39,11 +39,12 @@ test('a run is Suspended only when its last pod has ended', () => {
 
 test('a suspended run says whether it will go on or start over', () => {
   const message = (run: ReturnType<typeof aRun>) => condition(plan(run), 'Suspended')?.message;
-  const storage = { volumeClaimName: 'disk' };
   expect(message(aRun({ suspend: true }))).toMatch(/start over/);
-  expect(
-    message(aRun({ suspend: true, checkpoints: { everySeconds: 60, keep: 3, storage } })),
-  ).toMatch(/go on from their checkpoints/);
+  for (const storage of [{ volumeClaimName: 'disk' }, { objectStore: {} }]) {
+    expect(
+      message(aRun({ suspend: true, checkpoints: { everySeconds: 60, keep: 3, storage } })),
+    ).toMatch(/go on from their checkpoints/);
+  }
 });
 
 test('resumed, the Jobs are let loose, and the condition says so', () => {

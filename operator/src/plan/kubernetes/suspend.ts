@@ -13,7 +13,7 @@ export function jobWithoutTrainers(run: KubernetesRun): 'suspend' | 'remove' {
 /** What to tell of a run that is suspended, or about to be. */
 export function suspensionMessage(run: KubernetesRun, activePods: number): string {
   if (activePods > 0) return `waits for ${activePods} trainers to write checkpoints and end`;
-  return run.spec.checkpoints.storage?.volumeClaimName
+  return run.spec.checkpoints.storage
     ? 'all trainers have ended; they will go on from their checkpoints'
-    : 'all trainers have ended; they will start over, as checkpoints.storage names no volume';
+    : 'all trainers have ended; they will start over, as there is no checkpoints.storage';
 }

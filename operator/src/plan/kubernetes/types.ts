@@ -13,7 +13,7 @@ import type {
   V1ObjectMeta,
   V1Pod,
 } from '@kubernetes/client-node';
-import type { StreamPlan } from '../stream.ts';
+import type { BucketPlan, StatePlan, StreamPlan } from '../stream.ts';
 import type { PlannedCredentials } from './credentials.ts';
 
 export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
@@ -101,7 +101,7 @@ export interface KubernetesPlan {
   /** To delete, with propagationPolicy Foreground. */
   remove: ObjectRef[];
   /** To keep there; null: delete those of the run. */
-  streams: StreamPlan[] | null;
+  streams: (StreamPlan | StatePlan | BucketPlan)[] | null;
   /** What the trainers reach NATS with, to be there before they are. */
   credentials?: PlannedCredentials;
   status: RunStatus;

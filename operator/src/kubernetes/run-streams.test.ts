@@ -1,0 +1,52 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startNats, type TestNats } from '../../../test/support/nats.ts';
+import { aRun } from '../plan/kubernetes/test-builders.ts';
+import { planBucket } from '../plan/stream.ts';
+import type { RunObject } from './resource.ts';
+import { RunStreams } from './run-streams.ts';
+
+let nats: TestNats;
+let connection: NatsConnection;
+let streams: RunStreams;
+beforeAll(async () => {
+  nats = await startNats();
+  connection = await connect({ servers: nats.url });
+  streams = new RunStreams({
+    nats: () => connection,
+    operator: () => 'us',
+    onLeft: () => {},
+    log: pino({ level: 'silent' }),
+  });
+});
+afterAll(async () => {
+  await connection.close();
+  await nats.stop();
+});
+
+const names = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const name of (await jetstreamManager(connection)).streams.names()) found.push(name);
+  return found;
+};
+
+it.each([
+  ['goes with the run', undefined, false, true],
+  ['goes with the run, when that says so', false, false, true],
+  ['stays when the run is only finished', false, true, true],
+  ['outlives the run, when that says so', true, true, false],
+])('the bucket of checkpoints %s', async (_, retain, stays, finishedOnly) => {
+  const uid = `${retain}-${stays}`;
+  const checkpoints = { everySeconds: 60, keep: 3, storage: { objectStore: {} }, retain };
+  const deletionTimestamp = stays && finishedOnly ? undefined : '2026-01-01T00:00:00Z';
+  const metadata = { uid, ...(deletionTimestamp && { deletionTimestamp }) };
+  const run = aRun({ checkpoints }, { metadata } as never) as unknown as RunObject;
+  const key = { namespace: run.metadata.namespace ?? '', name: run.metadata.name };
+  const bucket = planBucket({ ...key, uid }, retain === true);
+  expect(await streams.ensure(run, [bucket])).toBe(true);
+  expect(await names()).toContain(bucket.name);
+  await streams.delete(run);
+  expect((await names()).includes(bucket.name)).toBe(stays);
+});

@@ -1,0 +1,155 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { MODULES, PODS, RUNS } from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { watchWhatIsMade } from './made.ts';
+import { randomOf } from './random.ts';
+import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
+import { snapshot } from './snapshot.ts';
+
+/** The operator is killed in the midst of its work, again and again, and what comes of it is the same. */
+
+const NAMES = ['one', 'two', 'three', 'four', 'five'];
+
+interface Round {
+  runs: string;
+  edit: (run: string) => Promise<unknown>;
+  /** Run, modules, Jobs, ConfigMaps and pods that there are of each run in the end. */
+  objects: number;
+  /** Times that the operator is killed while it does what the edits of all runs ask for. */
+  kills: number;
+  /** Each of its lives has at most so many writes. */
+  longest: number;
+}
+const change = (run: string, spec: object) =>
+  scene.client.patch(RUNS, NAMESPACE, run, 'merge', { spec });
+const scale = (run: string, replicas: number) =>
+  scene.client.patch(MODULES, NAMESPACE, `${run}-first`, 'merge', { spec: { replicas } });
+const ROUNDS: Round[] = [
+  { runs: 'created', edit: (run) => scene.create(aRun(run)), objects: 9, kills: 16, longest: 9 },
+  {
+    runs: 'suspended',
+    edit: (run) => change(run, { suspend: true }),
+    objects: 7,
+    kills: 11,
+    longest: 4,
+  },
+  {
+    runs: 'resumed',
+    edit: (run) => change(run, { suspend: false }),
+    objects: 9,
+    kills: 11,
+    longest: 4,
+  },
+  { runs: 'scaled', edit: (run) => scale(run, 2), objects: 10, kills: 8, longest: 3 },
+  { runs: 'deleted', edit: (run) => scene.deleteRun(run), objects: 0, kills: 4, longest: 1 },
+];
+
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene();
+}, CLUSTER_TIMEOUT);
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+/** What there is after each round, when nothing happened to the operator. */
+const undisturbed: string[][] = [];
+
+it('an operator that is left alone brings five runs through their lives', async () => {
+  const operator = await scene.operator();
+  for (const { runs, edit, objects } of ROUNDS) {
+    await Promise.all(NAMES.map(edit));
+    const rest = await eventually(`runs ${runs}`, () => atRest(NAMES.length * objects), {
+      seconds: 90,
+      operator,
+    });
+    undisturbed.push(rest);
+  }
+  await operator.stop();
+}, 300_000);
+
+it('one that is killed 50 times in between makes the same of them, and nothing twice', async () => {
+  const made = await watchWhatIsMade(scene);
+  const random = randomOf(7);
+  let kills = 0;
+  let midway = 0;
+  let operator = await scene.operator();
+  for (const [i, round] of ROUNDS.entries()) {
+    await Promise.all(NAMES.map(round.edit));
+    for (let kill = 0; kill < round.kills; kill++) {
+      if (await killAt(operator, 1 + random(round.longest), random)) midway++;
+      kills++;
+      await scene.freeLease();
+      operator = await scene.operator();
+    }
+    await expect
+      .poll(() => snapshot(scene), {
+        timeout: 90_000,
+        interval: 500,
+        message: `runs ${round.runs}`,
+      })
+      .toEqual(undisturbed[i]);
+  }
+  console.log(`${midway} of ${kills} kills met the operator at work`);
+  expect(kills).toBe(50);
+  expect(midway).toBeGreaterThan(25);
+  const once = NAMES.flatMap((run) => [
+    `stream GIM_${NAMESPACE}_${run}_first`,
+    ...['GreedyInfoMaxModule', 'Job', 'ConfigMap'].flatMap((kind) =>
+      ['first', 'second'].map((module) => `${kind} of ${run}-${module}`),
+    ),
+  ]);
+  const counts = await made.end();
+  expect(Object.keys(counts)).toEqual(expect.arrayContaining(once));
+  expect(Object.entries(counts).filter(([, times]) => times > 1)).toEqual([]);
+}, 600_000);
+
+/** All that there is, if it is so many objects and nobody has anything left to do. */
+async function atRest(objects: number): Promise<string[] | undefined> {
+  const before = await snapshot(scene);
+  const onNats = before.filter((line) => /^\{"is":"(stream|consumer)"/.test(line));
+  if (before.length - onNats.length !== objects) return undefined;
+  const pods = await scene.list(PODS);
+  const isSeen = pods.every(({ status }) =>
+    status?.conditions?.some(({ type }) => type === 'PodScheduled'),
+  );
+  await wait(3000);
+  return isSeen && isDeepStrictEqual(await snapshot(scene), before) ? before : undefined;
+}
+
+/** Milliseconds without a write after which an operator is killed though it is at rest. */
+const QUIET = 1500;
+
+/**
+ * Kills the operator at its `nth` write from now: before or after the API server has done it, or some
+ * milliseconds later, while the operator is at the next. False if it did not have so much to do.
+ */
+async function killAt(
+  { child, kill, output }: OperatorProcess,
+  nth: number,
+  random: (below: number) => number,
+): Promise<boolean> {
+  const fault = ([undefined, 'drop', 'loseAnswer'] as const)[random(3)];
+  const later = random(30);
+  let writes = 0;
+  let quietSince = Date.now();
+  scene.proxy.fault = ({ isWrite }) => {
+    if (!isWrite) return undefined;
+    quietSince = Date.now();
+    writes++;
+    if (writes !== nth) return undefined;
+    if (fault === undefined) setTimeout(() => child.kill('SIGKILL'), later);
+    else child.kill('SIGKILL');
+    return fault;
+  };
+  while (child.signalCode === null && child.exitCode === null && Date.now() - quietSince < QUIET) {
+    await wait(20);
+    if (!output().includes('"leading"')) quietSince = Date.now();
+  }
+  await kill();
+  scene.proxy.fault = () => undefined;
+  return writes >= nth;
+}

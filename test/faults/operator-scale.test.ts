@@ -1,0 +1,104 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  CONFIG_MAPS,
+  JOBS,
+  MODULES,
+  pathOf,
+  RUNS,
+  SECRETS,
+} from '../../operator/src/kubernetes/resource.ts';
+import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import type { OperatorProcess } from '../support/operator.ts';
+import { randomOf } from './random.ts';
+import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
+
+/** Many runs come and go at once; NATS is closed, so that each has a Secret too. */
+
+const MANY = 200;
+const names = (start: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `${start}-${i}`);
+
+let scene: Scene;
+let operator: OperatorProcess;
+beforeAll(async () => {
+  scene = await openScene({ closedNats: true });
+  operator = await scene.operator();
+}, CLUSTER_TIMEOUT);
+afterAll(async () => {
+  await scene?.close();
+}, 60_000);
+
+const count = async () => ({
+  modules: (await scene.list(MODULES)).length,
+  jobs: (await scene.list(JOBS)).length,
+  configMaps: (await scene.list(CONFIG_MAPS)).length,
+  secrets: (await scene.list(SECRETS)).length,
+  edges: (await scene.streams()).filter((name) => name.endsWith('_first')).length,
+});
+/** No run, and nothing of any. */
+async function nothingIsLeft(): Promise<boolean> {
+  const runs = (await scene.client.list(RUNS, NAMESPACE)).items.length;
+  return runs === 0 && (await scene.left()).length === 0 && (await scene.streams()).length === 0;
+}
+const writes = () => scene.proxy.passed.filter(({ isWrite }) => isWrite).length;
+
+it(`${MANY} runs created at once all get what they need`, async () => {
+  const start = performance.now();
+  await Promise.all(names('many', MANY).map((name) => scene.create(aRun(name))));
+  const all = {
+    modules: 2 * MANY,
+    jobs: 2 * MANY,
+    configMaps: 2 * MANY,
+    secrets: MANY,
+    edges: MANY,
+  };
+  await expect.poll(count, { timeout: 180_000, interval: 1000 }).toEqual(all);
+  const took = (performance.now() - start) / 1000;
+  console.log(`${MANY} runs had all their objects after ${took.toFixed(1)} s`);
+  const jobs = await scene.list(JOBS);
+  expect(new Set(jobs.map(({ metadata }) => metadata.labels?.['greedyinfomax.dev/run'])).size).toBe(
+    MANY,
+  );
+}, 240_000);
+
+it('and once all pods wait for a node, nothing more is written', async () => {
+  await eventually(
+    'what every run says of itself',
+    async () => {
+      const runs = (await scene.client.list(RUNS, NAMESPACE)).items;
+      return runs.every(({ status }) =>
+        status?.modules?.every(({ reason }) => reason === 'Unschedulable'),
+      );
+    },
+    { seconds: 120, operator },
+  );
+  await eventually(
+    'three seconds without a write',
+    async () => {
+      const before = writes();
+      await wait(3000);
+      return writes() === before;
+    },
+    { seconds: 60, operator },
+  );
+}, 240_000);
+
+it('deleted at once, they leave nothing', async () => {
+  await scene.client.call('DELETE', pathOf(RUNS, NAMESPACE));
+  await eventually('nothing to be left', nothingIsLeft, { seconds: 240, operator });
+}, 300_000);
+
+it('runs deleted while they are being created leave nothing', async () => {
+  const random = randomOf(3);
+  for (const name of names('short', 20)) {
+    await scene.create(aRun(name));
+    await wait(random(300));
+    await scene.deleteRun(name);
+  }
+  await eventually('nothing to be left', nothingIsLeft, { seconds: 120, operator });
+  await wait(3000);
+  expect(await nothingIsLeft()).toBe(true);
+  // Streams went with their runs: none was left for a sweep.
+  expect(operator.output()).not.toContain('that runs have left behind');
+}, 180_000);
