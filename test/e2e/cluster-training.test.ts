@@ -1,8 +1,9 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { USER_ID } from '../../operator/src/plan/kubernetes/names.ts';
 import {
   CHECKOUT_VOLUMES,
   CLUSTER_TIMEOUT,
@@ -37,7 +38,7 @@ beforeAll(async () => {
   await kubectl('apply', ...definitions);
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
   disk = mkdtempSync(join(tmpdir(), 'greedy-infomax-disk-'));
-  chmodSync(disk, 0o777); // a trainer is nobody in particular
+  chownSync(disk, USER_ID, USER_ID);
   await cluster.apply(claim(disk));
   operator = await startOperator({
     kubeconfig: cluster.kubeconfig,
@@ -142,5 +143,71 @@ it('a run trains in pods, one GPU each, is read out, completes, and takes its ch
   expect(kept()).toEqual(expect.arrayContaining(['one', 'two', 'three']));
 
   await kubectl('delete', 'gimrun', 'tiny', '--wait');
-  expect(kept()).toEqual([]);
+  expect(readdirSync(disk)).toEqual([]);
+}, 540_000);
+
+it('a module gets more trainers, none, and one again while its run trains', async () => {
+  const run = parse(TINY);
+  run.metadata.name = 'scaled';
+  run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
+  run.spec.resources = { limits: { 'nvidia.com/gpu': 0 } };
+  run.spec.training.samples = 10_000_000; // it trains until the test is over
+  run.spec.averaging = { everySteps: 20 };
+  Object.assign(run.spec.checkpoints, {
+    storage: { volumeClaimName: 'checkpoints' },
+    retain: false,
+  });
+  await cluster.apply(stringify(run));
+  const read = async (...args: string[]) => JSON.parse(await kubectl('get', ...args, '-o=json'));
+  const two = async () => {
+    const modules = (await read('gimrun', 'scaled')).status?.modules ?? [];
+    return modules.find(({ name }: { name: string }) => name === 'two') ?? {};
+  };
+  const reaches = async (wanted: object) => {
+    const last = async () => ({ ...(await two()), operator: operator.output().slice(-1000) });
+    await expect
+      .poll(last, { timeout: 120_000, interval: 500 })
+      .toMatchObject({ ...wanted, operator: expect.anything() });
+    return two();
+  };
+  const scale = (replicas: number) =>
+    kubectl('scale', 'gimmod/scaled-two', `--replicas=${replicas}`);
+  const trainedBeyond = (samples: number) =>
+    expect
+      .poll(async () => (await two()).samples ?? 0, { timeout: 120_000, interval: 500 })
+      .toBeGreaterThan(samples);
+  const logOf = async (replica: number) => {
+    const selector = `-l=batch.kubernetes.io/job-name=scaled-two,batch.kubernetes.io/job-completion-index=${replica}`;
+    return kubectl('logs', selector, '--tail=-1');
+  };
+
+  await reaches({ phase: 'Training', readyReplicas: 1 });
+  await trainedBeyond(0);
+
+  await scale(2);
+  await reaches({ replicas: 2, readyReplicas: 2 });
+  const folder = join(disk, 'scaled', 'two');
+  const begun = () => readdirSync(folder, { recursive: true }).map(String);
+  await expect
+    .poll(() => begun().filter((file) => file.endsWith('history.jsonl')), { timeout: 120_000 })
+    .toHaveLength(2);
+  expect(await logOf(1)).toContain('going on from the weights of another trainer');
+
+  await scale(0);
+  const { samples } = await reaches({ replicas: 0, readyReplicas: 0 });
+  expect(samples).toBeGreaterThan(0);
+  await expect
+    .poll(async () => (await read('pods', '-l=greedyinfomax.dev/module=two')).items, {
+      timeout: 60_000,
+    })
+    .toEqual([]);
+
+  await scale(1);
+  await reaches({ phase: 'Training', replicas: 1, readyReplicas: 1 });
+  await trainedBeyond(samples);
+  expect(await logOf(0)).toContain('going on from a checkpoint');
+  expect((await read('gimrun', 'scaled')).status.phase).toBe('Training');
+
+  await kubectl('delete', 'gimrun', 'scaled', '--wait');
+  expect(readdirSync(disk)).toEqual([]);
 }, 540_000);

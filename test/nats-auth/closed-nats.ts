@@ -64,12 +64,14 @@ export async function startClosedNats({
     operatorCreds: file('operator.creds'),
     signingSeed: file('signing.seed'),
     ca: file('ca.crt'),
-    async credsOf({ run, modules, streams }) {
-      const edges = streams.map(({ name, consumer }) => ({
+    async credsOf({ run, modules, streams, bucket }) {
+      const edges = streams.map(({ name, consumer, sampleBytes }) => ({
         stream: name,
         consumer: consumer.name,
+        sampleBytes,
       }));
-      const permissions = trainerPermissions({ ...run, uid: modules[0]?.uid ?? '' }, edges);
+      const id = { ...run, uid: modules[0]?.uid ?? '' };
+      const permissions = trainerPermissions(id, edges, { bucket: bucket !== null });
       const creds = file(`${run.name}.creds`);
       writeFileSync(creds, await signer.mint(run.name, permissions));
       return creds;

@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { type Edge, edgeSubject, inboxPrefix, parseRun, type RunId } from '@greedy-infomax/crds';
+import {
+  checkpointBucket,
+  checkpointStream,
+  type Edge,
+  edgeSubject,
+  inboxPrefix,
+  parseRun,
+  positionSubject,
+  type RunId,
+  stateStream,
+  weightsSubject,
+} from '@greedy-infomax/crds';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,7 +19,11 @@ import { connectionOptions } from '../../operator/src/nats/connection.ts';
 import { ensureStreams } from '../../operator/src/nats/streams.ts';
 import { aReport } from '../../operator/src/plan/kubernetes/test-builders.ts';
 import { planRun, type RunPlan } from '../../operator/src/plan/run.ts';
+import { Exchange } from '../../trainer/src/averaging/exchange.ts';
+import { LastMessages } from '../../trainer/src/averaging/last-messages.ts';
 import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
+import { CheckpointBucket } from '../../trainer/src/checkpoint/bucket.ts';
+import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
 import { connectNats, type NatsAccess } from '../../trainer/src/nats.ts';
 import { Messenger } from '../../trainer/src/train/messenger.ts';
 import { TINY } from '../support/gim.ts';
@@ -16,10 +31,16 @@ import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
 /** Two runs on one closed server: each can do its work, and nothing to the other. */
 
+const textOf = (name: string) =>
+  TINY.replace('name: tiny', `name: ${name}`).replace(
+    'keep: 3',
+    'keep: 3\n    storage: { objectStore: {} }',
+  );
 const planned = (name: string): RunPlan =>
-  planRun(parseRun(TINY.replace('name: tiny', `name: ${name}`), 'run.yaml'), {
+  planRun(parseRun(textOf(name), 'run.yaml'), {
     namespace: 'team',
     uid: randomUUID(),
+    storage: true,
   });
 const idOf = ({ run, modules }: RunPlan): RunId => ({ ...run, uid: modules[0]?.uid ?? '' });
 
@@ -34,7 +55,9 @@ beforeAll(async () => {
   closed = await startClosedNats();
   const { url } = closed.nats;
   operator = await connect(connectionOptions({ url, creds: closed.operatorCreds }));
-  await ensureStreams(operator, [...a.streams, ...b.streams]);
+  for (const { streams, state, bucket } of [a, b]) {
+    await ensureStreams(operator, [...streams, state, ...(bucket ? [bucket] : [])]);
+  }
   access = { natsUrl: url, natsCreds: await closed.credsOf(a), inboxPrefix: inboxPrefix(runA) };
   trainer = await connectNats(access, 'trainer');
 });
@@ -70,6 +93,33 @@ describe('the trainers of a run', () => {
     await Promise.all([sink.close(), source.close()]);
   });
 
+  it('share their weights, and their place in the data set', async () => {
+    const options = { run: runA, module: 'one', weights: 1000 };
+    const [one, two] = [0, 1].map((replica) => new Exchange(trainer, { ...options, replica }));
+    await one?.publish(5, new Float32Array(1000).fill(7));
+    expect(await two?.fresh(2)).toMatchObject([{ step: 5 }]);
+    await one?.publish(6, new Float32Array(1000).fill(7));
+    expect(await two?.fresh(2)).toMatchObject([{ step: 6 }]);
+    const place = new LastMessages(trainer, stateStream(runA));
+    const subject = positionSubject(runA, 'one');
+    const first = await place.replace(subject, 0, new Uint8Array(1));
+    expect(await place.replace(subject, 0, new Uint8Array(2))).toBeNull();
+    expect(await place.read(subject)).toMatchObject({ sequence: first });
+  });
+
+  it('keep their checkpoints in the bucket of the run', async () => {
+    const bucket = await CheckpointBucket.open(trainer, runA);
+    const options = { keep: 1, configHash: 'abc' };
+    const store = new CheckpointStore(bucket.files('one', 0), options);
+    const data = new Float32Array(300_000).fill(7);
+    const tensors = { weight: { dtype: 'F32' as const, shape: [300_000], data } };
+    for (const step of [1, 2]) await store.save({ step, samples: step, tensors, state: {} });
+    const { checkpoint } = await new CheckpointStore(bucket.files('one', 0), options).loadNewest();
+    expect(checkpoint).toEqual({ step: 2, samples: 2, tensors, state: {} });
+    expect(await messagesIn(checkpointStream(runA))).toBe(4); // three parts and a name
+    expect(await bucket.filesOf('one')).toHaveLength(1);
+  });
+
   it('report to the operator and hear its word', async () => {
     const heard: string[] = [];
     const reports = new TrainerReports(operator, ({ name }) => heard.push(name));
@@ -90,6 +140,7 @@ describe('the trainers of a run', () => {
 
 describe('a trainer cannot', () => {
   const [own, other] = [edgeOf(a), edgeOf(b)];
+  const weights = weightsSubject(runB, 'one', 0, 0);
   it.each([
     ['feed an edge of another run', other.subject],
     ['report for another run', `gim.team.a-b.${runB.uid}.report.one.0`],
@@ -99,6 +150,18 @@ describe('a trainer cannot', () => {
     ['look at a consumer of another run', `$JS.API.CONSUMER.INFO.${other.stream}.two`],
     ['settle messages of another run', `$JS.ACK.${other.stream}.two.1.1.1.1.1`],
     ['read a stream of another run directly', `$JS.API.DIRECT.GET.${other.stream}`],
+    ['read the weights of another run', `$JS.API.DIRECT.GET.${stateStream(runB)}.${weights}`],
+    ['read all that trainers of another run share', `$JS.API.DIRECT.GET.${stateStream(runB)}`],
+    ['put weights into another run', weights],
+    ['put a checkpoint into another run', `$O.${checkpointBucket(runB)}.M.x`],
+    ['put a part of one into another run', `$O.${checkpointBucket(runB)}.C.x`],
+    ['read checkpoints of another run', `$JS.API.DIRECT.GET.${checkpointStream(runB)}`],
+    ['read them in the other way', `$JS.API.STREAM.MSG.GET.${checkpointStream(runB)}`],
+    ['list checkpoints of another run', `$JS.API.STREAM.INFO.${checkpointStream(runB)}`],
+    ['remove checkpoints of another run', `$JS.API.STREAM.PURGE.${checkpointStream(runB)}`],
+    ['make a consumer of its checkpoints', `$JS.API.CONSUMER.CREATE.${checkpointStream(runA)}.x`],
+    ['delete the bucket of its checkpoints', `$JS.API.STREAM.DELETE.${checkpointStream(runA)}`],
+    ['change it', `$JS.API.STREAM.UPDATE.${checkpointStream(runA)}`],
     ['read messages of another run', `$JS.API.STREAM.MSG.GET.${other.stream}`],
     ['make a stream', '$JS.API.STREAM.CREATE.MINE'],
     ['change its own stream', `$JS.API.STREAM.UPDATE.${own.stream}`],
@@ -156,7 +219,7 @@ describe('a trainer cannot', () => {
     await answerOn(`$JS.API.STREAM.DELETE.${other.stream}`, '');
     await answerOn('$JS.API.STREAM.CREATE.MINE', '{"name":"MINE","subjects":["mine"]}');
     await answerOn(known);
-    await expect.poll(() => answers.length).toBe(3);
+    await expect.poll(() => answers.length, { timeout: 10_000 }).toBe(3);
     expect(answers.filter((answer) => answer === 'false')).toHaveLength(2);
     expect(await messagesIn(other.stream)).toBe(1);
     await expect(messagesIn('MINE')).rejects.toThrow(/not found/);

@@ -22,7 +22,13 @@ export const buffersSchema = z
       .min(0)
       .max(1000)
       .default(0)
-      .describe('Times that a module may use a sample again while it waits for newer ones.'),
+      .describe('Times that a module may use a sample again; see reuse.'),
+    reuse: z
+      .enum(['whileWaiting', 'always'])
+      .default('whileWaiting')
+      .describe(
+        'whileWaiting: a sample is used again only while newer ones are missing. always: a module keeps depth samples and takes newer ones only as these have been used maxReuse + 1 times, so that activations are stored for several epochs and the module before need not make them again.',
+      ),
   })
   .describe('The buffers between modules.')
   .meta(

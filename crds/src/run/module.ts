@@ -37,7 +37,7 @@ export const moduleSchema = z
       .max(1000)
       .optional()
       .describe(
-        'Kubernetes only: trainers of the module. Only 1 so far. Default: the number that GreedyInfoMaxModule says.',
+        'Trainers of the module, which share its samples and average their weights. Default: 1, or on Kubernetes what GreedyInfoMaxModule says.',
       ),
     resources: resourcesSchema
       .optional()

@@ -12,10 +12,13 @@ export class EvaluationError extends Error {
   override readonly name = 'EvaluationError';
 }
 
+const pair = { accuracy: z.number(), accuracyUntrained: z.number() };
+
 const resultSchema = z.object({
   name: z.string(),
-  accuracy: z.number(),
-  accuracyUntrained: z.number(),
+  ...pair,
+  /** By question, where there are several. */
+  accuracies: z.record(z.string(), z.object(pair)).optional(),
 });
 
 const COMMAND: readonly string[] = [
@@ -27,15 +30,19 @@ const COMMAND: readonly string[] = [
 /**
  * Trains the linear readouts of the run in `out` in a process of its own, which gets all cores and writes
  * OUT/evaluation.json; a line of OUT/evaluations.jsonl keeps them when later ones take its place. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
- * `InterruptedError` when `signal` aborts.
+ * `InterruptedError` when `signal` aborts. `pictures`: make those of the report, too.
  */
 export async function evaluateRun(
   out: string,
   onLine: (line: string) => void,
-  { signal, command = COMMAND }: { signal?: AbortSignal; command?: readonly string[] } = {},
+  {
+    signal,
+    command = COMMAND,
+    pictures = true,
+  }: { signal?: AbortSignal; command?: readonly string[]; pictures?: boolean } = {},
 ): Promise<void> {
   const [program = process.execPath, ...args] = command;
-  const child = spawn(program, [...args, '--out', out], {
+  const child = spawn(program, [...args, '--out', out, ...(pictures ? ['--pictures'] : [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
     detached: true,
@@ -64,16 +71,26 @@ export async function evaluateRun(
     appendFileSync(join(out, 'evaluations.jsonl'), `${JSON.stringify(found)}\n`);
     return;
   }
-  const why = complaints.trim().split('\n').at(-1) || end;
+  const why = reason(complaints) || end;
   throw new EvaluationError(
     `the evaluation of ${out} failed: ${why}; try again with \`gim evaluate ${out}\``,
   );
 }
 
+/** The line of the error in what a process said last: Node adds where it came from and its own version. */
+function reason(said: string): string | undefined {
+  const lines = said.trim().split('\n');
+  return lines.findLast((line) => /^(Uncaught )?\w*Error\b/.test(line)) ?? lines.at(-1);
+}
+
 function describe(line: string): string {
   try {
-    const { name, accuracy, accuracyUntrained } = resultSchema.parse(JSON.parse(line));
-    return `${name}: readout ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`;
+    const { name, accuracies, ...readout } = resultSchema.parse(JSON.parse(line));
+    const found = Object.entries(accuracies ?? { readout }).map(
+      ([question, { accuracy, accuracyUntrained }]) =>
+        `${question} ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`,
+    );
+    return `${name}: ${found.join('; ')}`;
   } catch {
     return line;
   }

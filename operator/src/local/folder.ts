@@ -1,6 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ModuleConfig, reportSchema } from '@greedy-infomax/crds';
+import {
+  type ModuleConfig,
+  modulePlaces,
+  PICTURES_FOLDER,
+  reportSchema,
+} from '@greedy-infomax/crds';
 import { z } from 'zod';
 import { readJson, readModules } from '../report/run-files.ts';
 
@@ -16,7 +21,7 @@ const runRecordSchema = z.strictObject({
   /** Of all sessions so far. */
   wallSeconds: z.number(),
   versions: z.record(z.string(), z.string()),
-  /** The last report of each module. */
+  /** The last report of each trainer. */
   reports: z.array(reportSchema),
 });
 /** OUT/run.json: what tells a run from another one, and what its summary is made of. */
@@ -30,6 +35,10 @@ export const writeRecord = (out: string, record: RunRecord): void =>
 
 export const moduleFolder = (out: string, module: string): string => join(out, 'modules', module);
 
+/** Where a trainer of a module writes: the first into the module's folder itself. */
+export const trainerFolder = (out: string, module: string, replica: number): string =>
+  replica === 0 ? moduleFolder(out, module) : join(moduleFolder(out, module), `replica-${replica}`);
+
 /** The newest checkpoint of a module; undefined before the first. */
 export function newestCheckpoint(out: string, module: string): string | undefined {
   const folder = moduleFolder(out, module);
@@ -41,6 +50,7 @@ export function newestCheckpoint(out: string, module: string): string | undefine
 
 /** Throws a `RunFolderError` when a new run in `out` would mix with the checkpoints of another. */
 export function checkFresh(out: string): void {
+  checkNoVolume(out);
   const modules = join(out, 'modules');
   const names = existsSync(modules) ? readdirSync(modules) : [];
   if (names.every((name) => newestCheckpoint(out, name) === undefined)) return;
@@ -49,11 +59,19 @@ export function checkFresh(out: string): void {
   );
 }
 
+/** What a run on a cluster left is laid out for several trainers a module: read it, but do not train in it. */
+function checkNoVolume(out: string): void {
+  if (modulePlaces(out).every(({ folder, trainer }) => folder === trainer)) return;
+  throw new RunFolderError(
+    `${out} holds the checkpoints of a run on a cluster; give another folder with --out`,
+  );
+}
+
 /** Throws a `RunFolderError` when `out` holds no run. */
 export function checkHoldsRun(out: string): void {
   if (readModules(out).length > 0) return;
   throw new RunFolderError(
-    `${out} holds no run; give the folder that \`gim run\` wrote with --out`,
+    `${out} holds no run; give the folder that \`gim run\` wrote with --out, or a run's own on the volume of its checkpoints`,
   );
 }
 
@@ -68,13 +86,15 @@ export function clearLeftovers(out: string): void {
     'evaluations.jsonl',
     'summary.json',
     'report.html',
+    PICTURES_FOLDER,
   ]) {
-    rmSync(join(out, file), { force: true });
+    rmSync(join(out, file), { force: true, recursive: true });
   }
 }
 
 /** Throws a `RunFolderError` that says what differs when `modules` cannot go on from what is in `out`. */
 export function checkResumable(out: string, modules: readonly ModuleConfig[]): void {
+  checkNoVolume(out);
   const before = readModules(out).map(({ config }) => config);
   if (before.length === 0) {
     throw new RunFolderError(`${out} holds no run to go on from; leave out --resume`);

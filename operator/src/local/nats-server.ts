@@ -42,7 +42,7 @@ const RESTART_AFTER_MS = 250;
 const MIB = 1024 * 1024;
 
 /** Twice what the streams may hold, since the server counts more than payloads, and a quarter of a GiB. */
-export const memoryFor = (streams: readonly StreamPlan[]): number =>
+export const memoryFor = (streams: readonly Pick<StreamPlan, 'maxBytes'>[]): number =>
   2 * streams.reduce((sum, { maxBytes }) => sum + maxBytes, 0) + 256 * MIB;
 
 /** Starts nats-server and resolves when it takes connections. Throws a `NatsServerError`. */

@@ -53,7 +53,7 @@ export class PeriodicReadouts {
     const { out, note, command } = this.#options;
     const onLine = (line: string) => note(`after ${samples} samples: ${line}`);
     try {
-      await evaluateRun(out, onLine, { signal: this.#stop.signal, command });
+      await evaluateRun(out, onLine, { signal: this.#stop.signal, command, pictures: false });
     } catch (error) {
       if (!(error instanceof InterruptedError)) note((error as Error).message);
     }

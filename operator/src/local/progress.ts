@@ -7,6 +7,8 @@ import type { TrainerState } from './trainers.ts';
 export interface ModuleProgress {
   name: string;
   process: TrainerState;
+  /** How many there are. Default 1. */
+  trainers?: number;
   restarts: number;
   /** The newest; null before the first. */
   report: Report | null;
@@ -39,13 +41,14 @@ export const compactLine = (module: ModuleProgress): string =>
 
 /** What a module is at, in one word. */
 export function phaseOf({ process, report }: ModuleProgress): string {
+  if (process === 'idle') return 'waits';
   if (process === 'waiting') return 'restarting';
   if (process === 'done') return 'finished';
   if (process === 'stopped' || process === 'failed') return process;
   return report?.phase ?? 'starting';
 }
 
-function figures({ report, restarts, process }: ModuleProgress): string {
+function figures({ report, restarts, process, trainers = 1 }: ModuleProgress): string {
   if (report === null) return '  0%';
   const { loss, samplesPerSecond, stalenessSteps, samplesDropped, samplesTrained } = report;
   const left = report.samplesTotal - samplesTrained;
@@ -56,6 +59,7 @@ function figures({ report, restarts, process }: ModuleProgress): string {
     `${formatRate(samplesPerSecond)} samples/s`,
     stalenessSteps && `stale ${formatRate(stalenessSteps.p50)}/${formatRate(stalenessSteps.p95)}`,
     samplesDropped > 0 && `dropped ${formatCount(samplesDropped)}`,
+    trainers !== 1 && `trainers ${trainers}`,
     restarts > 0 && `restarts ${restarts}`,
     trains && samplesPerSecond > 0 && `ETA ${formatDuration(left / samplesPerSecond)}`,
     report.message,

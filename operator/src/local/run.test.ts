@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { natsPid, until } from '../../../test/support/gim.ts';
 import { standInRun } from '../../../test/support/local-run.ts';
 import { startNats } from '../../../test/support/nats.ts';
+import type { ProgressState } from './progress.ts';
 import { runLocally } from './run.ts';
 
 let folder: string;
@@ -70,6 +71,23 @@ describe('runLocally', () => {
     expect(natsPid(out)).toBeUndefined();
   });
 
+  it('trains one module after another where the run says so', async () => {
+    const notYet: number[] = [];
+    const options = standInRun(folder, 10, {
+      edit: (text) => text.replace('objective:', 'order: iterative\n  objective:'),
+    });
+    const show = ({ modules: [one, two] }: ProgressState) => {
+      if (two?.process === 'idle') notYet.push(one?.report?.samplesTrained ?? 0);
+      else expect(one?.report?.samplesTrained).toBe(160);
+    };
+    const summary = await runLocally(
+      { ...options, screen: { ...options.screen, show } },
+      stop.signal,
+    );
+    expect(trained(summary)).toEqual([160, 160]);
+    expect(notYet.length).toBeGreaterThan(0);
+  });
+
   it('starts a killed trainer again, which goes on from its checkpoint', async () => {
     const run = runLocally(standInRun(folder, 60), stop.signal);
     await bothHaveCheckpoints();
@@ -128,7 +146,7 @@ describe('runLocally', () => {
       (await (await jetstreamManager(connection)).streams.names().next()).toSorted();
     const run = runLocally(standInRun(folder, 40, { nats: { url: nats.url } }), stop.signal);
     await bothHaveCheckpoints();
-    expect(await names()).toEqual(['GIM_local_stand-in_one']);
+    expect(await names()).toEqual(['GIM_local_stand-in', 'GIM_local_stand-in_one']);
     await run;
     expect(await names()).toEqual([]);
     expect(existsSync(join(out, 'nats'))).toBe(false);
@@ -194,5 +212,46 @@ describe('runLocally', () => {
     expect(pids.every(isAlive)).toBe(true);
     parent.kill('SIGKILL');
     await until(() => !pids.some(isAlive), 'every process to end');
+  });
+});
+
+describe('a module with several trainers', () => {
+  it('spends one budget with them, each in a folder of its own', async () => {
+    const edit = (text: string) => text.replace('name: two,', 'name: two, replicas: 2,');
+    const summary = await runLocally(standInRun(folder, 60, { edit }), stop.signal);
+    const [one, two] = trained(summary) as [number, number];
+    expect(one).toBe(960);
+    expect(two).toBeGreaterThanOrEqual(960);
+    const place = join(out, 'modules/two/replica-1');
+    expect(readdirSync(place).some((name) => name.endsWith('.safetensors'))).toBe(true);
+    expect(starts('two')).toHaveLength(1);
+    const { reports } = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'));
+    const counts = reports
+      .filter(({ module }: { module: string }) => module === 'two')
+      .map(({ samplesTrained }: { samplesTrained: number }) => samplesTrained);
+    expect(counts).toHaveLength(2);
+    expect(counts[0] + counts[1]).toBe(two);
+  });
+
+  it('gets and loses trainers while it trains, down to none, and counts what all have done', async () => {
+    let replicas = 1;
+    const wanted = (module: string) => (module === 'two' ? replicas : 1);
+    const run = runLocally(standInRun(folder, 300, { replicas: wanted }), stop.signal);
+    const second = () => starts('two/replica-1').map(({ pid }) => pid);
+    await bothHaveCheckpoints();
+    replicas = 2;
+    await until(() => newestCheckpoint('two/replica-1') > 0, 'a checkpoint of the second trainer');
+    replicas = 0;
+    const pids = [...starts('two'), ...starts('two/replica-1')].map(({ pid }) => pid);
+    await until(() => !pids.some(isAlive), 'both trainers of module two to end');
+    const before = newestCheckpoint('two') + newestCheckpoint('two/replica-1');
+    replicas = 2;
+    await until(() => second().length === 2, 'the second trainer to be back');
+    const summary = await run;
+    expect(trained(summary)[0]).toBe(4800);
+    expect(trained(summary)[1]).toBeGreaterThanOrEqual(4800);
+    expect(starts('two')[1]?.step).toBeGreaterThan(0);
+    expect(newestCheckpoint('two') + newestCheckpoint('two/replica-1')).toBeGreaterThan(before);
+    expect(newestCheckpoint('two')).toBeLessThan(300);
   });
 });

@@ -4,16 +4,19 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Control, controlSubject, type Report, type Run } from '@greedy-infomax/crds';
+import { type Control, controlSubject, type Run } from '@greedy-infomax/crds';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { openLog } from '../log.ts';
 import { connectionOptions, type NatsAccess } from '../nats/connection.ts';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { startUpkeep } from '../nats/upkeep.ts';
+import { HUNG_SECONDS } from '../plan/kubernetes/names.ts';
+import { mayBegin } from '../plan/order.ts';
 import { releasable } from '../plan/release.ts';
 import { planRun, type RunPlan } from '../plan/run.ts';
 import type { Summary } from '../report/summary.ts';
+import { Crew } from './crew.ts';
 import { evaluateRun } from './evaluation.ts';
 import { moduleFailure } from './failure.ts';
 import {
@@ -22,6 +25,7 @@ import {
   clearLeftovers,
   moduleFolder,
   readRecord,
+  trainerFolder,
   writeModules,
   writeRecord,
 } from './folder.ts';
@@ -31,6 +35,7 @@ import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
 import { PeriodicReadouts } from './periodic-readouts.ts';
 import type { ProgressState } from './progress.ts';
 import { followReports } from './reports.ts';
+import { RunReports } from './run-reports.ts';
 import type { Screen } from './screen.ts';
 import { summarise } from './summarise.ts';
 import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainers.ts';
@@ -56,8 +61,12 @@ export interface LocalRunOptions {
   /** What a relative data path is relative to. */
   baseDir?: string;
   screen: Screen;
+  /** How many trainers a module should have now; asked again and again. Default: what the run file says, else 1. */
+  replicas?: (module: string) => number;
   /** Default: the trainer of this project. */
   trainerCommand?: readonly string[];
+  /** A trainer without a sign of life for so long is killed and started again, in milliseconds. Default: 5 minutes. */
+  hungAfterMs?: number;
   /** How often the run is looked after, in milliseconds. Default: a second. */
   tickMs?: number;
 }
@@ -69,6 +78,8 @@ export class NatsUnreachableError extends Error {
 
 /** A trainer may be in its first, slow step when it is asked to stop. */
 const STOP_WITHIN_MS = 60_000;
+/** As on a cluster. */
+const HUNG_AFTER_MS = HUNG_SECONDS * 1000;
 
 /**
  * Trains the run to its end and sums it up in `out`. Aborting `signal` stops it with checkpoints and throws
@@ -85,6 +96,8 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
     uid,
     dataSetSize: options.dataSetSize,
     baseDir: options.baseDir,
+    // Who may change the number gets room for the weights of two.
+    ...(options.replicas && { replicas: (name) => Math.max(2, options.replicas?.(name) ?? 1) }),
   });
   if (options.resume) checkResumable(out, plan.modules);
   else checkFresh(out);
@@ -96,17 +109,19 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   writeModules(out, plan.modules);
 
   const startedAt = Date.now();
-  const reports = new Map<string, Report>();
+  const reports = new RunReports(record?.reports);
   let versions = record?.versions ?? {};
   const save = () =>
     writeRecord(out, {
       uid,
       wallSeconds: (record?.wallSeconds ?? 0) + (Date.now() - startedAt) / 1000,
       versions,
-      reports: plan.modules.flatMap(
-        ({ name }) =>
-          reports.get(name) ?? record?.reports.find(({ module }) => module === name) ?? [],
-      ),
+      reports: plan.modules.flatMap(({ name }) => {
+        const heard = reports.each(name);
+        const before = record?.reports.filter(({ module }) => module === name) ?? [];
+        const silent = before.filter(({ replica }) => !heard.some((r) => r.replica === replica));
+        return [...heard, ...silent];
+      }),
     });
   save();
 
@@ -136,8 +151,8 @@ interface Parts {
   connection: NatsConnection;
   access: NatsAccess;
   server: NatsServer | undefined | '';
-  /** Filled with the newest report of each module. */
-  reports: Map<string, Report>;
+  /** Filled with what trainers report. */
+  reports: RunReports;
   log: Logger;
 }
 
@@ -147,49 +162,77 @@ async function train(
   { plan, connection, access, server, reports, log }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { out, screen, tickMs = 1000 } = options;
+  const { out, screen, tickMs = 1000, hungAfterMs = HUNG_AFTER_MS } = options;
   const names = plan.modules.map(({ name }) => name);
+  const { order } = options.run.spec;
   const id = { ...plan.run, uid: plan.modules[0]?.uid ?? '' };
   // What a killed run of the same name has left on a server of the user's own is not this run's.
-  await deleteStreams(connection, plan.streams);
-  await ensureStreams(connection, plan.streams);
+  const streams = [...plan.streams, plan.state];
+  await deleteStreams(connection, streams);
+  await ensureStreams(connection, streams);
+  const wanted =
+    options.replicas ??
+    ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
+  const trainersAtFirst = names.reduce((sum, name) => sum + wanted(name), 0);
+  // In iterative order one trains, and those before it only forward.
+  const atOnce = order === 'iterative' ? 1 : trainersAtFirst;
   const env = {
-    ...trainerEnv(process.env, availableParallelism(), names.length),
+    ...trainerEnv(process.env, availableParallelism(), atOnce),
     NATS_CREDS: access.creds,
     NATS_CA: access.ca,
   };
-  const trainers = names.map(
+  const crews = names.map(
     (module) =>
-      new Trainer({
+      new Crew(
         module,
-        folder: moduleFolder(out, module),
-        natsUrl: access.url,
-        command: options.trainerCommand ?? TRAINER_COMMAND,
-        env,
-        log,
-      }),
+        (replica) =>
+          new Trainer({
+            module,
+            replica,
+            config: join(moduleFolder(out, module), 'module.json'),
+            folder: trainerFolder(out, module, replica),
+            natsUrl: access.url,
+            command: options.trainerCommand ?? TRAINER_COMMAND,
+            env,
+            log,
+          }),
+      ),
   );
   const spent = new Set<string>();
   followReports(connection, id, (report) => {
-    reports.set(report.module, report);
-    noteSpent(spent, report);
-    trainers.find(({ module }) => module === report.module)?.noteProgress(report);
+    const { module } = report;
+    reports.note(report);
+    const crew = crews.find((each) => each.module === module);
+    const done = reports.spent(module, crew?.size ?? 0);
+    if (done) spent.add(module);
+    else if (done === false) spent.delete(module);
+    crew?.noteProgress(report);
   });
 
   const startedAt = Date.now();
   const progress = (): ProgressState => ({
     run: plan.run.name,
     startedAt,
-    modules: trainers.map(({ module, state, restarts }) => ({
+    modules: crews.map(({ module, state, restarts, size }) => ({
       name: module,
       process: state,
+      trainers: size,
       restarts,
-      report: reports.get(module) ?? null,
+      report: reports.of(module, size) ?? null,
     })),
+  });
+  const control = (released: string[]): Control => ({
+    released,
+    modules: Object.fromEntries(
+      crews.map(({ module, size }) => [
+        module,
+        { replicas: size, samples: reports.counts.of(module) },
+      ]),
+    ),
   });
   // The last resort, when this process ends without having stopped them.
   const killAll = () => {
-    for (const trainer of trainers) trainer.kill();
+    for (const crew of crews) crew.kill();
   };
   process.once('exit', killAll);
   const readouts = new PeriodicReadouts({
@@ -198,29 +241,40 @@ async function train(
     modules: names,
     note: screen.note,
   });
-  const upkeep = startUpkeep(connection, plan.streams, log, tickMs);
+  const upkeep = startUpkeep(connection, streams, log, tickMs);
   try {
-    for (const trainer of trainers) trainer.start();
     for (;;) {
       // Its last report may have been lost with the NATS server.
-      for (const { module, state } of trainers) if (state === 'done') spent.add(module);
-      const released = releasable(names, spent);
-      connection.publish(controlSubject(id), JSON.stringify({ released } satisfies Control));
-      screen.show(progress());
-      readouts.consider(reports);
-      if (trainers.every(({ state }) => state === 'done')) return;
-      if (trainers.some(({ state }) => state === 'failed')) break;
-      // One that ended although later modules still need it, since somebody stopped it after its budget.
-      for (const trainer of trainers) {
-        if (trainer.state === 'done' && !released.includes(trainer.module)) trainer.restart();
+      for (const { module, state } of crews) if (state === 'done') spent.add(module);
+      const begun = mayBegin(order, names, spent);
+      for (const crew of crews) {
+        crew.scale(wanted(crew.module), STOP_WITHIN_MS);
+        if (begun.includes(crew.module)) crew.start();
+        crew.killHung(hungAfterMs);
       }
+      const released = releasable(names, spent);
+      connection.publish(controlSubject(id), JSON.stringify(control(released)));
+      screen.show(progress());
+      readouts.consider(
+        new Map(
+          crews.flatMap(({ module, size }) => {
+            const report = reports.of(module, size);
+            return report ? [[module, report] as const] : [];
+          }),
+        ),
+      );
+      if (crews.every(({ state }) => state === 'done')) return;
+      if (crews.some(({ state }) => state === 'failed')) break;
+      // One that ended although later modules still need it, since somebody stopped it after its budget.
+      for (const crew of crews) if (!released.includes(crew.module)) crew.restartDone();
       if (!(await pause(tickMs, server ? AbortSignal.any([signal, server.failed]) : signal))) break;
     }
     screen.note('stopping, with checkpoints …');
-    await Promise.all(trainers.map((trainer) => trainer.stop(STOP_WITHIN_MS)));
+    await Promise.all(crews.map((crew) => crew.stop(STOP_WITHIN_MS)));
     screen.show(progress());
-    const failed = trainers.find(({ state }) => state === 'failed');
-    if (failed) throw moduleFailure(out, failed, reports.get(failed.module));
+    const failed = crews.flatMap((crew) => crew.failed ?? [])[0];
+    const said = reports.each(failed?.module ?? '').find((r) => r.replica === failed?.replica);
+    if (failed) throw moduleFailure(out, failed, said);
     if (server) server.failed.throwIfAborted();
     throw new InterruptedError(
       `stopped with checkpoints; go on with: gim run ${options.file} --out ${options.out} --resume`,
@@ -234,25 +288,14 @@ async function train(
   }
 }
 
-/** Keeps `spent`, the modules that have trained on all that they may, up to date. */
-function noteSpent(
-  spent: Set<string>,
-  { module, phase, samplesTrained, samplesTotal }: Report,
-): void {
-  // Before its first step a trainer does not know yet how far it had come.
-  if (phase === 'starting' || phase === 'failed') return;
-  if (samplesTrained >= samplesTotal) spent.add(module);
-  else spent.delete(module);
-}
-
 function startServer(
   binary: string,
   out: string,
   port: number | undefined,
-  { streams }: RunPlan,
+  { streams, state }: RunPlan,
   log: Logger,
 ): Promise<NatsServer> {
-  const memoryBytes = memoryFor(streams);
+  const memoryBytes = memoryFor([...streams, state]);
   return startNatsServer({ binary, folder: join(out, 'nats'), port, memoryBytes, log });
 }
 
@@ -268,9 +311,13 @@ async function connectTo(access: NatsAccess): Promise<NatsConnection> {
 }
 
 /** A server of the user's own must not keep the run's streams. */
-async function leave(connection: NatsConnection, { streams }: RunPlan, log: Logger): Promise<void> {
+async function leave(
+  connection: NatsConnection,
+  { streams, state }: RunPlan,
+  log: Logger,
+): Promise<void> {
   try {
-    await deleteStreams(connection, streams);
+    await deleteStreams(connection, [...streams, state]);
   } catch (error) {
     log.warn({ err: error }, 'could not delete the streams');
   }

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import type { Report } from '@greedy-infomax/crds';
+import { mergeReports, SampleCounts } from '../plan/samples.ts';
 import { writeReport } from '../report/html.ts';
 import { makeSummary, type Summary } from '../report/summary.ts';
 import { readRecord, writeJson } from './folder.ts';
@@ -8,11 +10,24 @@ export async function summarise(out: string): Promise<Summary> {
   const record = readRecord(out);
   const summary = makeSummary({
     out,
-    reports: new Map(record?.reports.map((report) => [report.module, report])),
+    reports: merged(record?.reports ?? []),
     wallSeconds: record?.wallSeconds ?? 0,
     versions: record?.versions ?? {},
   });
   writeJson(join(out, 'summary.json'), summary);
   await writeReport(out);
   return summary;
+}
+
+/** What the trainers of each module say together. */
+function merged(reports: readonly Report[]): Map<string, Report> {
+  const counts = new SampleCounts();
+  for (const report of reports) counts.note(report);
+  return new Map(
+    reports.flatMap(({ module }) => {
+      const own = reports.filter((report) => report.module === module);
+      const report = mergeReports(own, counts.total(module));
+      return report ? [[module, report] as const] : [];
+    }),
+  );
 }

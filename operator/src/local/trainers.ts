@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
+import { Pulse } from './pulse.ts';
 import { killWithParent } from './watchdog.ts';
 
-/** The trainer process of one module: started, watched, started again, stopped. */
+/** A trainer process of a module: started, watched, started again, stopped. */
 
 /** What a trainer is run with, before --config, --out and --nats. */
 export const TRAINER_COMMAND: readonly string[] = [
@@ -20,7 +21,11 @@ const ORPHAN_SECONDS = 20;
 
 export interface TrainerOptions {
   module: string;
-  /** The module's folder; holds module.json. */
+  /** Number of the trainer among those of the module. */
+  replica: number;
+  /** What the module is told. */
+  config: string;
+  /** Where the trainer writes. */
   folder: string;
   natsUrl: string;
   command: readonly string[];
@@ -28,12 +33,13 @@ export interface TrainerOptions {
   log: Logger;
 }
 
-/** `waiting`: ended, to be started again. `done`: ended well. `failed`: not started again. */
-export type TrainerState = 'running' | 'waiting' | 'done' | 'stopped' | 'failed';
+/** `idle`: not started yet. `waiting`: ended, to be started again. `done`: ended well. `failed`: not started again. */
+export type TrainerState = 'idle' | 'running' | 'waiting' | 'done' | 'stopped' | 'failed';
 
 export class Trainer {
   readonly module: string;
-  state: TrainerState = 'stopped';
+  readonly replica: number;
+  state: TrainerState = 'idle';
   /** Why it is not started again; with the state `failed`. */
   failure: string | undefined;
   /** Starts after the first. */
@@ -46,10 +52,12 @@ export class Trainer {
   #attempts = 0;
   #furthestStep = 0;
   #ended: Promise<void> = Promise.resolve();
+  #pulse: Pulse | undefined;
 
   constructor(options: TrainerOptions) {
     this.#options = options;
     this.module = options.module;
+    this.replica = options.replica;
   }
 
   get pid(): number | undefined {
@@ -62,17 +70,21 @@ export class Trainer {
 
   /** Starts the process; it goes on from its newest checkpoint by itself. */
   start(): void {
-    const { folder, natsUrl, command, env } = this.#options;
+    const { config, folder, natsUrl, command, env, replica } = this.#options;
     const [program = process.execPath, ...args] = command;
     mkdirSync(folder, { recursive: true });
     const log = openSync(this.logFile, 'a');
+    const pulse = new Pulse(join(folder, 'progress'));
     const child = spawn(
       program,
-      [...args, '--config', join(folder, 'module.json'), '--out', folder, '--nats', natsUrl],
+      [
+        ...args,
+        ...['--config', config, '--out', folder, '--nats', natsUrl, '--replica', String(replica)],
+      ],
       {
         // The trainer stops, with a checkpoint, when the pipe ends: with this process, however that dies.
         stdio: ['pipe', log, log],
-        env,
+        env: { ...env, PROGRESS_FILE: pulse.file },
         // Ctrl-C is for this process, which stops the trainers in order.
         detached: true,
       },
@@ -81,6 +93,7 @@ export class Trainer {
     killWithParent(child, ORPHAN_SECONDS);
     child.stdin?.on('error', () => {}); // the pipe breaks when the trainer ends first
     this.#child = child;
+    this.#pulse = pulse;
     this.state = 'running';
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -110,7 +123,10 @@ export class Trainer {
     if (this.state !== 'running') return;
     this.#child?.kill('SIGTERM');
     const killer = setTimeout(() => {
-      this.#options.log.error({ module: this.module, graceMs }, 'did not stop; killed');
+      this.#options.log.error(
+        { module: this.module, replica: this.replica, graceMs },
+        'did not stop; killed',
+      );
       this.kill();
     }, graceMs);
     await this.#ended;
@@ -121,11 +137,24 @@ export class Trainer {
     if (this.state === 'running') this.#child?.kill('SIGKILL');
   }
 
+  /** Kills a process that has shown no sign of life for `hungAfterMs`; it is started again like one that died. */
+  killIfHung(hungAfterMs: number): void {
+    if (this.state !== 'running' || this.#stopping) return;
+    const silentMs = this.#pulse?.silentMs() ?? 0;
+    if (silentMs < hungAfterMs) return;
+    const { module, replica } = this;
+    this.#options.log.error({ module, replica, silentMs }, 'hangs; killed');
+    this.kill();
+  }
+
   #onExit(exitCode: number | null, signal: NodeJS.Signals | null): void {
     this.#attempts += 1;
     const decision = restartDecision({ exitCode, signal, attempts: this.#attempts });
     const { log } = this.#options;
-    log.info({ module: this.module, exitCode, signal, decision }, 'trainer ended');
+    log.info(
+      { module: this.module, replica: this.replica, exitCode, signal, decision },
+      'trainer ended',
+    );
     if (decision.action === 'done') this.state = 'done';
     else if (this.#stopping) this.state = 'stopped';
     else if (decision.action === 'fail') this.#fail(decision.why);
@@ -148,7 +177,11 @@ export class Trainer {
   }
 }
 
-/** What trainers run with: the cores shared out between `modules` processes, unless the user did so. */
+/**
+ * What trainers run with, unless the user set it: the cores shared out between `modules` processes. Batches are
+ * buffers of many megabytes that are made and dropped at every step: in huge pages they are copied about 4 times
+ * as fast.
+ */
 export function trainerEnv(
   env: NodeJS.ProcessEnv,
   cores: number,
@@ -160,6 +193,7 @@ export function trainerEnv(
     TF_NUM_INTEROP_THREADS: threads,
     OMP_NUM_THREADS: threads,
     TF_CPP_MIN_LOG_LEVEL: '2',
+    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
     ...env,
   };
 }

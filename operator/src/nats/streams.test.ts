@@ -1,8 +1,10 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import { Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import type { StreamPlan } from '../plan/run.ts';
+import { planBucket } from '../plan/stream.ts';
 import { deleteStreams, ensureStreams } from './streams.ts';
 
 let nats: TestNats;
@@ -100,6 +102,43 @@ describe('ensureStreams', () => {
     await ensureStreams(connection, [plan('turns', { whenFull: 'block' })]);
     expect((await streamInfo('turns')).config.retention).toBe('workqueue');
     expect((await consumerInfo('turns')).config.durable_name).toBe('next');
+  });
+});
+
+describe('the bucket of a run', () => {
+  const run = { namespace: 'team', name: 'run', uid: 'a' };
+  const stream = 'OBJ_gim_team_run_a';
+
+  it('is made as the object store makes its own, and is left alone from then on', async () => {
+    const bucket = planBucket(run, false);
+    expect(await ensureStreams(connection, [bucket])).toBe(1);
+    expect(await ensureStreams(connection, [bucket])).toBe(0);
+    await new Objm(connection).create('other', { storage: StorageType.File });
+    const about = async (name: string) => {
+      const {
+        name: _,
+        subjects,
+        created,
+        metadata,
+        ...rest
+      } = (await streamInfo(name)).config as StreamConfig & { created?: string };
+      return rest;
+    };
+    expect(await about(stream)).toEqual(await about('OBJ_other'));
+  });
+
+  it('is never made anew', async () => {
+    await jetstreamManager(connection).then((jsm) =>
+      jsm.streams.add({
+        name: 'OBJ_gim_team_run_b',
+        subjects: ['$O.gim_team_run_b.C.>', '$O.gim_team_run_b.M.>'],
+        storage: StorageType.Memory,
+      }),
+    );
+    await jetstream(connection).publish('$O.gim_team_run_b.C.x', 'kept');
+    const bucket = planBucket({ ...run, uid: 'b' }, false);
+    await expect(ensureStreams(connection, [bucket])).rejects.toThrow(/storage/);
+    expect((await streamInfo('OBJ_gim_team_run_b')).state.messages).toBe(1);
   });
 });
 

@@ -1,3 +1,4 @@
+import { shardConsumer, shardSubject, shardsOf } from '@greedy-infomax/crds';
 import {
   AckPolicy,
   type ConsumerConfig,
@@ -12,7 +13,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { StreamPlan } from '../plan/run.ts';
+import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
 
 /** Makes the streams and consumers of a run be as planned, and removes them. */
 
@@ -31,14 +32,17 @@ const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
  */
 export async function ensureStreams(
   connection: NatsConnection,
-  streams: readonly StreamPlan[],
+  streams: readonly (StreamPlan | StatePlan | BucketPlan)[],
   metadata: Record<string, string> = {},
 ): Promise<number> {
   const jsm = await manager(connection);
   let writes = 0;
   for (const stream of streams) {
-    writes += await ensureStream(jsm, { ...streamConfig(stream), metadata });
-    writes += await ensureConsumer(jsm, stream.name, consumerConfig(stream));
+    const isEdge = 'consumer' in stream;
+    writes += await ensureStream(jsm, withMetadata(configOf(stream), metadata));
+    for (const consumer of isEdge ? consumerConfigs(stream) : []) {
+      writes += await ensureConsumer(jsm, stream.name, consumer);
+    }
   }
   return writes;
 }
@@ -61,9 +65,11 @@ async function ensureStream(jsm: JetStreamManager, wanted: WantedStream): Promis
     return 1;
   }
   if (agrees(current.config, wanted)) return 0;
-  // Retention and storage cannot change on a stream that exists; what it holds can be made again.
+  // Retention and storage cannot change on a stream that exists. What it holds can be made again, but for
+  // checkpoints: there the server refuses the update.
   const { retention, storage } = current.config;
-  if (retention !== wanted.retention || storage !== wanted.storage) {
+  const fixed = retention !== wanted.retention || storage !== wanted.storage;
+  if (fixed && checkpointsIn(wanted.metadata) === undefined) {
     await jsm.streams.delete(wanted.name);
     await jsm.streams.add(wanted);
   } else {
@@ -91,11 +97,11 @@ type WantedConsumer = Partial<ConsumerConfig> & { durable_name: string };
  * `dropOldest`: a ring, whose publisher never waits and whose reader skips to what is left. `block`: a
  * queue that hands out every message once and refuses more when it is full.
  */
-function streamConfig(stream: StreamPlan): WantedStream {
+function edgeConfig(stream: StreamPlan): WantedStream {
   const block = stream.whenFull === 'block';
   return {
     name: stream.name,
-    subjects: [stream.subject],
+    subjects: [shardsOf(stream.sampleBytes) === 1 ? stream.subject : `${stream.subject}.*`],
     storage: StorageType.Memory,
     num_replicas: 1,
     retention: block ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
@@ -108,14 +114,70 @@ function streamConfig(stream: StreamPlan): WantedStream {
   };
 }
 
-function consumerConfig({ consumer }: StreamPlan): WantedConsumer {
+/** The last message of each subject, in a ring that forgets what trainers that have left wrote last. */
+function stateConfig({ name, subjects, maxBytes, maxMessageBytes }: StatePlan): WantedStream {
   return {
-    durable_name: consumer.name,
+    name,
+    subjects: [subjects],
+    storage: StorageType.Memory,
+    num_replicas: 1,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_bytes: maxBytes,
+    max_msgs_per_subject: 1,
+    max_msg_size: maxMessageBytes,
+    allow_direct: true,
+  };
+}
+
+/** As the object store of @nats-io/obj makes it; its replicas are for whoever runs the server to change. */
+function bucketConfig({ name, bucket, uid, retain }: BucketPlan): WantedStream {
+  return {
+    name,
+    subjects: [`$O.${bucket}.C.>`, `$O.${bucket}.M.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
+    allow_rollup_hdrs: true,
+    allow_direct: true,
+    metadata: { [UID]: uid, [CHECKPOINTS]: retain ? RETAIN : DELETE },
+  };
+}
+
+function configOf(stream: StreamPlan | StatePlan | BucketPlan): WantedStream {
+  if ('bucket' in stream) return bucketConfig(stream);
+  return 'consumer' in stream ? edgeConfig(stream) : stateConfig(stream);
+}
+
+const withMetadata = (config: WantedStream, metadata: Record<string, string>): WantedStream => ({
+  ...config,
+  metadata: { ...config.metadata, ...metadata },
+});
+
+function consumerConfigs({ consumer, subject, sampleBytes }: StreamPlan): WantedConsumer[] {
+  const shards = shardsOf(sampleBytes);
+  return Array.from({ length: shards }, (_, shard) => ({
+    durable_name: shardConsumer(consumer.name, shard, shards),
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
     ack_wait: consumer.ackWaitSeconds * NANOSECONDS,
     max_ack_pending: consumer.maxAckPending,
-  };
+    ...(shards > 1 && { filter_subject: shardSubject(subject, shard, shards) }),
+  }));
+}
+
+/** Written on the stream behind a bucket of checkpoints: the uid of its run, and what becomes of it after the run. */
+const UID = 'greedyinfomax.dev/uid';
+const CHECKPOINTS = 'greedyinfomax.dev/checkpoints';
+const RETAIN = 'retain';
+const DELETE = 'delete';
+
+/** What the metadata of a stream says of checkpoints in it; undefined if there are none. */
+export function checkpointsIn(
+  metadata: Record<string, string> = {},
+): { uid: string; retain: boolean } | undefined {
+  const { [UID]: uid, [CHECKPOINTS]: what } = metadata;
+  return uid === undefined || what === undefined ? undefined : { uid, retain: what === RETAIN };
 }
 
 /** What `request` finds, or null when the server says that there is no such thing. */

@@ -2,6 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
+import { planBucket } from '../plan/stream.ts';
 import { ensureStreams } from './streams.ts';
 import { ownerMetadata, type StreamOwner, sweepStreams } from './sweep.ts';
 
@@ -80,4 +81,14 @@ it('fails when the run cannot be asked about, and takes nothing then', async () 
   };
   await expect(sweepStreams(connection, 'us', refuse)).rejects.toThrow('is away');
   expect(await names()).toEqual(['unknown']);
+});
+
+it('takes checkpoints when their very run is gone, unless they outlive it', async () => {
+  const bucket = (uid: string, retain: boolean) =>
+    planBucket({ namespace: 'team', name: 'one', uid }, retain);
+  const metadata = of('one');
+  await ensureStreams(connection, [bucket('old', false), bucket('new', false)], metadata);
+  await ensureStreams(connection, [bucket('kept', true)], metadata);
+  await sweepStreams(connection, 'us', async ({ checkpointsOf }) => checkpointsOf === 'new');
+  expect(await names()).toEqual(['OBJ_gim_team_one_kept', 'OBJ_gim_team_one_new']);
 });

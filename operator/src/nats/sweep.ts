@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { deleteStreams } from './streams.ts';
+import { checkpointsIn, deleteStreams } from './streams.ts';
 
 /** Finds streams that their run has left behind, as when it was deleted while NATS was away. */
 
@@ -8,6 +8,12 @@ import { deleteStreams } from './streams.ts';
 export interface StreamOwner {
   namespace: string;
   run: string;
+}
+
+/** What of a run may be left behind. */
+export interface LeftBehind extends StreamOwner {
+  /** Of checkpoints: the run that they are of, and of no other of its name. They are needed while it is there. */
+  checkpointsOf?: string;
 }
 
 const OPERATOR = 'greedyinfomax.dev/operator';
@@ -25,20 +31,23 @@ export const ownerMetadata = (
 
 /**
  * Deletes the streams that `operator` has made for runs that need them no more, and tells whose they were.
- * Streams without such a note, or with another's, stay.
+ * Streams without such a note, or with another's, stay, and so do checkpoints that outlive their run.
  */
 export async function sweepStreams(
   connection: NatsConnection,
   operator: string,
-  isNeeded: (owner: StreamOwner) => Promise<boolean>,
+  isNeeded: (left: LeftBehind) => Promise<boolean>,
 ): Promise<StreamOwner[]> {
   const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: 5000 });
-  const byOwner = new Map<string, { owner: StreamOwner; streams: { name: string }[] }>();
+  const byOwner = new Map<string, { owner: LeftBehind; streams: { name: string }[] }>();
   for await (const { config } of jsm.streams.list()) {
     const { [OPERATOR]: by, [NAMESPACE]: namespace, [RUN]: run } = config.metadata ?? {};
     if (by !== operator || namespace === undefined || run === undefined) continue;
-    const key = `${namespace}/${run}`;
-    const entry = byOwner.get(key) ?? { owner: { namespace, run }, streams: [] };
+    const checkpoints = checkpointsIn(config.metadata);
+    if (checkpoints?.retain) continue;
+    const key = `${namespace}/${run}/${checkpoints?.uid ?? ''}`;
+    const owner = { namespace, run, ...(checkpoints && { checkpointsOf: checkpoints.uid }) };
+    const entry = byOwner.get(key) ?? { owner, streams: [] };
     byOwner.set(key, entry);
     entry.streams.push({ name: config.name });
   }
@@ -46,7 +55,7 @@ export async function sweepStreams(
   for (const { owner, streams } of byOwner.values()) {
     if (await isNeeded(owner)) continue;
     await deleteStreams(connection, streams);
-    swept.push(owner);
+    swept.push({ namespace: owner.namespace, run: owner.run });
   }
   return swept;
 }

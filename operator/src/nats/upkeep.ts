@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import type { StreamPlan } from '../plan/run.ts';
+import type { StatePlan, StreamPlan } from '../plan/run.ts';
 import { ensureStreams } from './streams.ts';
 
 /**
@@ -17,7 +17,7 @@ export interface Upkeep {
 /** Checks, and repairs, every `everyMs`, from one interval after the call until it is stopped. */
 export function startUpkeep(
   connection: NatsConnection,
-  streams: readonly StreamPlan[],
+  streams: readonly (StreamPlan | StatePlan)[],
   log: Logger,
   everyMs = 1000,
 ): Upkeep {

@@ -16,7 +16,7 @@ export function planEdge(
   run: RunId,
   producer: Module,
   consumer: Module,
-  { depth, encoding, maxReuse, whenFull }: Buffers,
+  { depth, encoding, maxReuse, reuse, whenFull }: Buffers,
   patches: number,
   shape: PatchShape,
 ): Edge {
@@ -35,5 +35,6 @@ export function planEdge(
     depth,
     whenFull,
     maxReuse,
+    ...(reuse === 'always' && { stores: true }),
   };
 }

@@ -6,7 +6,9 @@ import { PlanError, planRun } from './run.ts';
 
 const folder = join(import.meta.dirname, '../../../examples');
 const example = (name: string): Run => parseRun(readFileSync(join(folder, name), 'utf8'), name);
-const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.yaml'),
+);
 const local = { namespace: 'local', uid: 'a' };
 
 const digits = (change: Partial<Run['spec']> = {}): Run => {
@@ -90,6 +92,13 @@ describe('the budget', () => {
     expect(budget({ epochs: 1 }, undefined, { format: 'stl10', path: '/data' })).toBe(100_000);
   });
 
+  test('in epochs counts the images with labels where the objective learns from them', () => {
+    const objective = { type: 'predSim' as const, classes: 10 };
+    const data = { format: 'stl10' as const, path: '/data' };
+    const { modules } = planRun(digits({ training: { epochs: 1 }, data, objective }), local);
+    expect(modules[0]?.budget).toBe(5024);
+  });
+
   test('in epochs needs the size of any other data set', () => {
     const unknown = () => budget({ epochs: 2 }, undefined, { format: 'idx', path: '/data' });
     expect(unknown).toThrow(PlanError);
@@ -110,4 +119,21 @@ test('a relative data path is taken from the folder it is relative to, an absolu
   };
   expect(pathOf('mnist')).toBe('/base/mnist');
   expect(pathOf('/data/mnist')).toBe('/data/mnist');
+});
+
+test('checkpoints lie in a bucket of this very run on a cluster, and in a folder on one machine', () => {
+  const checkpoints = { everySeconds: 60, keep: 3, storage: { objectStore: {} } };
+  const onCluster = planRun(digits({ checkpoints }), { ...local, storage: true });
+  expect(onCluster.bucket).toEqual({
+    name: 'OBJ_gim_local_digits_a',
+    bucket: 'gim_local_digits_a',
+    uid: 'a',
+    retain: false,
+  });
+  for (const module of onCluster.modules) {
+    expect(moduleConfigSchema.parse(module).checkpoints).toEqual(checkpoints);
+  }
+  const here = planRun(digits({ checkpoints }), local);
+  expect(here.bucket).toBeNull();
+  expect(here.modules[0]?.checkpoints).toEqual({ everySeconds: 60, keep: 3 });
 });

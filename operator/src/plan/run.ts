@@ -2,20 +2,31 @@ import { isAbsolute, resolve } from 'node:path';
 import {
   type Data,
   domainOf,
+  type Edge,
+  type Module,
   type ModuleConfig,
   objectiveFor,
   outputShape,
   type Run,
   type RunKey,
   samplesOf,
+  shardsOf,
   trainingImages,
 } from '@greedy-infomax/crds';
 import { budgetOf, checkBatchFits } from './budget.ts';
 import { planEdge } from './edge.ts';
 import { PlanError } from './errors.ts';
-import { planStream, type StreamPlan } from './stream.ts';
+import { weightBytes } from './sizing.ts';
+import {
+  type BucketPlan,
+  planBucket,
+  planState,
+  planStream,
+  type StatePlan,
+  type StreamPlan,
+} from './stream.ts';
 
-export type { StreamPlan } from './stream.ts';
+export type { BucketPlan, StatePlan, StreamPlan } from './stream.ts';
 export { PlanError };
 
 /** All that has to be there for a run: a configuration for each trainer and a stream for each edge. */
@@ -25,6 +36,9 @@ export interface RunPlan {
   modules: ModuleConfig[];
   /** One between each module and the next. */
   streams: StreamPlan[];
+  state: StatePlan;
+  /** Of the checkpoints, if they lie in the object store. */
+  bucket: BucketPlan | null;
 }
 
 export interface PlanOptions {
@@ -33,6 +47,10 @@ export interface PlanOptions {
   uid: string;
   /** Samples that module 0 draws from; a budget in epochs needs it. Default: those of the data set's release. */
   dataSetSize?: number;
+  /** Trainers of a module. Default: what the run file says, else 1. */
+  replicas?: (module: string) => number;
+  /** Whether checkpoints lie where `checkpoints.storage` says; on one machine they lie in a folder. */
+  storage?: boolean;
   /** What a relative data path is relative to. */
   baseDir?: string;
 }
@@ -47,9 +65,12 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
   const { grid, patches } = samples;
   let { shape } = samples;
   let source: ModuleConfig['source'] = samples.source;
-  const dataSetSize = options.dataSetSize ?? trainingImages(spec.data);
+  const dataSetSize =
+    options.dataSetSize ?? trainingImages(spec.data, spec.modules[0]?.objective ?? spec.objective);
   checkBatchFits(spec.modules[0]?.batchSize ?? spec.batchSize, dataSetSize);
   const { atEnd, everySamples, resources, ...readoutSettings } = spec.evaluation;
+  const { everySeconds, keep, retain = false } = spec.checkpoints;
+  const inBucket = options.storage === true && spec.checkpoints.storage?.objectStore !== undefined;
   const modules: ModuleConfig[] = [];
   const streams: StreamPlan[] = [];
   for (const [index, module] of spec.modules.entries()) {
@@ -75,16 +96,39 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
       optimizer: module.optimizer ?? spec.optimizer,
       batchSize,
       budget: budgetOf(spec.training, batchSize, dataSetSize),
+      order: spec.order,
+      averaging: spec.averaging,
       sink,
-      checkpoints: { everySeconds: spec.checkpoints.everySeconds, keep: spec.checkpoints.keep },
+      checkpoints: { everySeconds, keep, ...(inBucket && { storage: { objectStore: {} } }) },
       evaluation: readoutSettings,
     });
     if (sink && next) {
+      checkShares(next, sink);
       streams.push(planStream(sink, batchSize));
       source = { kind: 'edge', edge: sink };
     }
   }
-  return { run: key, modules, streams };
+  const replicas =
+    options.replicas ??
+    ((name: string) => spec.modules.find((module) => module.name === name)?.replicas ?? 1);
+  const state = planState(
+    { ...key, uid: options.uid },
+    modules.map((module) => ({
+      replicas: replicas(module.name),
+      weightBytes: weightBytes(module),
+    })),
+  );
+  const bucket = inBucket ? planBucket({ ...key, uid: options.uid }, retain) : null;
+  return { run: key, modules, streams, state, bucket };
+}
+
+/** The parts of a large sample go to one of the edge's shares; a trainer without a share would idle. */
+function checkShares({ name, replicas = 1 }: Module, { sampleBytes }: Edge): void {
+  const shares = shardsOf(sampleBytes);
+  if (shares === 1 || replicas <= shares) return;
+  throw new PlanError(
+    `module ${name} has ${replicas} replicas, but samples of ${sampleBytes} bytes can be shared by ${shares}; make replicas at most ${shares}`,
+  );
 }
 
 const absolute = (data: Data, baseDir: string | undefined): Data =>

@@ -28,7 +28,7 @@ function trained(run: Run): number[] {
   );
 }
 
-test.each(['digits.yaml', RESNET, 'synthetic-speech.yaml'])(
+test.each(['digits.yaml', RESNET, 'synthetic-speech.yaml', 'small/cpc.yaml', 'small/predsim.yaml'])(
   'examples/%s has as many parameters as its trainers make',
   (name) => {
     const run = example(name, { training: { samples: 1 } });
@@ -38,6 +38,18 @@ test.each(['digits.yaml', RESNET, 'synthetic-speech.yaml'])(
     expect(counted).toEqual(trained(run));
   },
 );
+
+test('the six modules of examples/librispeech.yaml have the parameters of the paper', () => {
+  const { modules } = sizing(example('librispeech.yaml'));
+  expect(modules.map(({ parameters }) => parameters)).toEqual([
+    5_632, 2_097_664, 1_049_088, 1_049_088, 1_049_088, 591_360,
+  ]);
+  const ahead = 512 * 512 * 12; // a map for each step ahead, without biases
+  expect(modules.map(({ objectiveParameters }) => objectiveParameters)).toEqual([
+    ...[ahead, ahead, ahead, ahead, ahead],
+    ahead / 2,
+  ]);
+});
 
 describe('a module', () => {
   const [stage1, , stage3] = sizing(example(RESNET)).modules;
@@ -142,7 +154,13 @@ describe('warnings', () => {
       data: { format: 'images', path: '/data' },
       patches: { size: 512, stride: 512 },
       modules: [{ ...first, layers: [{ type: 'conv', channels: 8192 }] }, second],
-      buffers: { depth: 32, encoding: 'float32', whenFull: 'dropOldest', maxReuse: 0 },
+      buffers: {
+        depth: 32,
+        encoding: 'float32',
+        whenFull: 'dropOldest',
+        maxReuse: 0,
+        reuse: 'whileWaiting',
+      },
     });
     expect(sizing(huge).warnings[0]).toMatch(/a sample behind edges has 8589934592 bytes; at most/);
   });

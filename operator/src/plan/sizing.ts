@@ -119,6 +119,10 @@ export function sizeRun({ modules, streams }: RunPlan, samplesPerSecond?: number
   };
 }
 
+/** Of the weights that a module trains, the objective's own included. */
+export const weightBytes = (module: ModuleConfig): number =>
+  moduleSize(module).checkpointBytes / CHECKPOINT_FLOATS;
+
 function moduleSize({ name, layers, objective, input, output }: ModuleConfig): ModuleSize {
   const [patches, ...patch] = input;
   const { parameters, macs } = layersCost(layers, patch as PatchShape);

@@ -1,12 +1,18 @@
 import {
+  checkpointBucket,
+  checkpointStream,
   chunksPerSample,
   type Edge,
   FRAME_HEADER_BYTES,
+  type RunId,
   SAMPLE_HEADER_BYTES,
+  samplesPerFrame,
   samplesPerMessage,
+  stateStream,
+  stateSubjects,
 } from '@greedy-infomax/crds';
 
-/** The JetStream stream of an edge and the consumer that the next module reads it through. */
+/** The JetStream stream of an edge and the consumers that the next module reads it through, one a shard. */
 export interface StreamPlan {
   name: string;
   subject: string;
@@ -22,18 +28,37 @@ export interface StreamPlan {
   consumer: { name: string; ackWaitSeconds: number; maxAckPending: number };
 }
 
+/** The stream through which the trainers of a module share weights and their place in the data set. */
+export interface StatePlan {
+  name: string;
+  /** Of each subject below it only the last message stays. */
+  subjects: string;
+  maxBytes: number;
+  maxMessageBytes: number;
+}
+
+/** The stream behind the bucket of a run's checkpoints. */
+export interface BucketPlan {
+  name: string;
+  bucket: string;
+  /** Of the run. */
+  uid: string;
+  /** Whether it stays when the run is deleted. */
+  retain: boolean;
+}
+
 /** What a server takes that nobody configured. */
 const MAX_MESSAGE_BYTES = 1_048_576;
 /** What the server counts beside a message's body: subject, NATS headers and its own record. */
 const OVERHEAD_BYTES = 512;
-/** Longer than a step takes; a dead consumer's messages are given out again after it. */
-const ACK_WAIT_SECONDS = 60;
+/** A dead consumer's messages are given out again after it. One that lives asks for more, however long a step takes. */
+const ACK_WAIT_SECONDS = 20;
 const MAX_ACK_PENDING = 64;
 
 /** Sizes the stream so that it holds `edge.depth` samples of a producer that sends `batchSize` at a time. */
 export function planStream(edge: Edge, batchSize: number): StreamPlan {
   const { depth, sampleBytes, whenFull } = edge;
-  const perBatch = messagesOfBatch(sampleBytes, batchSize);
+  const perBatch = messagesOfBatch(edge, batchSize);
   const batches = Math.ceil(depth / batchSize);
   // One message alone would be replaced while it is read.
   const maxMessages = Math.max(
@@ -61,10 +86,39 @@ export function planStream(edge: Edge, batchSize: number): StreamPlan {
   };
 }
 
+/** Room for whatever is not weights. */
+const STATE_BYTES = 1_048_576;
+/** What the messages of the weights take beside them. */
+const STATE_FACTOR = 1.05;
+
+/** `modules`: how many trainers each has, and the bytes of its weights. One alone publishes none. */
+export function planState(
+  run: RunId,
+  modules: readonly { replicas: number; weightBytes: number }[],
+): StatePlan {
+  const weights = modules.reduce(
+    (sum, { replicas, weightBytes }) => sum + (replicas > 1 ? replicas * weightBytes : 0),
+    0,
+  );
+  return {
+    name: stateStream(run),
+    subjects: stateSubjects(run),
+    maxBytes: STATE_BYTES + Math.ceil(STATE_FACTOR * weights),
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+  };
+}
+
+export const planBucket = (run: RunId, retain: boolean): BucketPlan => ({
+  name: checkpointStream(run),
+  bucket: checkpointBucket(run),
+  uid: run.uid,
+  retain,
+});
+
 const chunked = (sampleBytes: number): boolean => samplesPerMessage(sampleBytes) === 0;
 
 /** Messages that a batch is sent in. */
-const messagesOfBatch = (sampleBytes: number, batchSize: number): number =>
+const messagesOfBatch = ({ sampleBytes, whenFull }: Edge, batchSize: number): number =>
   chunked(sampleBytes)
     ? batchSize * chunksPerSample(sampleBytes)
-    : Math.ceil(batchSize / samplesPerMessage(sampleBytes));
+    : Math.ceil(batchSize / samplesPerFrame(sampleBytes, batchSize, whenFull));

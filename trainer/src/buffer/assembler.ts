@@ -1,14 +1,20 @@
-import { CHUNK_BYTES } from '@greedy-infomax/crds';
 import type { Frame, Sample } from './frame.ts';
 
-/** Chunk groups that may be open at once; with more, the oldest is taken for lost. */
+/** Chunk groups of a shard that may be open at once; with more, the oldest is taken for lost. */
 const MAX_OPEN = 16;
 /** Messages whose repetition is still recognised. */
 const REMEMBERED = 4096;
 
+/** A sample as it came: the parts of its bytes, in order, are views into their messages. */
+export interface Assembled extends Omit<Sample, 'bytes'> {
+  parts: readonly Uint8Array[];
+}
+
 interface Group {
-  sample: Sample;
-  seen: Set<number>;
+  sample: Omit<Sample, 'bytes'>;
+  /** By number of the chunk. */
+  parts: (Uint8Array | null)[];
+  missing: number;
 }
 
 /**
@@ -20,46 +26,56 @@ export class Assembler {
   torn = 0;
   /** Messages that came again. */
   repeated = 0;
-  readonly #sampleBytes: number;
+  readonly #maxOpen: number;
   readonly #open = new Map<string, Group>();
   readonly #done = new Set<string>();
 
-  constructor(sampleBytes: number) {
-    this.#sampleBytes = sampleBytes;
+  constructor(maxOpen = MAX_OPEN) {
+    this.#maxOpen = maxOpen;
   }
 
-  /** The samples that `frame` completes. Those of a whole-sample frame are views into its message. */
-  add(frame: Frame): Sample[] {
-    const key = `${frame.producer}:${frame.group}`;
+  /** What a frame has in common with the others of its group. */
+  static keyOf({ producer, group }: Pick<Frame, 'producer' | 'group'>): string {
+    return `${producer}:${group}`;
+  }
+
+  /** Forgets what has come of a group: its messages were handed back and may come again. */
+  forget(key: string): void {
+    this.#open.delete(key);
+  }
+
+  /** The samples that `frame` completes. */
+  add(frame: Frame): Assembled[] {
+    const key = Assembler.keyOf(frame);
     if (this.#done.has(key)) {
       this.repeated += 1;
       return [];
     }
     if (frame.chunks === 1) {
       this.#remember(key);
-      return frame.samples;
+      return frame.samples.map(({ bytes, ...sample }) => ({ ...sample, parts: [bytes] }));
     }
     return this.#addChunk(key, frame);
   }
 
-  #addChunk(key: string, frame: Frame): Sample[] {
-    const [part] = frame.samples as [Sample];
+  #addChunk(key: string, frame: Frame): Assembled[] {
+    const [{ bytes, ...sample }] = frame.samples as [Sample];
     let group = this.#open.get(key);
     if (group === undefined) {
-      group = { sample: { ...part, bytes: new Uint8Array(this.#sampleBytes) }, seen: new Set() };
+      group = { sample, parts: Array(frame.chunks).fill(null), missing: frame.chunks };
       this.#open.set(key, group);
-      if (this.#open.size > MAX_OPEN) this.#expire();
+      if (this.#open.size > this.#maxOpen) this.#expire();
     }
-    if (group.seen.has(frame.chunk)) {
+    if (group.parts[frame.chunk] !== null) {
       this.repeated += 1;
       return [];
     }
-    group.seen.add(frame.chunk);
-    group.sample.bytes.set(part.bytes, frame.chunk * CHUNK_BYTES);
-    if (group.seen.size < frame.chunks) return [];
+    group.parts[frame.chunk] = bytes;
+    group.missing -= 1;
+    if (group.missing > 0) return [];
     this.#open.delete(key);
     this.#remember(key);
-    return [group.sample];
+    return [{ ...group.sample, parts: group.parts as Uint8Array[] }];
   }
 
   #expire(): void {

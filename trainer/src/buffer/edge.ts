@@ -18,7 +18,7 @@ import {
  * its own behind it, so that the compute thread may be busy for as long as a step takes.
  *
  * With `dropOldest` a producer never waits and a slow consumer skips to recent samples. With `block` every
- * sample is used exactly once, in order; only what a NATS server with memory storage loses when it dies is
+ * sample is used exactly once, in order if one trainer reads; only what a NATS server with memory storage loses when it dies is
  * lost, and the producer's forwarding makes up for it.
  */
 
@@ -26,6 +26,8 @@ export interface EdgeOptions extends NatsAccess {
   edge: Edge;
   batchSize: number;
   clientName: string;
+  /** Number of the trainer among those that read the edge. Default 0. */
+  replica?: number;
 }
 
 export interface Batch extends BatchInfo {
@@ -35,12 +37,17 @@ export interface Batch extends BatchInfo {
   done(): void;
 }
 
+export interface TakeOptions {
+  /** Only samples that were not used before, however often the edge lets them be. */
+  unused?: boolean;
+}
+
 /** The consuming end. */
 export interface Source {
   /** `batchSize` different samples, as soon as there are so many. Rejects when `signal` is aborted. */
-  take(signal: AbortSignal): Promise<Batch>;
-  /** The newest step of the producer that any sample told of. */
-  latestProducerStep(): number;
+  take(signal: AbortSignal, options?: TakeOptions): Promise<Batch>;
+  /** Tells how many trainers read the edge, from now on. At first it is taken for 1. */
+  share(readers: number): void;
   /** As of the last batch. */
   counters(): SourceCounters;
   close(): Promise<void>;
@@ -53,6 +60,8 @@ export interface Sink {
    * rejects when `signal` is aborted, in which case the rows are still sent if the sink lives long enough.
    */
   put(rows: Rows, signal: AbortSignal): Promise<void>;
+  /** Tells how many trainers read the edge, from now on. At first it is taken for 1. */
+  share(readers: number): void;
   /** Samples waiting for the next module; null if unknown. */
   pending(): Promise<number | null>;
   /** Resolves with the counters when all that was put is acknowledged or dropped. */
@@ -63,19 +72,23 @@ export interface Sink {
 export async function openSource(options: EdgeOptions): Promise<Source> {
   const { edge, batchSize } = options;
   const memory = new SharedArrayBuffer(batchSize * edge.sampleBytes);
-  const thread = new EdgeThread({ ...options, role: 'source', batch: memory, producer: 0 });
-  let newest = 0;
+  const thread = new EdgeThread({
+    ...options,
+    role: 'source',
+    batch: memory,
+    producer: 0,
+    replica: options.replica ?? 0,
+  });
   let counts = NO_COUNTS;
   return {
-    async take(signal) {
+    async take(signal, { unused = false } = {}) {
       signal.throwIfAborted();
-      thread.send({ type: 'take', count: batchSize });
-      const { info, newestStep, counters } = await thread.next('batch', signal, { type: 'cancel' });
-      newest = newestStep;
+      thread.send({ type: 'take', count: batchSize, unused });
+      const { info, counters } = await thread.next('batch', signal, { type: 'cancel' });
       counts = counters;
       return { ...info, bytes: new Uint8Array(memory), done: () => thread.send({ type: 'done' }) };
     },
-    latestProducerStep: () => newest,
+    share: (readers) => thread.send({ type: 'share', readers }),
     counters: () => counts,
     close: () => thread.close(),
   };
@@ -83,13 +96,14 @@ export async function openSource(options: EdgeOptions): Promise<Source> {
 
 export async function openSink(options: EdgeOptions): Promise<Sink> {
   const producer = crypto.getRandomValues(new Uint32Array(1))[0] as number;
-  const thread = new EdgeThread({ ...options, role: 'sink', batch: null, producer });
+  const thread = new EdgeThread({ ...options, role: 'sink', batch: null, producer, replica: 0 });
   const waits = options.edge.whenFull === 'block';
   return {
     async put(rows, signal) {
       thread.send({ type: 'put', rows }, [rows.bytes.buffer as ArrayBuffer]);
       if (waits) await thread.next('accepted', signal);
     },
+    share: (readers) => thread.send({ type: 'share', readers }),
     async pending() {
       thread.send({ type: 'pending' });
       return (await thread.next('pending')).samples;

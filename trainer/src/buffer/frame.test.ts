@@ -1,7 +1,7 @@
 import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/crds';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Assembler } from './assembler.ts';
+import { type Assembled, Assembler } from './assembler.ts';
 import { FrameError, framesOf, parseFrame, type Sample } from './frame.ts';
 
 /** Bytes that tell their sample and their place. */
@@ -19,13 +19,18 @@ const sample = (id: number, size: number): Sample => ({
 /** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
 
+const joined = ({ parts, ...sample }: Assembled): Sample => ({
+  ...sample,
+  bytes: new Uint8Array(Buffer.concat(parts)),
+});
+
 describe('frames', () => {
   it.each(sizes)('carry samples of %i bytes and all that belongs to them', (size) => {
     const samples = [1, 2, 3].map((id) => sample(id, size));
     const frames = framesOf(samples, 9, 100);
-    const assembler = new Assembler(size);
+    const assembler = new Assembler();
     const got = frames.flatMap((frame) => assembler.add(parseFrame(frame, size)));
-    expect(got).toEqual(samples);
+    expect(got.map(joined)).toEqual(samples);
     for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(MESSAGE_BYTES);
   });
 
@@ -78,8 +83,8 @@ describe('an assembler', () => {
           const samples = [0, 1, 2].map((i) => sample(producer * 100 + i, size));
           return framesOf(samples, producer, 0).map((frame) => parseFrame(frame, size));
         }) as [ReturnType<typeof parseFrame>[], ReturnType<typeof parseFrame>[]];
-        const assembler = new Assembler(size);
-        const got: Sample[] = [];
+        const assembler = new Assembler();
+        const got: Assembled[] = [];
         const complete = new Map<string, Set<number>>();
         while (queues[0].length + queues[1].length > 0) {
           const queue = queues[order.next().value ? 0 : 1];
@@ -94,7 +99,7 @@ describe('an assembler', () => {
         }
         const whole = [...complete.values()].filter((chunks) => chunks.size === 3).length;
         expect(got).toHaveLength(whole);
-        for (const { id, bytes } of got) {
+        for (const { id, bytes } of got.map(joined)) {
           expect(Buffer.compare(bytes.subarray(0, small), pattern(id, small))).toBe(0);
           expect(Buffer.compare(bytes, pattern(id, size))).toBe(0);
         }
@@ -104,7 +109,7 @@ describe('an assembler', () => {
   });
 
   it('counts a group that lost a chunk once others have overtaken it, and ignores its late chunk', () => {
-    const assembler = new Assembler(size);
+    const assembler = new Assembler();
     const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => parseFrame(f, size));
     assembler.add(first as NonNullable<typeof first>);
     for (let i = 0; i < 16; i += 1) {

@@ -5,7 +5,7 @@ import {
   MESSAGE_BYTES,
   SAMPLE_HEADER_BYTES,
   samplesPerMessage,
-} from '@greedy-infomax/crds';
+} from '@greedy-infomax/crds/frame-limits';
 
 /**
  * What a message on an edge looks like: a header, then either several whole samples or one chunk of a
@@ -48,49 +48,56 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
-/** Cuts samples of equal size into messages. `group` numbers the first; each message or chunk group takes one. */
-export function framesOf(
+/**
+ * Cuts samples of equal size into messages of `perMessage` samples, one when it is asked for. `group` numbers the
+ * first; each message or chunk group takes one. `allocate` gives the memory of a message.
+ */
+export function* eachFrame(
   samples: readonly Sample[],
   producer: number,
   group: number,
-): Uint8Array[] {
-  const size = samples[0]?.bytes.length ?? 0;
-  const perMessage = samplesPerMessage(size);
+  perMessage = samplesPerMessage(samples[0]?.bytes.length ?? 0),
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Generator<Uint8Array, void> {
   if (perMessage === 0) {
-    return samples.flatMap((sample, i) => chunksOf(sample, producer, group + i));
+    for (const [i, sample] of samples.entries()) {
+      yield* chunksOf(sample, producer, group + i, allocate);
+    }
+    return;
   }
-  const frames: Uint8Array[] = [];
+  const size = samples[0]?.bytes.length ?? 0;
+  const stride = SAMPLE_HEADER_BYTES + size;
   for (let start = 0; start < samples.length; start += perMessage) {
     const part = samples.slice(start, start + perMessage);
-    const frame = new Uint8Array(FRAME_HEADER_BYTES + part.length * (SAMPLE_HEADER_BYTES + size));
-    writeHeader(
-      frame,
-      { producer, group: group + frames.length, chunk: 0, chunks: 1 },
-      part.length,
-      size,
-    );
-    part.forEach((sample, i) => {
-      writeSample(
-        frame,
-        FRAME_HEADER_BYTES + i * (SAMPLE_HEADER_BYTES + size),
-        sample,
-        sample.bytes,
-      );
-    });
-    frames.push(frame);
+    const frame = allocate(FRAME_HEADER_BYTES + part.length * stride);
+    const header = { producer, group: group + start / perMessage, chunk: 0, chunks: 1 };
+    writeHeader(frame, header, part.length, size);
+    for (const [i, sample] of part.entries()) {
+      writeSample(frame, FRAME_HEADER_BYTES + i * stride, sample, sample.bytes);
+    }
+    yield frame;
   }
-  return frames;
 }
 
-function chunksOf(sample: Sample, producer: number, group: number): Uint8Array[] {
+/** All of them at once. */
+export const framesOf = (
+  ...[samples, producer, group]: Parameters<typeof eachFrame>
+): Uint8Array[] => Array.from(eachFrame(samples, producer, group));
+
+function* chunksOf(
+  sample: Sample,
+  producer: number,
+  group: number,
+  allocate: (bytes: number) => Uint8Array,
+): Generator<Uint8Array, void> {
   const chunks = chunksPerSample(sample.bytes.length);
-  return Array.from({ length: chunks }, (_, chunk) => {
+  for (let chunk = 0; chunk < chunks; chunk += 1) {
     const part = sample.bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
-    const frame = new Uint8Array(FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES + part.length);
+    const frame = allocate(FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES + part.length);
     writeHeader(frame, { producer, group, chunk, chunks }, 1, sample.bytes.length);
     writeSample(frame, FRAME_HEADER_BYTES, sample, part);
-    return frame;
-  });
+    yield frame;
+  }
 }
 
 /** Reads a message for an edge whose samples have `sampleBytes` bytes. Throws a `FrameError` for any other. */

@@ -12,12 +12,16 @@ export interface WorkerOptions extends NatsAccess {
   batch: SharedArrayBuffer | null;
   /** Sink: tells this process from others that feed the same edge. */
   producer: number;
+  /** Source: number of this trainer among those that read the edge. */
+  replica: number;
 }
 
 export interface BatchInfo {
   ids: Float64Array;
   labels: Int32Array;
   producerSteps: Int32Array;
+  /** The newest step of the same producer that any sample told of. */
+  newestSteps: Int32Array;
   madeAt: Float64Array;
 }
 
@@ -58,16 +62,18 @@ export interface Rows extends Pick<BatchInfo, 'ids' | 'labels'> {
 }
 
 export type ToWorker =
-  | { type: 'take'; count: number }
+  | { type: 'take'; count: number; unused: boolean }
   | { type: 'cancel' }
   | { type: 'done' }
   | { type: 'put'; rows: Rows }
   | { type: 'flush' }
   | { type: 'pending' }
+  /** How many trainers read the edge. */
+  | { type: 'share'; readers: number }
   | { type: 'close' };
 
 export type FromWorker =
-  | { type: 'batch'; info: BatchInfo; newestStep: number; counters: SourceCounters }
+  | { type: 'batch'; info: BatchInfo; counters: SourceCounters }
   | { type: 'accepted' }
   | { type: 'flushed'; counters: SinkCounters }
   | { type: 'pending'; samples: number | null }

@@ -24,6 +24,16 @@ describe('a dropOldest replay', () => {
     expect(replay.reused).toBe(1);
   });
 
+  it('gives only what was not used where that is asked for', () => {
+    const replay = open(8, 3);
+    for (const id of [1, 2, 3]) replay.put(sample(id));
+    expect(ids(replay.take(2))).toEqual([3, 2]);
+    expect(replay.take(2, true)).toBeNull();
+    replay.put(sample(4));
+    expect(ids(replay.take(2, true))).toEqual([4, 1]);
+    expect(replay.reused).toBe(0);
+  });
+
   it('gives nothing rather than fewer than asked for', () => {
     const replay = open(8);
     replay.put(sample(1));

@@ -20,7 +20,7 @@ interface Held<S> {
   arrived: number;
 }
 
-export class Replay<S extends Sample = Sample> {
+export class Replay<S extends object = Sample> {
   /** Samples that left without having been used. */
   dropped = 0;
   /** Uses after the first. */
@@ -49,9 +49,9 @@ export class Replay<S extends Sample = Sample> {
     if (whenFull === 'dropOldest' && this.#held.length > capacity) this.#evict();
   }
 
-  /** `count` different samples, or null while there are not so many. */
-  take(count: number): S[] | null {
-    if (this.#held.length < count) return null;
+  /** `count` different samples, or null while there are not so many; `unused`: of those never given before. */
+  take(count: number, unused = false): S[] | null {
+    if ((unused ? this.fresh : this.#held.length) < count) return null;
     const order =
       this.#options.whenFull === 'block'
         ? this.#held

@@ -1,8 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
-import { chunksPerSample, samplesPerMessage } from '@greedy-infomax/crds';
+import { chunksPerSample, samplesPerFrame, shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { framesOf } from './frame.ts';
+import { eachFrame } from './frame.ts';
+import { FrameMemory } from './frame-memory.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './messages.ts';
 
 /** Messages on their way at a time. At 1 MiB each the window of 8 MiB keeps a server busy; the client itself has no limit. */
@@ -23,6 +25,7 @@ export async function runSink(
     port.on('message', (message: ToWorker) => {
       if (message.type === 'put') sink.put(message.rows);
       else if (message.type === 'flush') sink.flush();
+      else if (message.type === 'share') sink.share(message.readers);
       else if (message.type === 'pending') void sink.reportPending();
       else if (message.type === 'close') resolve();
     });
@@ -43,7 +46,11 @@ class SinkWorker {
   #queue: Rows[] = [];
   /** Samples in the queue from which on `block` makes the producer wait and `dropOldest` drops. */
   readonly #limit: number;
+  readonly #shards: number;
+  /** Shards that samples are dealt to: as many as there are trainers to read them. */
+  #dealt = 1;
   #group = 0;
+  readonly #memory = new FrameMemory();
   #inFlight = 0;
   #published = 0;
   #dropped = 0;
@@ -59,6 +66,7 @@ class SinkWorker {
     this.#js = jetstream(connection, { timeout: PUBLISH_TIMEOUT });
     this.#options = options;
     const { edge, batchSize } = options;
+    this.#shards = shardsOf(edge.sampleBytes);
     this.#limit = edge.whenFull === 'block' ? batchSize : Math.max(2 * batchSize, edge.depth);
   }
 
@@ -73,6 +81,10 @@ class SinkWorker {
     }
     this.#admit();
     void this.#pump();
+  }
+
+  share(readers: number): void {
+    this.#dealt = Math.max(1, Math.min(readers, this.#shards));
   }
 
   flush(): void {
@@ -90,10 +102,14 @@ class SinkWorker {
     let samples: number | null = null;
     try {
       const jsm = await jetstreamManager(this.#connection, { checkAPI: false, timeout: 1000 });
-      const { num_pending } = await jsm.consumers.info(edge.stream, edge.consumer);
-      const perMessage = Math.min(this.#options.batchSize, samplesPerMessage(edge.sampleBytes));
-      samples =
-        this.#queued() + num_pending * (perMessage || 1 / chunksPerSample(edge.sampleBytes));
+      const consumers = await Promise.all(
+        Array.from({ length: this.#shards }, (_, shard) =>
+          jsm.consumers.info(edge.stream, shardConsumer(edge.consumer, shard, this.#shards)),
+        ),
+      );
+      const pending = consumers.reduce((sum, { num_pending }) => sum + num_pending, 0);
+      const perMessage = this.#perMessage();
+      samples = this.#queued() + pending * (perMessage || 1 / chunksPerSample(edge.sampleBytes));
     } catch {
       // No server, no stream or no right to ask: the caller goes on without the number.
     }
@@ -101,6 +117,11 @@ class SinkWorker {
   }
 
   #queued = (): number => this.#queue.reduce((sum, { ids }) => sum + ids.length, 0);
+
+  #perMessage(): number {
+    const { edge, batchSize } = this.#options;
+    return samplesPerFrame(edge.sampleBytes, batchSize, edge.whenFull);
+  }
 
   /** Lets a waiting producer go on when there is room. */
   #admit(): void {
@@ -114,14 +135,22 @@ class SinkWorker {
     if (this.#pumping) return;
     this.#pumping = true;
     for (let rows = this.#queue.shift(); rows && !this.#closed; rows = this.#queue.shift()) {
-      const frames = framesOf(samplesOf(rows), this.#options.producer, this.#group);
-      const perSample = chunksPerSample(this.#options.edge.sampleBytes);
-      this.#group += perSample === 1 ? frames.length : frames.length / perSample;
-      const samplesPerFrame = rows.ids.length / frames.length;
-      for (const [i, frame] of frames.entries()) {
-        const id = `${this.#options.producer}:${this.#group}:${i}`;
-        if (this.#options.edge.whenFull === 'block') await this.#publishUntilTaken(frame, id);
-        else await this.#publishOrDrop(frame, id, samplesPerFrame);
+      const { producer, edge } = this.#options;
+      const first = this.#group;
+      const perMessage = this.#perMessage();
+      const samples = samplesOf(rows);
+      const perSample = chunksPerSample(edge.sampleBytes);
+      const groups = perMessage > 0 ? Math.ceil(samples.length / perMessage) : samples.length;
+      this.#group += groups;
+      const allocate = (bytes: number) => this.#memory.take(bytes);
+      let i = -1;
+      for (const frame of eachFrame(samples, producer, first, perMessage, allocate)) {
+        i += 1;
+        const group = first + Math.floor(i / perSample);
+        const subject = shardSubject(edge.subject, group % this.#dealt, this.#shards);
+        const id = `${producer}:${group}:${i % perSample}`;
+        if (edge.whenFull === 'block') await this.#publishUntilTaken(subject, frame, id);
+        else await this.#publishOrDrop(subject, frame, id, samples.length / (groups * perSample));
       }
       this.#published += rows.ids.length;
       this.#admit();
@@ -131,7 +160,12 @@ class SinkWorker {
   }
 
   /** `dropOldest`: up to WINDOW messages at a time; what fails is counted, never waited for. */
-  async #publishOrDrop(frame: Uint8Array, msgID: string, samples: number): Promise<void> {
+  async #publishOrDrop(
+    subject: string,
+    frame: Uint8Array,
+    msgID: string,
+    samples: number,
+  ): Promise<void> {
     while (this.#inFlight >= WINDOW) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -139,7 +173,8 @@ class SinkWorker {
     }
     this.#inFlight += 1;
     this.#js
-      .publish(this.#options.edge.subject, frame, { msgID, timeout: PUBLISH_TIMEOUT })
+      .publish(subject, frame, { msgID, timeout: PUBLISH_TIMEOUT })
+      .then(() => this.#memory.give(frame))
       .catch(() => {
         this.#dropped += samples;
       })
@@ -151,13 +186,11 @@ class SinkWorker {
   }
 
   /** `block`: one at a time, in order, again and again under the same id, so nothing is lost or doubled. */
-  async #publishUntilTaken(frame: Uint8Array, msgID: string): Promise<void> {
+  async #publishUntilTaken(subject: string, frame: Uint8Array, msgID: string): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#js.publish(this.#options.edge.subject, frame, {
-          msgID,
-          timeout: PUBLISH_TIMEOUT,
-        });
+        await this.#js.publish(subject, frame, { msgID, timeout: PUBLISH_TIMEOUT });
+        this.#memory.give(frame);
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, RETRY));

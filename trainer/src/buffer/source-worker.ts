@@ -1,21 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import { chunksPerSample } from '@greedy-infomax/crds';
-import { type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { shardConsumer } from '@greedy-infomax/crds/names';
+import {
+  type ConsumerMessages,
+  type JetStreamClient,
+  type JsMsg,
+  jetstream,
+} from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { Assembler } from './assembler.ts';
-import { type Frame, FrameError, parseFrame, type Sample } from './frame.ts';
+import { type Assembled, Assembler } from './assembler.ts';
+import { type Frame, FrameError, parseFrame } from './frame.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
+import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
+import { SkipCounter } from './skips.ts';
 
 /** Messages asked for at a time: more of up to 1 MiB each would overrun a busy client. */
 const MAX_MESSAGES = 4;
 /** Milliseconds of one pull; a lost stream is noticed after about as long. */
 const EXPIRES = 2000;
+/** Milliseconds that a pull may go unread: less than two heartbeats, which come every half of EXPIRES. */
+const PATIENCE = 1000;
 /** Milliseconds between attempts to find a stream that is not there. */
 const RETRY = 250;
+/** Samples of a shard, from as many producers, that may be coming in parts at a time. */
+const OPEN_PER_SHARD = 4;
+/** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
+const WORKING_EVERY = 5000;
 
 /** A sample with the messages that it came in. */
-interface Arrived extends Sample {
+interface Arrived extends Assembled {
+  producer: number;
   origin: Origin;
 }
 
@@ -29,18 +45,14 @@ interface Origin {
 export async function runSource(
   port: MessagePort,
   connection: NatsConnection,
-  { edge, batchSize, batch }: WorkerOptions,
+  options: WorkerOptions,
 ): Promise<void> {
-  const source = new SourceWorker(
-    port,
-    edge,
-    batchSize,
-    new Uint8Array(batch as SharedArrayBuffer),
-  );
+  const source = new SourceWorker(port, options);
   port.on('message', (message: ToWorker) => {
-    if (message.type === 'take') source.ask(message.count);
+    if (message.type === 'take') source.ask(message.count, message.unused);
     else if (message.type === 'cancel') source.ask(0);
     else if (message.type === 'done') source.done();
+    else if (message.type === 'share') source.share(message.readers);
     else if (message.type === 'close') source.close();
   });
   await source.pull(connection);
@@ -51,79 +63,139 @@ export async function runSource(
 
 class SourceWorker {
   readonly #port: MessagePort;
+  readonly #options: WorkerOptions;
   readonly #edge: WorkerOptions['edge'];
+  readonly #block: boolean;
   readonly #batch: Uint8Array;
+  readonly #shards: number;
   readonly #assembler: Assembler;
   readonly #replay: Replay<Arrived>;
+  readonly #capacity: number;
+  readonly #skips: SkipCounter;
   /** Unused samples from which on no more are pulled: what is not wanted yet is fresher if fetched later. */
   readonly #enough: number;
+  /** Trainers that read the edge. */
+  #readers = 1;
   #asked = 0;
-  /** `block`: messages of samples that are not whole yet. */
-  readonly #parts = new Map<string, JsMsg[]>();
+  /** Whether what is asked for must not have been used. */
+  #unused = false;
+  /** `block`: messages of samples that are not whole yet, with the shard that they came from. */
+  readonly #parts = new Map<string, { shard: number; messages: JsMsg[] }>();
+  /** `block`: messages that the server still waits to hear of. */
+  readonly #unsettled = new Set<JsMsg>();
   /** `block`: messages whose last sample is in the batch that is being used. */
   #finishing: Origin[] = [];
   #received = 0;
   #refused = 0;
-  #skipped = 0;
-  #lastSequence = 0;
-  #newestStep = 0;
+  /** By producer. */
+  readonly #newestSteps = new Map<number, number>();
   #closed = false;
-  #messages: ConsumerMessages | null = null;
-  #wake: () => void = () => {};
+  /** What is being pulled, by shard. */
+  readonly #pulls = new Map<number, ConsumerMessages>();
+  #waiting: (() => void)[] = [];
 
-  constructor(
-    port: MessagePort,
-    edge: WorkerOptions['edge'],
-    batchSize: number,
-    batch: Uint8Array,
-  ) {
+  constructor(port: MessagePort, options: WorkerOptions) {
+    const { edge, batchSize, batch } = options;
     this.#port = port;
+    this.#options = options;
     this.#edge = edge;
-    this.#batch = batch;
-    this.#assembler = new Assembler(edge.sampleBytes);
+    this.#block = edge.whenFull === 'block';
+    this.#batch = new Uint8Array(batch as SharedArrayBuffer);
+    this.#shards = shardsOf(edge.sampleBytes);
+    this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards));
+    this.#skips = new SkipCounter(this.#shards);
+    this.#capacity = Math.max(edge.depth, batchSize);
     this.#replay = new Replay({
       whenFull: edge.whenFull,
-      capacity: Math.max(edge.depth, batchSize),
+      capacity: this.#capacity,
       maxReuse: edge.maxReuse,
     });
     this.#enough = 2 * batchSize;
   }
 
-  ask(count: number): void {
+  ask(count: number, unused = false): void {
     this.#asked = count;
+    this.#unused = unused;
+    this.#wake();
     this.#answer();
   }
 
   /** The step that used the last batch is over. */
   done(): void {
-    for (const message of this.#finishing.splice(0).flatMap(({ messages }) => messages))
-      message.ack();
+    for (const message of this.#finishing.splice(0).flatMap(({ messages }) => messages)) {
+      this.#settle(message);
+    }
+  }
+
+  /** What is whole already stays with this trainer; parts go to whom the shard belongs to now. */
+  share(readers: number): void {
+    this.#readers = Math.max(1, readers);
+    this.#skips.share(this.#readers);
+    for (const [shard, pull] of this.#pulls) if (!this.#owns(shard)) pull.stop();
+    for (const [key, { shard, messages }] of this.#parts) {
+      if (this.#owns(shard)) continue;
+      this.#parts.delete(key);
+      this.#assembler.forget(key);
+      for (const message of messages) this.#giveBack(message);
+    }
+    this.#wake();
   }
 
   close(): void {
     this.#closed = true;
-    this.#messages?.stop();
+    for (const pull of this.#pulls.values()) pull.stop();
+    for (const message of this.#unsettled) this.#giveBack(message);
     this.#wake();
   }
 
   /** Pulls until closed. A server or a stream that is gone is waited for. */
   async pull(connection: NatsConnection): Promise<void> {
     const js = jetstream(connection);
+    const clock = setInterval(() => {
+      for (const message of this.#unsettled) message.working();
+    }, WORKING_EVERY);
+    await Promise.all(
+      Array.from({ length: this.#shards }, (_, shard) => this.#pullShard(js, shard)),
+    );
+    clearInterval(clock);
+  }
+
+  async #pullShard(js: JetStreamClient, shard: number): Promise<void> {
+    const name = shardConsumer(this.#edge.consumer, shard, this.#shards);
     while (!this.#closed) {
+      if (!this.#owns(shard)) {
+        await this.#change();
+        continue;
+      }
+      await this.#room();
+      let full = false;
       try {
-        const consumer = await js.consumers.get(this.#edge.stream, this.#edge.consumer);
-        this.#messages = await consumer.consume({ max_messages: MAX_MESSAGES, expires: EXPIRES });
-        this.#stopWhenStreamIsGone(this.#messages);
-        for await (const message of this.#messages) {
-          this.#receive(message);
-          await this.#room();
-          if (this.#closed) break;
+        const consumer = await js.consumers.get(this.#edge.stream, name);
+        const pull = await consumer.consume({ max_messages: MAX_MESSAGES, expires: EXPIRES });
+        this.#pulls.set(shard, pull);
+        if (this.#closed || !this.#owns(shard)) pull.stop();
+        this.#stopWhenStreamIsGone(pull);
+        for await (const message of pull) {
+          if (this.#closed || !this.#owns(shard)) {
+            message.nak(); // was on its way already; another trainer can have it at once
+            continue;
+          }
+          this.#receive(message, shard);
+          if (full) continue; // what came before the pull ended
+          full = !(await this.#roomSoon());
+          if (full) pull.stop();
         }
       } catch {
         // Not there yet, or not any more: the operator makes it again.
       }
-      if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, RETRY));
+      this.#pulls.delete(shard);
+      if (!this.#closed && !full) await sleep(RETRY);
     }
+  }
+
+  /** Whether this trainer reads the shard. All pull from one that is alone. */
+  #owns(shard: number): boolean {
+    return this.#shards === 1 || shard % this.#readers === this.#options.replica;
   }
 
   /** A memory stream is gone after a restart of the server, and its successor counts from 1. */
@@ -141,46 +213,84 @@ class SourceWorker {
     })();
   }
 
-  /** Resolves when more samples are wanted. */
-  async #room(): Promise<void> {
-    while (!this.#closed && this.#replay.fresh >= this.#enough) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  /**
+   * Whether more samples are wanted within PATIENCE. A pull that nobody reads from asks again each time that it
+   * misses heartbeats, and would then be given all at once, more than the server lets a client be behind.
+   */
+  async #roomSoon(): Promise<boolean> {
+    if (this.#closed || !this.#holdsEnough()) return true;
+    const late = new AbortController();
+    const patience = sleep(PATIENCE, false, { signal: late.signal }).catch(() => false);
+    const room = await Promise.race([this.#room().then(() => true), patience]);
+    late.abort();
+    return room;
   }
 
-  #receive(message: JsMsg): void {
+  /** Resolves when more samples are wanted. */
+  async #room(): Promise<void> {
+    while (!this.#closed && this.#holdsEnough()) await this.#change();
+  }
+
+  #holdsEnough(): boolean {
+    return this.#edge.stores && !this.#unused
+      ? this.#replay.size >= this.#capacity
+      : this.#replay.fresh >= this.#enough;
+  }
+
+  /** Resolves when samples were taken, shares changed, or it is time to close. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #receive(message: JsMsg, shard: number): void {
     const frame = this.#parse(message);
-    this.#countSkipped(message.info.streamSequence, frame);
+    if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
     // dropOldest: a lost sample is no loss. block: only what has been used may leave the stream.
-    const settled =
-      this.#edge.whenFull === 'dropOldest' || frame === null || this.#assembler.repeated > repeated;
+    const settled = !this.#block || frame === null || this.#assembler.repeated > repeated;
     if (settled) message.ack();
-    const messages = settled ? [] : this.#partsOf(frame, message, samples.length > 0);
+    else this.#unsettled.add(message);
+    const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
     const origin: Origin = { messages, outstanding: samples.length };
+    const { producer = 0 } = frame ?? {};
     for (const sample of samples) {
       this.#received += 1;
-      this.#newestStep = Math.max(this.#newestStep, sample.producerStep);
-      this.#replay.put({ ...sample, origin });
+      const newest = Math.max(this.#newestSteps.get(producer) ?? 0, sample.producerStep);
+      this.#newestSteps.set(producer, newest);
+      this.#replay.put({ ...sample, origin, producer });
     }
     this.#answer();
   }
 
   /** The messages of a sample, once it is whole; collects them until then. */
-  #partsOf({ producer, group }: Frame, message: JsMsg, whole: boolean): JsMsg[] {
-    const key = `${producer}:${group}`;
-    const messages = [...(this.#parts.get(key) ?? []), message];
+  #partsOf(frame: Frame, message: JsMsg, shard: number, whole: boolean): JsMsg[] {
+    const key = Assembler.keyOf(frame);
+    const messages = [...(this.#parts.get(key)?.messages ?? []), message];
     if (whole) this.#parts.delete(key);
-    else this.#parts.set(key, messages);
+    else this.#parts.set(key, { shard, messages });
     return messages;
+  }
+
+  #settle(message: JsMsg): void {
+    this.#unsettled.delete(message);
+    message.ack();
+  }
+
+  #giveBack(message: JsMsg): void {
+    this.#unsettled.delete(message);
+    message.nak();
   }
 
   #parse(message: JsMsg): Frame | null {
     try {
-      return parseFrame(message.data, this.#edge.sampleBytes);
+      const frame = parseFrame(message.data, this.#edge.sampleBytes);
+      checkNumbers(frame, this.#edge);
+      return frame;
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#refused += 1;
@@ -188,27 +298,19 @@ class SourceWorker {
     }
   }
 
-  /** A gap in the stream's numbers is what was discarded because this module is slower than the one before. */
-  #countSkipped(sequence: number, frame: Frame | null): void {
-    const missing = sequence - this.#lastSequence - 1;
-    if (this.#lastSequence > 0 && missing > 0 && frame) {
-      this.#skipped += missing * (frame.samples.length / chunksPerSample(this.#edge.sampleBytes));
-    }
-    this.#lastSequence = Math.max(sequence, this.#lastSequence);
-    if (sequence === 1) this.#lastSequence = 1;
-  }
-
   #answer(): void {
-    const samples = this.#asked > 0 ? this.#replay.take(this.#asked) : null;
+    const samples = this.#asked > 0 ? this.#replay.take(this.#asked, this.#unused) : null;
     if (samples === null) return;
     this.#asked = 0;
     const size = this.#edge.sampleBytes;
     for (const [i, sample] of samples.entries()) {
-      this.#batch.set(sample.bytes, i * size);
-      sample.origin.outstanding -= 1;
-      if (this.#edge.whenFull === 'block' && sample.origin.outstanding === 0) {
-        this.#finishing.push(sample.origin);
+      let at = i * size;
+      for (const part of sample.parts) {
+        this.#batch.set(part, at);
+        at += part.length;
       }
+      sample.origin.outstanding -= 1;
+      if (this.#block && sample.origin.outstanding === 0) this.#finishing.push(sample.origin);
     }
     this.#port.postMessage({
       type: 'batch',
@@ -216,9 +318,12 @@ class SourceWorker {
         ids: Float64Array.from(samples, ({ id }) => id),
         labels: Int32Array.from(samples, ({ label }) => label),
         producerSteps: Int32Array.from(samples, ({ producerStep }) => producerStep),
+        newestSteps: Int32Array.from(
+          samples,
+          ({ producer }) => this.#newestSteps.get(producer) ?? 0,
+        ),
         madeAt: Float64Array.from(samples, ({ madeAt }) => madeAt),
       },
-      newestStep: this.#newestStep,
       counters: this.#counters(),
     } satisfies FromWorker);
     this.#wake();
@@ -227,7 +332,7 @@ class SourceWorker {
   #counters(): SourceCounters {
     return {
       received: this.#received,
-      dropped: this.#replay.dropped + Math.round(this.#skipped) + this.#assembler.torn,
+      dropped: this.#replay.dropped + this.#skips.samples + this.#assembler.torn,
       reused: this.#replay.reused,
       torn: this.#assembler.torn,
       refused: this.#refused,

@@ -1,5 +1,13 @@
-import type { ModuleConfig } from '@greedy-infomax/crds';
-import { openSource } from '../buffer/edge.ts';
+import {
+  type ModuleConfig,
+  positionSubject,
+  stateStream,
+  trainingSplit,
+} from '@greedy-infomax/crds';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { LastMessages } from '../averaging/last-messages.ts';
+import { Positions } from '../averaging/positions.ts';
+import { openSource, type TakeOptions } from '../buffer/edge.ts';
 import { openBatches } from '../data/batches.ts';
 import { openSpeechBatches } from '../data/speech-batches.ts';
 import type { NatsAccess } from '../nats.ts';
@@ -19,17 +27,26 @@ export interface FeedBatch {
 }
 
 export interface Feed {
-  next(signal: AbortSignal): Promise<FeedBatch>;
+  next(signal: AbortSignal, options?: TakeOptions): Promise<FeedBatch>;
   /** Number of the next sample of the data set; what a checkpoint must hold to go on exactly there. */
   position(): number;
   dropped(): number;
   reused(): number;
+  /** Messages since the start that were no samples of this edge: damaged, forged, or somebody else's. */
+  refused(): number;
+  /** Tells how many trainers the module has, from now on. */
+  share(trainers: number): void;
   close(): Promise<void>;
 }
 
 export interface FeedOptions {
   nats: NatsAccess;
+  /** To the same server: for what takes no data. */
+  connection: NatsConnection;
   clientName: string;
+  replica: number;
+  /** Aborted when no more batches are wanted. */
+  stop: AbortSignal;
   /** `position()` of the checkpoint that training goes on from. */
   position: number;
 }
@@ -40,12 +57,21 @@ export const openFeed = (config: ModuleConfig, options: FeedOptions): Promise<Fe
     : openDataFeed(config, config.source, options);
 
 async function openDataFeed(
-  { seed, batchSize, objective }: ModuleConfig,
+  { run, uid, name, seed, batchSize, objective }: ModuleConfig,
   source: Exclude<ModuleConfig['source'], { kind: 'edge' }>,
-  { position }: FeedOptions,
+  { connection, replica, position, stop }: FeedOptions,
 ): Promise<Feed> {
-  const split = objective.type === 'classLabels' ? 'labelled' : 'train';
-  const order = { split, seed, batchSize, start: position } as const;
+  const positions = await Positions.open({
+    messages: new LastMessages(connection, stateStream(run)),
+    subject: positionSubject({ ...run, uid }, name),
+    replica,
+    batchSize,
+    start: position,
+    stop,
+  });
+  const split = trainingSplit(objective);
+  const draw = () => positions.draw();
+  const order = { split, seed, batchSize, start: position, draw } as const;
   const batches = await (source.kind === 'speech'
     ? openSpeechBatches({ ...source, ...order })
     : openBatches({ ...source, ...order }));
@@ -57,6 +83,8 @@ async function openDataFeed(
     position: () => batches.position,
     dropped: () => 0,
     reused: () => 0,
+    refused: () => 0,
+    share: (trainers) => positions.share(trainers),
     close: async () => {},
   };
 }
@@ -64,19 +92,21 @@ async function openDataFeed(
 async function openEdgeFeed(
   { batchSize }: ModuleConfig,
   { edge }: ModuleConfig['source'] & { kind: 'edge' },
-  { nats, clientName }: FeedOptions,
+  { nats, clientName, replica }: FeedOptions,
 ): Promise<Feed> {
-  const source = await openSource({ ...nats, edge, batchSize, clientName });
+  const source = await openSource({ ...nats, edge, batchSize, clientName, replica });
   return {
-    async next(signal) {
-      const batch = await source.take(signal);
+    async next(signal, options) {
+      const batch = await source.take(signal, options);
       const now = Date.now();
-      const newest = source.latestProducerStep();
       return {
         bytes: batch.bytes,
         ids: batch.ids,
         labels: batch.labels,
-        stalenessSteps: Array.from(batch.producerSteps, (step) => newest - step),
+        stalenessSteps: Array.from(
+          batch.newestSteps,
+          (newest, i) => newest - (batch.producerSteps[i] ?? newest),
+        ),
         stalenessSeconds: Array.from(batch.madeAt, (at) => Math.max(0, now - at) / 1000),
         done: () => batch.done(),
       };
@@ -84,6 +114,8 @@ async function openEdgeFeed(
     position: () => 0,
     dropped: () => source.counters().dropped,
     reused: () => source.counters().reused,
+    refused: () => source.counters().refused,
+    share: (trainers) => source.share(trainers),
     close: () => source.close(),
   };
 }

@@ -12,6 +12,7 @@ export type HistoryLine = Pick<
   | 'stalenessSeconds'
   | 'samplesDropped'
   | 'samplesReused'
+  | 'memoryBytes'
   | 'at'
 > & { samples: number };
 
@@ -25,6 +26,7 @@ export const historyLine = (report: Report): HistoryLine => ({
   stalenessSeconds: report.stalenessSeconds,
   samplesDropped: report.samplesDropped,
   samplesReused: report.samplesReused,
+  memoryBytes: report.memoryBytes,
   at: report.at,
 });
 

@@ -2,6 +2,7 @@ import {
   type Control,
   controlSchema,
   controlSubject,
+  type ModuleControl,
   type Report,
   type RunId,
   reportSubject,
@@ -17,9 +18,13 @@ interface MessengerOptions extends NatsAccess {
 
 /** The trainer's line to the operator: reports out, control in. Losing it never stops a training. */
 export class Messenger {
-  readonly #connection: NatsConnection;
+  readonly connection: NatsConnection;
   readonly #subject: string;
-  #released = new Set<string>();
+  #control: Control | null = null;
+  #heard: () => void = () => {};
+  readonly #first = new Promise<void>((resolve) => {
+    this.#heard = resolve;
+  });
 
   static async open(options: MessengerOptions): Promise<Messenger> {
     const connection = await connectNats(options, `${options.module}-${options.replica}-reports`);
@@ -27,31 +32,42 @@ export class Messenger {
   }
 
   private constructor(connection: NatsConnection, { run, module, replica }: MessengerOptions) {
-    this.#connection = connection;
+    this.connection = connection;
     this.#subject = reportSubject(run, module, replica);
     connection.subscribe(controlSubject(run), {
       callback: (error, message) => {
         const control = error ? null : parseControl(message.data);
-        if (control) this.#released = new Set(control.released);
+        if (control === null) return;
+        this.#control = control;
+        this.#heard();
       },
     });
   }
 
   /** Whether the operator says that `module` may end. */
   released(module: string): boolean {
-    return this.#released.has(module);
+    return this.#control?.released.includes(module) ?? false;
+  }
+
+  /** What the operator last said of the trainers of `module`; undefined before it said anything. */
+  team(module: string): ModuleControl | undefined {
+    return this.#control?.modules?.[module];
+  }
+
+  /** Resolves when the operator has said something, or after `milliseconds`. */
+  async hear(milliseconds: number): Promise<void> {
+    await Promise.race([this.#first, new Promise((r) => setTimeout(r, milliseconds).unref())]);
   }
 
   /** Sends, or drops what cannot be sent now: the next report says all that this one does. */
   report(report: Report): void {
-    if (!this.#connection.isClosed())
-      this.#connection.publish(this.#subject, JSON.stringify(report));
+    if (!this.connection.isClosed()) this.connection.publish(this.#subject, JSON.stringify(report));
   }
 
   /** Waits for the last report to leave, but not for a server that is gone. */
   async close(): Promise<void> {
-    await Promise.race([this.#connection.flush(), new Promise((r) => setTimeout(r, 1000).unref())]);
-    await this.#connection.close();
+    await Promise.race([this.connection.flush(), new Promise((r) => setTimeout(r, 1000).unref())]);
+    await this.connection.close();
   }
 }
 

@@ -9,6 +9,7 @@ const WINDOW = 10_000;
 
 /** What one step tells. */
 export interface StepResult {
+  /** Milliseconds on a clock that only ever goes on. */
   at: number;
   loss: number;
   samples: number;

@@ -11,7 +11,7 @@ export const REPORT_EVERY = 1000;
 /** What only the trainer knows. */
 export type Facts = Pick<
   Report,
-  'step' | 'samplesTrained' | 'samplesDropped' | 'samplesReused' | 'checkpointStep'
+  'step' | 'samplesTrained' | 'samplesDropped' | 'samplesReused' | 'checkpointStep' | 'others'
 >;
 
 /** Tells the operator, the log and the history how the training goes. */
@@ -25,6 +25,7 @@ export class Reporter {
   readonly #history: string;
   readonly #progressFile = process.env.PROGRESS_FILE;
   readonly #facts: () => Facts;
+  /** Of the clock that nobody sets: one that is set back must not silence a trainer. */
   #reportAt = 0;
 
   constructor(
@@ -51,13 +52,13 @@ export class Reporter {
 
   /** Reports if the last report is old enough. */
   tick(): void {
-    if (Date.now() - this.#reportAt >= REPORT_EVERY) this.#report();
+    if (performance.now() - this.#reportAt >= REPORT_EVERY) this.#report();
   }
 
   #report(): void {
     const { config, replica } = this.#options;
     const at = Date.now();
-    this.#reportAt = at;
+    this.#reportAt = performance.now();
     const report: Report = {
       run: config.uid,
       module: config.name,
@@ -65,7 +66,8 @@ export class Reporter {
       phase: this.phase,
       samplesTotal: config.budget,
       ...this.#facts(),
-      ...this.meter.read(at),
+      ...this.meter.read(performance.now()),
+      memoryBytes: 1024 * process.resourceUsage().maxRSS, // which is in kB
       message: this.message?.slice(0, 1024),
       at,
     };

@@ -12,6 +12,10 @@ export interface Progress {
   firstLosses: number[];
   dropped: number;
   reused: number;
+  /** Samples of the module's other trainers, by replica, as far as they were known. */
+  others?: Record<string, number>;
+  /** See `Program.momentsFrom`. */
+  momentsFrom?: number;
 }
 
 export const NO_PROGRESS: Progress = {
@@ -59,7 +63,7 @@ export async function saveCheckpoint(
     step: program.step,
     samples: progress.samples,
     tensors,
-    state: { progress: JSON.stringify(progress) },
+    state: { progress: JSON.stringify({ ...progress, momentsFrom: program.momentsFrom }) },
   });
 }
 
@@ -78,6 +82,8 @@ export async function restoreCheckpoint(
       Object.entries(checkpoint.tensors).map(([name, { data }]) => [name, data as Float32Array]),
     ),
   );
+  const progress = JSON.parse(checkpoint.state.progress ?? 'null') as Progress;
   program.step = checkpoint.step;
-  return { progress: JSON.parse(checkpoint.state.progress ?? 'null') as Progress, skipped };
+  program.momentsFrom = progress?.momentsFrom ?? 0;
+  return { progress, skipped };
 }

@@ -1,10 +1,13 @@
 import { join } from 'node:path';
-import type { ModuleConfig } from '@greedy-infomax/crds';
+import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
-import { openSink, type Sink } from '../buffer/edge.ts';
+import { openSink, type Sink, type TakeOptions } from '../buffer/edge.ts';
+import { CheckpointBucket } from '../checkpoint/bucket.ts';
+import type { CheckpointFiles } from '../checkpoint/files.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
 import type { NatsAccess } from '../nats.ts';
+import { Company } from './company.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { type Feed, type FeedBatch, openFeed } from './feed.ts';
 import { rewindHistory } from './history.ts';
@@ -12,11 +15,14 @@ import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
 import { configHash, NO_PROGRESS, restoreCheckpoint, saveCheckpoint } from './resume.ts';
+import { Slowdown } from './slowdown.ts';
 
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
 const FORWARD_PAUSE = 20;
-/** Milliseconds that the end of a trainer waits for its last activations to be taken. */
-const FLUSH_WITHIN = 2000;
+/** Seconds between attempts to write the checkpoint of a training that is over. */
+const LAST_CHECKPOINT_RETRY = 5;
+/** Milliseconds that the end of a trainer waits for its last activations to be taken; longer where each counts. */
+const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };
 
 export interface TrainerOptions {
   config: ModuleConfig;
@@ -74,15 +80,20 @@ class Trainer {
   readonly #options: TrainerOptions;
   readonly #config: ModuleConfig;
   readonly #messenger: Messenger;
-  readonly #store: CheckpointStore;
   readonly #history: string;
   readonly #reporter: Reporter;
+  readonly #slowdown: Slowdown;
+  #store!: CheckpointStore;
   #program!: ModuleProgram;
   #feed: Feed | null = null;
   #sink: Sink | null = null;
+  #company: Company | null = null;
   #before = NO_PROGRESS;
-  #samples = 0;
   #checkpointStep: number | null = null;
+  /** Messages told of in the log, and when. */
+  #refused = 0;
+  #refusedAt = 0;
+  /** Of the clock that nobody sets. */
   #checkpointAt = 0;
 
   constructor(options: TrainerOptions, messenger: Messenger) {
@@ -92,31 +103,36 @@ class Trainer {
     this.#history = join(options.out, 'history.jsonl');
     this.#reporter = new Reporter(options, messenger, this.#history, () => ({
       step: this.#program?.step ?? 0,
-      samplesTrained: this.#samples,
+      samplesTrained: this.#company?.budget.own ?? 0,
+      others: this.#company?.budget.others,
       samplesDropped: this.#dropped(),
       samplesReused: this.#reused(),
       checkpointStep: this.#checkpointStep,
     }));
-    this.#store = new CheckpointStore(options.out, {
-      keep: options.config.checkpoints.keep,
-      configHash: configHash(options.config),
-    });
+    this.#slowdown = new Slowdown(options.config.name, process.env.SLOWDOWN, options.stop);
   }
 
   async open(): Promise<void> {
     const { config, nats, log, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
+    this.#store = new CheckpointStore(await this.#checkpointPlace(), {
+      keep: config.checkpoints.keep,
+      configHash: configHash(config),
+    });
     const { progress, skipped } = await restoreCheckpoint(this.#store, this.#program);
     for (const { file, why } of skipped)
       log.warn({ file, why }, 'passed over a damaged checkpoint');
     if (progress) {
       this.#before = progress;
-      this.#samples = progress.samples;
       this.#reporter.meter = new Meter(progress.firstLosses);
       this.#checkpointStep = this.#program.step;
-      log.info({ step: this.#program.step, samples: this.#samples }, 'going on from a checkpoint');
+      log.info(
+        { step: this.#program.step, samples: progress.samples },
+        'going on from a checkpoint',
+      );
     }
+    this.#company = await Company.meet(this.#options, this.#messenger, this.#program, progress);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
     if (config.sink) {
@@ -127,47 +143,93 @@ class Trainer {
         clientName,
       });
     }
-    this.#feed = await openFeed(config, { nats, clientName, position: this.#before.position });
-    this.#checkpointAt = Date.now();
+    this.#feed = await openFeed(config, {
+      nats,
+      connection: this.#messenger.connection,
+      clientName,
+      replica,
+      position: this.#before.position,
+      stop: this.#options.stop,
+    });
+    this.#checkpointAt = performance.now();
   }
 
-  /** Steps until the budget is spent or a stop is asked for; ends with a checkpoint either way. */
+  async #checkpointPlace(): Promise<string | CheckpointFiles> {
+    const { config, out, replica } = this.#options;
+    if (config.checkpoints.storage?.objectStore === undefined) return out;
+    const run = { ...config.run, uid: config.uid };
+    const bucket = await CheckpointBucket.open(this.#messenger.connection, run);
+    return bucket.files(config.name, replica);
+  }
+
+  get #spent(): boolean {
+    return this.#company?.budget.spent ?? false;
+  }
+
+  /** Whether every later module has had all that it may. */
+  get #released(): boolean {
+    return this.#messenger.released(this.#config.name);
+  }
+
+  get #saved(): boolean {
+    return this.#checkpointStep === this.#program.step;
+  }
+
+  /** Steps until the module's budget is spent or a stop is asked for; ends with a checkpoint either way. */
   async trainToBudget(): Promise<void> {
     const { stop, log } = this.#options;
-    const { budget } = this.#config;
-    if (this.#samples < budget) this.#reporter.enter('training');
-    while (this.#samples < budget && !stop.aborted) {
+    if (!this.#spent) this.#reporter.enter('training');
+    while (!this.#spent && !stop.aborted) {
+      await this.#company?.follow(this.#feed, this.#sink);
       const batch = await this.#next();
       if (batch === null) break;
       await this.#trainOn(batch);
+      await this.#company?.team.average();
       await this.#housekeeping();
     }
-    if (this.#checkpointStep !== this.#program.step) await this.#checkpoint();
+    await this.#company?.team.average({ now: true });
+    // What the whole training has made is worth waiting for a disk that is full.
+    if (!this.#saved) await this.#checkpoint({ tolerant: this.#spent });
     log.info(
-      { step: this.#program.step, samples: this.#samples },
-      'checkpoint written; done training',
+      { step: this.#program.step, samples: this.#company?.budget.own },
+      this.#saved ? 'checkpoint written; done training' : 'done training; no checkpoint of it yet',
     );
   }
 
   /** A module that has learned what it may goes on feeding those behind it. */
   async forwardUntilReleased(): Promise<void> {
     const { stop } = this.#options;
-    if (this.#samples < this.#config.budget) return;
+    if (!this.#spent) return;
     if (this.#sink) this.#reporter.enter('forwarding');
-    while (!stop.aborted && this.#sink && !this.#messenger.released(this.#config.name)) {
+    while (!stop.aborted && this.#sink && !this.#released) {
+      await this.#company?.follow(this.#feed, this.#sink);
       if (await this.#nextModuleHasEnough(this.#sink)) {
         await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
       } else {
-        const batch = await this.#next();
+        // The same sample twice would be the same activations twice.
+        const batch = await this.#next({ unused: true });
         if (batch === null) break;
+        const began = performance.now();
         const { activations } = this.#program.run('forward', { batch: batch.bytes });
+        await this.#slowdown.after(performance.now() - began);
         await this.#send(batch, activations as Uint8Array);
         batch.done();
       }
       await this.#housekeeping();
     }
+    await this.#untilSaved();
     this.finished = true;
     this.#reporter.enter('finished');
+  }
+
+  /** Tries on until the last checkpoint is written; a stop ends that, and throws what is in the way. */
+  async #untilSaved(): Promise<void> {
+    const { stop } = this.#options;
+    while (!this.#saved && !stop.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
+      await this.#housekeeping();
+    }
+    if (!this.#saved) await this.#checkpoint();
   }
 
   reportFailure(error: Error): void {
@@ -176,23 +238,27 @@ class Trainer {
   }
 
   async close(): Promise<void> {
+    this.#noteRefused(0);
     await this.#feed?.close();
     // What was put is worth sending, but not worth waiting for a server that is gone.
     await Promise.race([
       this.#sink?.flush(),
-      new Promise((r) => setTimeout(r, FLUSH_WITHIN).unref()),
+      new Promise((r) => {
+        setTimeout(r, FLUSH_WITHIN[this.#config.sink?.whenFull ?? 'dropOldest']).unref();
+      }),
     ]);
     await this.#sink?.close();
   }
 
   async #trainOn(batch: FeedBatch): Promise<void> {
     const { seed, batchSize, name } = this.#config;
-    if (this.#config.objective.type === 'classLabels' && batch.labels.includes(-1)) {
+    if (usesLabels(this.#config.objective) && batch.labels.includes(-1)) {
       throw new ConfigurationError(
-        `module ${name}: objective classLabels got samples without labels; give it a data set with labels, or use infoNCE`,
+        `module ${name}: objective ${this.#config.objective.type} got samples without labels; give it a data set with labels, or use infoNCE`,
       );
     }
     const madeBy = this.#program.step;
+    const began = performance.now();
     const { loss, activations } = this.#program.run('train', {
       batch: batch.bytes,
       labels: batch.labels,
@@ -204,11 +270,12 @@ class Trainer {
     });
     const value = loss?.[0] ?? Number.NaN;
     if (!Number.isFinite(value)) throw this.#diverged(value);
+    await this.#slowdown.after(performance.now() - began);
     if (activations) await this.#send(batch, activations as Uint8Array, madeBy);
     batch.done();
-    this.#samples += batchSize;
+    if (this.#company) this.#company.budget.own += batchSize;
     this.#reporter.meter.add({
-      at: Date.now(),
+      at: performance.now(),
       loss: value,
       samples: batchSize,
       stalenessSteps: batch.stalenessSteps,
@@ -220,35 +287,44 @@ class Trainer {
     const good =
       this.#checkpointStep === null
         ? 'there is no checkpoint yet'
-        : `the last good checkpoint is that of step ${this.#checkpointStep} in ${this.#options.out}`;
+        : `the last good checkpoint is that of step ${this.#checkpointStep}${this.#config.checkpoints.storage?.objectStore ? '' : ` in ${this.#options.out}`}`;
     return new DivergedError(
       `module ${this.#config.name}: the loss is ${loss} at step ${this.#program.step}; ${good}; try a smaller learning rate`,
     );
   }
 
   /** The next batch; null when a stop was asked for, or forwarding is over, while it was awaited. */
-  #next(): Promise<FeedBatch | null> {
-    return this.#wait((signal) => (this.#feed as Feed).next(signal));
+  #next(options?: TakeOptions): Promise<FeedBatch | null> {
+    return this.#wait((signal) => (this.#feed as Feed).next(signal, options));
   }
 
   async #send(batch: FeedBatch, activations: Uint8Array, producerStep = this.#program.step) {
+    // One that repeats steps after a restart may come to its end last: nobody would empty the buffer for it.
+    if (this.#released) return;
     const { ids, labels } = batch;
     const rows = { bytes: activations, ids, labels, producerStep, madeAt: Date.now() };
-    await this.#wait((signal) => (this.#sink as Sink).put(rows, signal));
+    await this.#wait(
+      (signal) => (this.#sink as Sink).put(rows, signal),
+      () => this.#released,
+    );
   }
 
   /**
    * Waits for the edge. Meanwhile nothing else runs here, so reports need a clock of their own; a stop, or
    * the end of forwarding, ends the wait with null.
    */
-  async #wait<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+  async #wait<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    isOver = () => false,
+  ): Promise<T | null> {
     const wait = new AbortController();
     const end = () => wait.abort();
     this.#options.stop.addEventListener('abort', end, { once: true });
     const clock = setInterval(() => {
       this.#reporter.tick();
-      if (this.#reporter.phase === 'forwarding' && this.#messenger.released(this.#config.name))
-        end();
+      const { phase } = this.#reporter;
+      if (isOver() || (phase === 'forwarding' && this.#released)) end();
+      if (phase === 'training' && this.#spent) end();
     }, REPORT_EVERY / 4);
     try {
       return await work(wait.signal);
@@ -269,11 +345,10 @@ class Trainer {
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */
   async #housekeeping(): Promise<void> {
     this.#reporter.tick();
+    this.#noteRefused();
     const { everySeconds } = this.#config.checkpoints;
-    if (
-      this.#reporter.phase === 'training' &&
-      Date.now() - this.#checkpointAt >= everySeconds * 1000
-    ) {
+    const every = this.#spent ? Math.min(LAST_CHECKPOINT_RETRY, everySeconds) : everySeconds;
+    if (!this.#saved && performance.now() - this.#checkpointAt >= every * 1000) {
       await this.#checkpoint({ tolerant: true });
     }
     await new Promise((resolve) => setImmediate(resolve));
@@ -281,10 +356,11 @@ class Trainer {
 
   /** `tolerant`: a full disk costs this checkpoint, not the training; the old ones are intact. */
   async #checkpoint({ tolerant = false } = {}): Promise<void> {
-    this.#checkpointAt = Date.now();
+    this.#checkpointAt = performance.now();
     try {
       await saveCheckpoint(this.#store, this.#program, {
-        samples: this.#samples,
+        samples: this.#company?.budget.own ?? 0,
+        others: this.#company?.budget.others,
         position: this.#feed?.position() ?? 0,
         firstLosses: [...this.#reporter.meter.firstLosses],
         dropped: this.#dropped(),
@@ -300,6 +376,18 @@ class Trainer {
         'could not write a checkpoint',
       );
     }
+  }
+
+  /** Says, once a report, that messages came over the edge which are none of its own. */
+  #noteRefused(every = REPORT_EVERY): void {
+    const refused = this.#feed?.refused() ?? 0;
+    if (refused === this.#refused || performance.now() - this.#refusedAt < every) return;
+    this.#options.log.warn(
+      { refused },
+      'passed over messages that are no activations of this edge',
+    );
+    this.#refused = refused;
+    this.#refusedAt = performance.now();
   }
 
   #dropped = (): number => this.#before.dropped + (this.#feed?.dropped() ?? 0);

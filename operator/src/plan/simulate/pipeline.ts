@@ -1,0 +1,79 @@
+/** What a simulation is told of a run, and what it tells. Times in milliseconds unless a name says otherwise. */
+
+export interface Stage {
+  name: string;
+  /** Trainers that share the module's budget. */
+  replicas: number;
+  /** Samples of a step. */
+  batchSize: number;
+  /** Of a training step when nothing else runs. */
+  msPerBatch: number;
+  /** The same without backward pass and update, of a module that only feeds those behind it. */
+  forwardMsPerBatch: number;
+  /** That a step keeps busy meanwhile; 0 for a step on a GPU. */
+  cores: number;
+}
+
+/** The buffer between a module and the next, and the way through it. */
+export interface Link {
+  /** Encoded. */
+  sampleBytes: number;
+  samplesPerMessage: number;
+  /** Samples. */
+  depth: number;
+  megabytesPerSecond: number;
+  /** Of producer, server and consumer together. */
+  cpuSecondsPerGigabyte: number;
+}
+
+export interface Pipeline {
+  stages: readonly Stage[];
+  /** One between each stage and the next. */
+  links: readonly Link[];
+  whenFull: 'dropOldest' | 'block';
+  /** Uses of a sample after its first. */
+  maxReuse: number;
+  /** A module fills its store as fast as it can, and trains on it meanwhile. */
+  stores: boolean;
+  /** Samples that each module trains on. */
+  budget: number;
+  /** That all processes share; null: each has as many as it needs. */
+  cores: number | null;
+  /** Standard deviation of the time of a step by its mean. */
+  jitter: number;
+  seed: number;
+}
+
+export interface StageForecast {
+  name: string;
+  /** Seconds until the budget was spent, and the rate that makes. */
+  seconds: number;
+  samplesPerSecond: number;
+  /** Share of that time in which a trainer computed. */
+  busy: number;
+  /** Steps that the producer was ahead, as trainers report it, and age in seconds; null for the first module. */
+  stalenessSteps: Percentiles | null;
+  stalenessSeconds: Percentiles | null;
+  /** Samples that this module should have had and never used. */
+  dropped: number;
+  reused: number;
+}
+
+export interface Percentiles {
+  p50: number;
+  p95: number;
+}
+
+export interface Forecast {
+  whenFull: Pipeline['whenFull'];
+  /** That each module trained on. */
+  samples: number;
+  /** Until the last module has spent its budget. */
+  seconds: number;
+  samplesPerSecond: number;
+  /** Share of the cores that was busy; null when they are not shared. */
+  coresBusy: number | null;
+  /** What the run would be faster with more of. */
+  bottleneck: string;
+  stages: StageForecast[];
+}

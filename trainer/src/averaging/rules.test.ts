@@ -1,0 +1,45 @@
+import { averagingSchema } from '@greedy-infomax/crds';
+import { describe, expect, it } from 'vitest';
+import { meanOf, openRule } from './rules.ts';
+
+const rule = (options: object, start: number[]) =>
+  openRule(averagingSchema.parse(options), Float32Array.from(start));
+const next = (of: ReturnType<typeof rule>, own: number[], mean: number[]) => [
+  ...of.next(Float32Array.from(own), Float32Array.from(mean)),
+];
+
+describe('the mean', () => {
+  it('is taken weight by weight', () => {
+    const all = [
+      [1, 2],
+      [3, 4],
+      [5, 9],
+    ].map((values) => Float32Array.from(values));
+    expect([...meanOf(all)]).toEqual([3, 5]);
+    expect([...(all[0] as Float32Array)]).toEqual([1, 2]);
+  });
+});
+
+describe('a rule', () => {
+  it('average takes the mean', () => {
+    expect(next(rule({ rule: 'average' }, [0]), [1], [3])).toEqual([3]);
+  });
+
+  it('elastic goes a part of the way to the mean', () => {
+    expect(next(rule({ rule: 'elastic', pull: 0.25 }, [0, 0]), [1, 2], [5, -2])).toEqual([2, 1]);
+  });
+
+  it('diloco is the mean itself with a step of 1 and no momentum', () => {
+    const plain = rule({ rule: 'diloco', outerLearningRate: 1, outerMomentum: 0 }, [1]);
+    expect(next(plain, [9], [2])).toEqual([2]);
+    expect(next(plain, [9], [4])).toEqual([4]);
+  });
+
+  it('diloco goes on with Nesterov momentum from where its last round ended', () => {
+    const outer = rule({ rule: 'diloco', outerLearningRate: 0.5, outerMomentum: 0.5 }, [0]);
+    // Gradient -2, momentum -2: 0 + 0.5 * (2 + 0.5 * 2).
+    expect(next(outer, [9], [2])).toEqual([1.5]);
+    // Gradient -1, momentum -1 - 0.5 * 2 = -2: 1.5 + 0.5 * (1 + 0.5 * 2).
+    expect(next(outer, [9], [2.5])).toEqual([2.5]);
+  });
+});
