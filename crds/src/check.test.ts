@@ -28,6 +28,21 @@ describe('mistakes', () => {
       /number of classes/,
     ],
     [
+      'the same of predSim',
+      [['spec.objective', { type: 'predSim' }]],
+      'spec.objective.classes',
+      /predSim needs the number of classes/,
+    ],
+    [
+      'patches that are told apart from those of no other sample',
+      [
+        ['spec.objective', { type: 'deepInfoMax' }],
+        ['spec.modules.1.batchSize', 1],
+      ],
+      'spec.modules[1].batchSize',
+      /1 must be at least 2/,
+    ],
+    [
       'a grid too low to predict in',
       [['spec.objective.predictionSteps', 6]],
       'spec.objective',
@@ -59,6 +74,12 @@ describe('mistakes', () => {
       [['spec.buffers', { whenFull: 'block', maxReuse: 1 }]],
       'spec.buffers.maxReuse',
       /must be 0/,
+    ],
+    [
+      'samples that are stored to be used once',
+      [['spec.buffers', { reuse: 'always' }]],
+      'spec.buffers.maxReuse',
+      /0 must be at least 1/,
     ],
     [
       'a buffer that cannot hold a batch',
@@ -141,24 +162,16 @@ describe('mistakes', () => {
     expect(paths).toHaveLength(3);
   });
 
-  test.each<[path: string, value: unknown, at: string]>([
-    ['spec.averaging', { everySteps: 10 }, 'spec.averaging'],
-    ['spec.order', 'iterative', 'spec.order'],
-    [
-      'spec.checkpoints',
-      { storage: { objectStore: { bucket: 'b' } } },
-      'spec.checkpoints.storage.objectStore',
-    ],
-    ['spec.modules.1.replicas', 2, 'spec.modules[1].replicas'],
-    ['spec.objective.type', 'predSim', 'spec.objective.type'],
-    ['spec.modules.0.objective', { type: 'deepInfoMax' }, 'spec.modules[0].objective.type'],
-  ])('%s = %j is not implemented yet', (path, value, at) => {
-    const mistakes = mistakesIn(changed([path, value]));
-    expect(mistakes.map((mistake) => mistake.path)).toEqual([at]);
-    expect(mistakes[0]?.message).toMatch(/is not implemented yet; \w+/);
+  test('the bucket of checkpoints has no name of its choice: it could be that of another run', () => {
+    const asked = (objectStore: object) =>
+      changed(['spec.checkpoints', { storage: { objectStore } }]);
+    expect(mistakesIn(asked({}))).toEqual([]);
+    expect(mistakesIn(asked({ bucket: 'gim_team_b' })).map(({ path }) => path)).toEqual([
+      'spec.checkpoints.storage.objectStore.bucket',
+    ]);
   });
 
-  test('what has no effect yet but asks for none is taken', () => {
+  test('what asks for nothing is taken', () => {
     expect(
       mistakesIn(
         changed(

@@ -140,5 +140,6 @@ test('what a run began with is immutable', () => {
     '.spec.modules.items.layers',
     '.spec.modules.items.objective',
     '.spec.objective',
+    '.spec.order',
   ]);
 });

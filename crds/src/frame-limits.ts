@@ -15,9 +15,34 @@ const ROOM = MESSAGE_BYTES - FRAME_HEADER_BYTES;
 export const samplesPerMessage = (sampleBytes: number): number =>
   Math.floor(ROOM / (SAMPLE_HEADER_BYTES + sampleBytes));
 
+/**
+ * Samples of a batch that go into one message; 0 if one alone does not fit. With `block` each message of a batch
+ * holds as many as the next: a batch then uses whole messages, whoever gets which, and none is ever half used.
+ */
+export function samplesPerFrame(
+  sampleBytes: number,
+  batchSize: number,
+  whenFull: 'dropOldest' | 'block',
+): number {
+  let samples = Math.min(batchSize, samplesPerMessage(sampleBytes));
+  while (whenFull === 'block' && samples > 1 && batchSize % samples !== 0) samples -= 1;
+  return samples;
+}
+
 /** Bytes of a sample that one message carries when a sample is cut into chunks. */
 export const CHUNK_BYTES = ROOM - SAMPLE_HEADER_BYTES;
 
 /** Messages that one sample takes. */
 export const chunksPerSample = (sampleBytes: number): number =>
   Math.max(1, Math.ceil(sampleBytes / CHUNK_BYTES));
+
+/** Shares of an edge whose samples take several messages: at most so many trainers can take part. */
+export const MAX_SHARDS = 8;
+
+/**
+ * Shares that the samples of an edge are dealt to. The server hands out single messages, so trainers may pull
+ * from one durable consumer only where a message is whole samples. The messages of a large sample all go to
+ * the subject of one share, which has a consumer of its own and is read by one trainer.
+ */
+export const shardsOf = (sampleBytes: number): number =>
+  samplesPerMessage(sampleBytes) > 0 ? 1 : MAX_SHARDS;

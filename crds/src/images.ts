@@ -1,4 +1,4 @@
-import type { Augmentation, Data, Patches } from './run.ts';
+import { type Augmentation, type Data, type Objective, type Patches, usesLabels } from './run.ts';
 
 /** What is known of the images of a data set before it is read. */
 
@@ -16,11 +16,16 @@ export const gridSize = ({ crop }: Augmentation, { size, stride }: Patches): num
   Math.floor((crop - size) / stride) + 1;
 
 /** Images to train on in the releases that everybody has the same of. */
-const TRAINING_IMAGES: Partial<Record<Data['format'], number>> = {
-  digits: 8000, // four fifths; the rest is for testing
-  cifar10: 50_000,
-  stl10: 100_000, // those without labels
+const TRAINING_IMAGES: Partial<Record<Data['format'], Record<'train' | 'labelled', number>>> = {
+  digits: { train: 8000, labelled: 8000 }, // four fifths; the rest is for testing
+  cifar10: { train: 50_000, labelled: 50_000 },
+  stl10: { train: 100_000, labelled: 5000 }, // without labels, with labels
 };
 
-/** Images that training draws from; undefined if only the data set can tell. */
-export const trainingImages = ({ format }: Data): number | undefined => TRAINING_IMAGES[format];
+/** Images that an objective on the first module draws from; undefined if only the data set can tell. */
+export const trainingImages = ({ format }: Data, objective: Objective): number | undefined =>
+  TRAINING_IMAGES[format]?.[trainingSplit(objective)];
+
+/** The part of a data set that an objective trains on. */
+export const trainingSplit = (objective: Objective): 'train' | 'labelled' =>
+  usesLabels(objective) ? 'labelled' : 'train';

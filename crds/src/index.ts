@@ -11,4 +11,5 @@ export * from './parse.ts';
 export * from './readout-result.ts';
 export * from './report.ts';
 export * from './run.ts';
+export * from './run-folder.ts';
 export * from './samples.ts';

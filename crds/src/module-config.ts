@@ -3,6 +3,7 @@ import { encodingSchema } from './encoding.ts';
 import { layerSchema } from './layers.ts';
 import {
   augmentationSchema,
+  averagingSchema,
   checkpointsSchema,
   dataSchema,
   objectiveSchema,
@@ -37,6 +38,8 @@ const edgeSchema = z.strictObject({
   whenFull: z.enum(['dropOldest', 'block']),
   /** Times that the consumer may use a sample again after the first. */
   maxReuse: z.int(),
+  /** Whether it uses all that it holds so often before it takes more. Absent: only what it lacks newer ones for. */
+  stores: z.boolean().optional(),
 });
 export type Edge = z.infer<typeof edgeSchema>;
 
@@ -74,6 +77,9 @@ export const moduleConfigSchema = z.strictObject({
   batchSize: z.int(),
   /** Samples to train on. */
   budget: z.int(),
+  /** iterative: the next module gets nothing before the budget is spent. */
+  order: z.enum(['simultaneous', 'iterative']).default('simultaneous'),
+  averaging: averagingSchema,
   /** The edge to the next module; null for the last. */
   sink: edgeSchema.nullable(),
   checkpoints: checkpointsSchema,

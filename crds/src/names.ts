@@ -43,6 +43,32 @@ export const edgeStream = ({ namespace, name }: RunKey, module: string): string 
 /** The durable pull consumer through which a module reads the stream before it. */
 export const edgeConsumer = (module: string): string => module;
 
+/** Subject and consumer of one of an edge's `shards`; with one alone they are those of the edge itself. */
+export const shardSubject = (subject: string, shard: number, shards: number): string =>
+  shards === 1 ? subject : `${subject}.${shard}`;
+export const shardConsumer = (consumer: string, shard: number, shards: number): string =>
+  shards === 1 ? consumer : `${consumer}_${shard}`;
+
+/** The stream that holds the last message of each subject below `stateSubjects`: what trainers of a module share. */
+export const stateStream = ({ namespace, name }: RunKey): string => `GIM_${namespace}_${name}`;
+export const stateSubjects = (run: RunId): string => `${subjectPrefix(run)}.state.>`;
+
+/**
+ * The bucket of the NATS object store that holds the checkpoints of a run, and the stream behind it. Its subjects
+ * begin with $O, so the uid is in its name, for the reason that it is in `subjectPrefix`.
+ */
+export const checkpointBucket = ({ namespace, name, uid }: RunId): string =>
+  `gim_${namespace}_${name}_${uid}`;
+export const checkpointStream = (run: RunId): string => `OBJ_${checkpointBucket(run)}`;
+
+/** Which sample of the data set comes next, where several trainers read it. */
+export const positionSubject = (run: RunId, module: string): string =>
+  `${subjectPrefix(run)}.state.position.${module}`;
+
+/** A part of the newest weights that a replica has published. */
+export const weightsSubject = (run: RunId, module: string, replica: number, part: number): string =>
+  `${subjectPrefix(run)}.state.weights.${module}.${replica}.${part}`;
+
 /** Where a replica tells how its training goes (core NATS, `Report` as JSON). */
 export const reportSubject = (run: RunId, module: string, replica: number): string =>
   `${subjectPrefix(run)}.report.${module}.${replica}`;

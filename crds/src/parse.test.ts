@@ -9,11 +9,13 @@ const examples = join(import.meta.dirname, '../../examples');
 const lineOf = (text: string, words: string): number =>
   text.split('\n').findIndex((line) => line.includes(words)) + 1;
 
-test.each(readdirSync(examples).filter((name) => name.endsWith('.yaml')))(
+const files = readdirSync(examples, { recursive: true, encoding: 'utf8' });
+
+test.each(files.filter((name) => name.endsWith('.yaml')))(
   'examples/%s is a run without mistakes',
   (name) => {
     const run = parseRun(readFileSync(join(examples, name), 'utf8'), name);
-    expect(run.metadata.name).toBe(name.replace('.yaml', ''));
+    expect(run.metadata.name).toBe(name.replace('.yaml', '').replace('/', '-'));
   },
 );
 

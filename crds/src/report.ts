@@ -4,6 +4,9 @@ import { z } from 'zod';
 
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number() });
 
+/** Samples by the number of the replica. */
+const samplesByReplica = z.record(z.string().max(8), z.int());
+
 export const reportSchema = z.strictObject({
   run: z.string(),
   module: z.string(),
@@ -27,8 +30,12 @@ export const reportSchema = z.strictObject({
   samplesDropped: z.int(),
   /** Uses of a sample after its first. */
   samplesReused: z.int(),
+  /** The most memory that the trainer's process has had, resident, in bytes; of several trainers the largest. */
+  memoryBytes: z.int().optional(),
   /** Step of the newest checkpoint; null before the first. */
   checkpointStep: z.int().nullable(),
+  /** Samples that the module's other trainers were last known to have trained on, by replica; also those that have left. */
+  others: samplesByReplica.optional(),
   /** What went wrong, if anything, in words for the user. */
   message: z.string().max(1024).optional(),
   /** Milliseconds since the epoch. */
@@ -39,5 +46,10 @@ export type Report = z.infer<typeof reportSchema>;
 export const controlSchema = z.strictObject({
   /** Modules that may end: every later module has spent its budget. */
   released: z.array(z.string()),
+  /** Of each module: the trainers that there should be, and the samples that each there ever was has trained on. */
+  modules: z
+    .record(z.string(), z.strictObject({ replicas: z.int(), samples: samplesByReplica }))
+    .optional(),
 });
+export type ModuleControl = NonNullable<Control['modules']>[string];
 export type Control = z.infer<typeof controlSchema>;

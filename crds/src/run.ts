@@ -6,6 +6,7 @@ import { runStatusSchema } from './run/status.ts';
 
 /** The `GreedyInfoMaxRun` resource: the one source of its types, its CRD and its documentation. */
 
+export * from './run/averaging.ts';
 export * from './run/buffers.ts';
 export * from './run/checkpoints.ts';
 export * from './run/data.ts';

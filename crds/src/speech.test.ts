@@ -75,6 +75,13 @@ describe('a run on speech', () => {
     ]);
   });
 
+  test('has no context network for images', () => {
+    const objective = { type: 'infoNCE', context: 'pixelCNN' };
+    expect(found(speech(['spec.modules.1.objective', objective]))).toEqual([
+      expect.stringMatching(/^spec\.modules\[1\]\.objective\.context: pixelCNN is for images/),
+    ]);
+  });
+
   test('has its gru layers at the ends of modules', () => {
     const after = { type: 'conv1d', channels: 4 };
     expect(found(speech(['spec.modules.1.layers.1', after]))).toEqual([
@@ -116,6 +123,7 @@ test('InfoNCE does what the paper does for speech, unless the run says otherwise
     skip: 0,
     negatives: 4,
     sampling: 'shared',
+    context: 'none',
     predictOn: 'context',
     subsample: 128,
   });

@@ -4,6 +4,7 @@ import type { Mistake } from '../path.ts';
 export const bufferMistakes = (draft: Draft): Mistake[] => [
   ...depthMistakes(draft),
   ...blockMistakes(draft),
+  ...reuseMistakes(draft),
 ];
 
 /** The deepest batch that a module takes from a buffer must fit into it. */
@@ -20,6 +21,17 @@ function depthMistakes({ buffers, modules }: Draft): Mistake[] {
       : [],
   );
 }
+
+const reuseMistakes = ({ buffers }: Draft): Mistake[] =>
+  buffers?.reuse === 'always' && buffers.maxReuse === 0
+    ? [
+        {
+          path: ['spec', 'buffers', 'maxReuse'],
+          message:
+            '0 must be at least 1: with reuse always each sample is used maxReuse times again',
+        },
+      ]
+    : [];
 
 function blockMistakes({ buffers, modules }: Draft): Mistake[] {
   if (buffers?.whenFull !== 'block') return [];

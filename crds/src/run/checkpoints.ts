@@ -19,15 +19,11 @@ export const checkpointsSchema = z
           .optional()
           .describe('A claim in the namespace of the run that every trainer can write to.'),
         objectStore: z
-          .strictObject({
-            bucket: z
-              .string()
-              .max(63)
-              .regex(/^[a-zA-Z0-9_-]+$/)
-              .describe('Name of the bucket; made if it is not there.'),
-          })
+          .strictObject({})
           .optional()
-          .describe('A bucket of the NATS object store. Not implemented yet.'),
+          .describe(
+            'The bucket of the run in the object store of its NATS server, which the operator makes; give {}. The server needs file storage.',
+          ),
       })
       .optional()
       .describe('Kubernetes only: where checkpoints lie, a volume or a bucket.')
@@ -41,7 +37,7 @@ export const checkpointsSchema = z
       .boolean()
       .optional()
       .describe(
-        'Kubernetes only: keep the checkpoints on the volume when the run is deleted. Default true: a new run of the same name then goes on from them. False: deleting the run removes them, unless that takes more than two minutes.',
+        'Kubernetes only: keep the checkpoints when the run is deleted. Default true on a volume: a new run of the same name then goes on from them. False: deleting the run removes them, unless that takes more than two minutes. Default false for a bucket: a new run has a bucket of its own.',
       ),
   })
   .describe('When weights and optimizer state are saved.');

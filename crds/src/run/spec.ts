@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { averagingSchema } from './averaging.ts';
 import { buffersSchema } from './buffers.ts';
 import { immutable, listMap, validated } from './cel.ts';
 import { checkpointsSchema } from './checkpoints.ts';
@@ -36,6 +37,13 @@ export const runSpecSchema = z.strictObject({
       }),
     }),
   objective: objectiveSchema,
+  order: z
+    .enum(['simultaneous', 'iterative'])
+    .default('simultaneous')
+    .describe(
+      'simultaneous: all modules train at once, each on what the one before makes of its newest weights. iterative: one after another; a module begins when the one before has spent its budget, which only forwards from then on. Immutable.',
+    )
+    .meta(immutable('order')),
   optimizer: optimizerSchema.prefault({}),
   batchSize: z
     .int()
@@ -61,6 +69,7 @@ export const runSpecSchema = z.strictObject({
       }),
     ),
   buffers: buffersSchema.prefault({}),
+  averaging: averagingSchema.prefault({}),
   checkpoints: checkpointsSchema.prefault({}),
   evaluation: evaluationSchema.prefault({}),
   suspend: z

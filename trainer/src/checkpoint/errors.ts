@@ -10,6 +10,11 @@ export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
 
+/** The bucket of the checkpoints is not there, or does not answer; what it holds is not known. */
+export class BucketError extends Error {
+  override readonly name = 'BucketError';
+}
+
 /** A good checkpoint, but of another module: going on from it would give something that is neither. */
 export class ConfigMismatchError extends Error {
   override readonly name = 'ConfigMismatchError';

@@ -1,11 +1,21 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
-import { configHash } from '../train/resume.ts';
+import {
+  MODULE_FILE,
+  type ModuleConfig,
+  moduleConfigSchema,
+  modulePlaces,
+} from '@greedy-infomax/crds';
 import { writeAtomically } from './atomic.ts';
 import { CheckpointError } from './errors.ts';
+import { newestCheckpoint } from './newest.ts';
 import { encodeSafetensors, type StoredTensor } from './safetensors.ts';
-import { type Checkpoint, CheckpointStore } from './store.ts';
+import type { Checkpoint } from './store.ts';
+import { toTorch } from './torch.ts';
+
+/** Of weights outside of a run: names and layouts of TensorFlow, as in checkpoints, or of PyTorch. */
+export const EXPORT_FORMATS = ['tensorflow', 'pytorch'] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 /** Optimizer state, which is of no use outside of a training. */
 const MOMENTS = 'adam.';
@@ -13,32 +23,36 @@ const OBJECTIVE = 'objective.';
 
 /**
  * Writes the trained encoder of the run in `out` into one safetensors file: tensors MODULE.PARAMETER of the
- * newest checkpoint of every module, with the heads of the objectives if `objectives` says so. Throws a
- * `CheckpointError` if a module has no checkpoint.
+ * newest checkpoint of every module, whichever replica wrote it, with the heads of the objectives if `objectives` says so; `torch.ts` says what
+ * they are for PyTorch. Throws a `CheckpointError` if a module has no checkpoint.
  */
 export async function exportEncoder({
   out,
   file,
   objectives = false,
+  format = 'tensorflow',
 }: {
   out: string;
   file: string;
   objectives?: boolean;
+  format?: ExportFormat;
 }): Promise<{ tensors: number; bytes: number }> {
-  const modules = await Promise.all(
-    readModules(out).map(async (module) => ({ module, checkpoint: await newest(out, module) })),
-  );
+  const modules = await readRun(out);
   const tensors: Record<string, StoredTensor> = {};
   for (const { module, checkpoint } of modules) {
-    for (const [name, tensor] of Object.entries(checkpoint.tensors)) {
-      const wanted = !name.startsWith(MOMENTS) && (objectives || !name.startsWith(OBJECTIVE));
-      if (wanted) tensors[`${module.name}.${name}`] = tensor;
-    }
+    const wanted = Object.fromEntries(
+      Object.entries(checkpoint.tensors).filter(
+        ([name]) => !name.startsWith(MOMENTS) && (objectives || !name.startsWith(OBJECTIVE)),
+      ),
+    );
+    const given = format === 'pytorch' ? toTorch(wanted, module.layers) : wanted;
+    for (const [name, tensor] of Object.entries(given)) tensors[`${module.name}.${name}`] = tensor;
   }
   const bytes = encodeSafetensors({
     tensors,
     metadata: {
       format: 'greedy-infomax-encoder/1',
+      layout: format,
       run: modules[0]?.module.run.name ?? '',
       modules: JSON.stringify(
         modules.map(({ module: { name, layers, input, output }, checkpoint: { step } }) => ({
@@ -55,29 +69,23 @@ export async function exportEncoder({
   return { tensors: Object.keys(tensors).length, bytes: bytes.length };
 }
 
-/** The modules of a run folder, from input to output. */
-function readModules(out: string): ModuleConfig[] {
-  const folder = join(out, 'modules');
-  const files = (existsSync(folder) ? readdirSync(folder) : [])
-    .map((name) => join(folder, name, 'module.json'))
-    .filter((file) => existsSync(file));
-  if (files.length === 0) {
+/** The modules of a run folder, from input to output, each with its newest checkpoint. */
+async function readRun(out: string): Promise<{ module: ModuleConfig; checkpoint: Checkpoint }[]> {
+  const modules = modulePlaces(out).map(({ folder, trainer }) => {
+    const text = readFileSync(join(trainer, MODULE_FILE), 'utf8');
+    return { folder, module: moduleConfigSchema.parse(JSON.parse(text)) };
+  });
+  if (modules.length === 0) {
     throw new CheckpointError(
-      `${out} holds no modules/NAME/module.json; give the --out of a run that was trained`,
+      `${out} holds neither modules/NAME/${MODULE_FILE} nor NAME/replica-0/${MODULE_FILE}; give the --out of a run that was trained, or the run's folder on the volume of its checkpoints`,
     );
   }
-  return files
-    .map((file) => moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8'))))
-    .toSorted((a, b) => a.index - b.index);
-}
-
-async function newest(out: string, module: ModuleConfig): Promise<Checkpoint> {
-  const folder = join(out, 'modules', module.name);
-  const { checkpoint, skipped } = await new CheckpointStore(folder, {
-    keep: module.checkpoints.keep,
-    configHash: configHash(module),
-  }).loadNewest();
-  if (checkpoint !== null) return checkpoint;
-  const damaged = skipped.map(({ file, why }) => `; ${file} is damaged: ${why}`).join('');
-  throw new CheckpointError(`module ${module.name} has no checkpoint in ${folder}${damaged}`);
+  return Promise.all(
+    modules
+      .toSorted((a, b) => a.module.index - b.module.index)
+      .map(async ({ folder, module }) => ({
+        module,
+        checkpoint: await newestCheckpoint(module, folder),
+      })),
+  );
 }

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeAtomically } from './atomic.ts';
-import { CheckpointError, ConfigMismatchError } from './errors.ts';
+import { BucketError, CheckpointError, ConfigMismatchError } from './errors.ts';
+import { type CheckpointFiles, folderFiles } from './files.ts';
 import {
   bytesOf,
   decodeSafetensors,
@@ -28,29 +26,34 @@ export interface Skipped {
 
 const FORMAT = 'greedy-infomax-checkpoint/1';
 const FILE = /^checkpoint-(\d{9,})\.safetensors$/;
-const LEFTOVER = /^checkpoint-\d+\.safetensors\.tmp$/;
 
-/** The checkpoints of one module in a folder of its own, which only one process at a time writes to. */
+/** The checkpoints of one trainer in a place of its own, which only one process at a time writes to. */
 export class CheckpointStore {
-  readonly #folder: string;
+  readonly #files: CheckpointFiles;
   readonly #keep: number;
   readonly #configHash: string;
   /** Files that were found damaged; the next save takes them away. */
   #damaged = new Set<string>();
 
-  /** `configHash` tells checkpoints that this module can go on from from those of others. */
-  constructor(folder: string, { keep, configHash }: { keep: number; configHash: string }) {
-    this.#folder = folder;
+  /**
+   * `place`: a folder, or another place. `configHash` tells checkpoints that this module can go on from from those
+   * of others.
+   */
+  constructor(
+    place: string | CheckpointFiles,
+    { keep, configHash }: { keep: number; configHash: string },
+  ) {
+    this.#files = typeof place === 'string' ? folderFiles(place) : place;
     this.#keep = keep;
     this.#configHash = configHash;
   }
 
   /**
-   * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the file
-   * system refuses; older checkpoints are intact then.
+   * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the
+   * place refuses; older checkpoints are intact then.
    */
   async save({ step, samples, tensors, state }: Checkpoint): Promise<void> {
-    await this.#removeLeftovers();
+    await this.#files.removeLeftovers();
     const metadata = {
       format: FORMAT,
       configHash: this.#configHash,
@@ -61,27 +64,28 @@ export class CheckpointStore {
     const sha256 = digest({ tensors, metadata });
     const file = `checkpoint-${`${step}`.padStart(9, '0')}.safetensors`;
     const bytes = encodeSafetensors({ tensors, metadata: { ...metadata, sha256 } });
-    await writeAtomically(join(this.#folder, file), bytes);
+    await this.#files.write(file, bytes);
     this.#damaged.delete(file);
     await this.#prune(file);
   }
 
   /**
    * The newest checkpoint that is whole, or null; and the damaged files that are newer. Throws a
-   * `ConfigMismatchError` if that checkpoint belongs to another module.
+   * `ConfigMismatchError` if that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
    */
   async loadNewest(): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
     const skipped: Skipped[] = [];
-    for (const file of await this.#files()) {
-      const path = join(this.#folder, file);
+    for (const file of await this.#checkpoints()) {
+      const where = this.#files.where(file);
       try {
-        return { checkpoint: this.#parse(path, await readFile(path)), skipped };
+        const bytes = await this.#files.read(file);
+        // The writer has newer ones since the names were read.
+        if (bytes === null) return this.loadNewest();
+        return { checkpoint: this.#parse(where, bytes), skipped };
       } catch (error) {
-        if (error instanceof ConfigMismatchError) throw error;
-        // The writer has newer ones since the folder was read.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return this.loadNewest();
+        if (error instanceof ConfigMismatchError || error instanceof BucketError) throw error;
         this.#damaged.add(file);
-        skipped.push({ file: path, why: (error as Error).message });
+        skipped.push({ file: where, why: (error as Error).message });
       }
     }
     return { checkpoint: null, skipped };
@@ -107,35 +111,19 @@ export class CheckpointStore {
   }
 
   /** Names of checkpoints, newest first. */
-  async #files(): Promise<string[]> {
-    return (await this.#list())
+  async #checkpoints(): Promise<string[]> {
+    return (await this.#files.list())
       .filter((file) => FILE.test(file))
       .sort((a, b) => stepOf(b) - stepOf(a));
   }
 
-  async #list(): Promise<string[]> {
-    try {
-      return await readdir(this.#folder);
-    } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      if (['ENOENT', 'ENOTDIR'].includes(code)) return []; // no such folder: no checkpoints
-      throw error;
-    }
-  }
-
-  async #removeLeftovers(): Promise<void> {
-    for (const file of await this.#list()) {
-      if (LEFTOVER.test(file)) await rm(join(this.#folder, file), { force: true });
-    }
-  }
-
   /** `newest` was just written: it stays, whatever the others are called. */
   async #prune(newest: string): Promise<void> {
-    const others = (await this.#files()).filter(
+    const others = (await this.#checkpoints()).filter(
       (file) => file !== newest && !this.#damaged.has(file),
     );
     for (const file of [...this.#damaged, ...others.slice(this.#keep - 1)]) {
-      await rm(join(this.#folder, file), { force: true });
+      await this.#files.remove(file);
     }
     this.#damaged = new Set();
   }

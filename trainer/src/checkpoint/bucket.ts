@@ -1,0 +1,198 @@
+import { checkpointBucket, checkpointStream, type RunId } from '@greedy-infomax/crds';
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
+import { type ObjectInfo, type ObjectStore, Objm, setSha256Backend } from '@nats-io/obj';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { BucketError, CheckpointError } from './errors.ts';
+import type { CheckpointFiles } from './files.ts';
+
+/** In plain JavaScript hashing takes more time than the network. */
+setSha256Backend('native');
+
+/** Bytes of a message; a server that takes less is given less. */
+const CHUNK_BYTES = 512 * 1024;
+/** Milliseconds until a request counts as lost. */
+const TIMEOUT = 5000;
+/** Milliseconds after which an upload that has no end is one of a trainer that was killed. */
+const LEFTOVER_AGE = 10 * 60_000;
+
+/** What a bucket holds: names of objects, and ids of all uploads, finished or not. */
+interface Contents {
+  names: string[];
+  uploads: string[];
+}
+
+/**
+ * The bucket of a run's checkpoints in the NATS object store, as a trainer may use it. Objects are called
+ * MODULE/replica-N/FILE. They are put by @nats-io/obj, and read by direct requests: its own reader makes
+ * consumers, which trainers may not, and waits for ever for an object whose messages are all gone.
+ */
+export class CheckpointBucket {
+  readonly #run: RunId;
+  readonly #stream: string;
+  readonly #prefix: string;
+  readonly #jsm: JetStreamManager;
+  readonly #store: ObjectStore;
+  readonly #now: () => number;
+
+  private constructor(run: RunId, jsm: JetStreamManager, store: ObjectStore, now: () => number) {
+    this.#now = now;
+    this.#run = run;
+    this.#stream = checkpointStream(run);
+    this.#prefix = `$O.${checkpointBucket(run)}`;
+    this.#jsm = jsm;
+    this.#store = store;
+  }
+
+  /** Asks nothing of the server yet. `now`: milliseconds since 1970. */
+  static async open(
+    connection: NatsConnection,
+    run: RunId,
+    now: () => number = Date.now,
+  ): Promise<CheckpointBucket> {
+    const options = { checkAPI: false, timeout: TIMEOUT };
+    const js = jetstream(connection, options);
+    const store = await new Objm(js).open(checkpointBucket(run), false);
+    return new CheckpointBucket(run, await jetstreamManager(connection, options), store, now);
+  }
+
+  /** The checkpoints of one trainer. */
+  files(module: string, replica: number | string): CheckpointFiles {
+    const folder = `${module}/replica-${replica}/`;
+    return {
+      where: (name) => `${folder}${name} in bucket ${checkpointBucket(this.#run)}`,
+      list: async () => {
+        const { names } = await this.#contents();
+        return names
+          .filter((name) => name.startsWith(folder))
+          .map((name) => name.slice(folder.length));
+      },
+      read: (name) => this.#read(folder + name),
+      write: (name, bytes) => this.#write(folder + name, bytes),
+      remove: (name) => this.#remove(folder + name),
+      removeLeftovers: () => this.#removeLeftovers(),
+    };
+  }
+
+  /** The checkpoints of every trainer that the module has had. */
+  async filesOf(module: string): Promise<CheckpointFiles[]> {
+    const { names } = await this.#contents();
+    const replicas = names
+      .map((name) => name.split('/'))
+      .filter(([of, folder]) => of === module && folder?.startsWith('replica-'))
+      .map(([, folder = '']) => folder.slice('replica-'.length));
+    return [...new Set(replicas)].map((replica) => this.files(module, replica));
+  }
+
+  async #contents(): Promise<Contents> {
+    const { state } = await this.#ask(() =>
+      this.#jsm.streams.info(this.#stream, { subjects_filter: `${this.#prefix}.>` }),
+    );
+    const tails = (kind: string) =>
+      Object.keys(state.subjects ?? {})
+        .filter((subject) => subject.startsWith(`${this.#prefix}.${kind}.`))
+        .map((subject) => subject.slice(this.#prefix.length + 3));
+    const names = tails('M').map((name) => Buffer.from(name, 'base64url').toString());
+    return { names, uploads: tails('C') };
+  }
+
+  async #info(name: string): Promise<ObjectInfo | null> {
+    const subject = this.#metaSubject(name);
+    const message = await this.#ask(() =>
+      this.#jsm.direct.getMessage(this.#stream, { last_by_subj: subject }),
+    );
+    return message === null ? null : (message.json() as ObjectInfo);
+  }
+
+  async #read(name: string): Promise<Uint8Array | null> {
+    const info = await this.#info(name);
+    if (info === null) return null;
+    // Other clients of the object store leave the name behind.
+    if (info.deleted) throw new CheckpointError('it was deleted');
+    const parts: Uint8Array[] = [];
+    for (let seq = 1; parts.length < info.chunks; ) {
+      const query = { seq, next_by_subj: `${this.#prefix}.C.${info.nuid}` };
+      const part = await this.#ask(() => this.#jsm.direct.getMessage(this.#stream, query));
+      if (part === null) {
+        // Its writer may have pruned it meanwhile; then all of it is gone.
+        if ((await this.#info(name)) === null) return null;
+        throw new CheckpointError(`${parts.length} of its ${info.chunks} parts are there`);
+      }
+      parts.push(part.data);
+      seq = part.seq + 1;
+    }
+    return Buffer.concat(parts);
+  }
+
+  async #write(name: string, bytes: Uint8Array): Promise<void> {
+    try {
+      const meta = { name, options: { max_chunk_size: CHUNK_BYTES } };
+      await this.#store.putBlob(meta, bytes, { timeout: TIMEOUT });
+    } catch (error) {
+      throw new CheckpointError(
+        `cannot write ${name} to bucket ${checkpointBucket(this.#run)}: ${(error as Error).message}; the ones written before are as they were; is there room in the file store of the NATS server?`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The name goes first: without it the parts are a leftover. @nats-io/obj would keep the name for ever. */
+  async #remove(name: string): Promise<void> {
+    const info = await this.#info(name);
+    await this.#purge(this.#metaSubject(name));
+    if (info) await this.#purge(`${this.#prefix}.C.${info.nuid}`);
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const { names, uploads } = await this.#contents();
+    if (uploads.length === names.length) return;
+    const known = new Set<string>();
+    for (const name of names) known.add((await this.#info(name))?.nuid ?? '');
+    for (const upload of uploads.filter((id) => !known.has(id))) {
+      const subject = `${this.#prefix}.C.${upload}`;
+      const first = await this.#ask(() =>
+        this.#jsm.direct.getMessage(this.#stream, { seq: 1, next_by_subj: subject }),
+      );
+      // A younger one may be what another trainer is writing.
+      if (first && this.#now() - first.time.getTime() > LEFTOVER_AGE) await this.#purge(subject);
+    }
+  }
+
+  async #purge(filter: string): Promise<void> {
+    await this.#ask(() => this.#jsm.streams.purge(this.#stream, { filter }));
+  }
+
+  #metaSubject = (name: string): string => `${this.#prefix}.M.${encoded(name)}`;
+
+  async #ask<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      const bucket = `bucket ${checkpointBucket(this.#run)}`;
+      if (isMissing(error)) {
+        throw new BucketError(
+          `${bucket} is not there; the operator makes it if the NATS server has file storage`,
+          { cause: error },
+        );
+      }
+      throw new BucketError(
+        `${bucket} does not answer: ${(error as Error).message}; NATS must be running`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
+
+/** As @nats-io/obj does it: base64 of the URL's alphabet, padded. */
+const encoded = (name: string): string => {
+  const text = Buffer.from(name).toString('base64url');
+  return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
+};
