@@ -1,5 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { checkHoldsRun } from '../local/folder.ts';
+
+interface ExportOptions {
+  to: string;
+  objectives: boolean;
+  format: 'tensorflow' | 'pytorch';
+}
 
 /** `gim export DIR --to FILE` */
 export const exportCommand = (): Command =>
@@ -8,9 +14,14 @@ export const exportCommand = (): Command =>
     .argument('<dir>', 'folder of a run')
     .requiredOption('--to <file>', 'file to write')
     .option('--objectives', 'the weights of the objectives too', false)
-    .action(async (out: string, { to, objectives }: { to: string; objectives: boolean }) => {
+    .addOption(
+      new Option('--format <format>', 'whose names and layouts the tensors have')
+        .choices(['tensorflow', 'pytorch'])
+        .default('tensorflow'),
+    )
+    .action(async (out: string, { to, objectives, format }: ExportOptions) => {
       checkHoldsRun(out);
       const { exportEncoder } = await import('../../../trainer/src/checkpoint/export.ts');
-      await exportEncoder({ out, file: to, objectives });
+      await exportEncoder({ out, file: to, objectives, format });
       console.log(to);
     });

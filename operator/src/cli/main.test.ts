@@ -42,6 +42,7 @@ describe('gim', () => {
       ['evaluate', folder],
       ['report', folder],
       ['export', folder, '--to', join(folder, 'x')],
+      ['import', tinyRun(folder), join(folder, 'none.safetensors'), '--out', join(folder, 'x')],
       ['run', tinyRun(folder), '--nats-port', 'high'],
     ]) {
       const { code, output } = await gim(...args);

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { InterruptedError } from '../local/interrupted.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { planCommand } from './plan.ts';
 import { renderCommand } from './render.ts';
 import { reportCommand } from './report.ts';
@@ -20,6 +21,7 @@ const program = new Command('gim')
   .addCommand(runCommand())
   .addCommand(evaluateCommand())
   .addCommand(exportCommand())
+  .addCommand(importCommand())
   .addCommand(reportCommand());
 
 try {

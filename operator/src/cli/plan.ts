@@ -1,10 +1,21 @@
-import type { Run } from '@greedy-infomax/crds';
+import { readFileSync } from 'node:fs';
+import { type Run, trainingImages } from '@greedy-infomax/crds';
 import { Command, InvalidArgumentError } from 'commander';
+import { budgetOf } from '../plan/budget.ts';
 import { planRun } from '../plan/run.ts';
+import { simulate } from '../plan/simulate/simulate.ts';
+import { parseStages, pipelineOf } from '../plan/simulate/stages.ts';
 import { type EdgeSize, SERVER_BYTES_PER_SECOND, type Sizing, sizeRun } from '../plan/sizing.ts';
+import { forecastText } from '../report/forecast.ts';
 import { formatBytes, formatCount, formatSi } from '../report/format.ts';
 import { textTable } from '../report/table.ts';
 import { readRunFile } from './run-file.ts';
+
+interface PlanOptions {
+  samplesPerSecond?: number;
+  simulate?: string;
+  json: boolean;
+}
 
 /** `gim plan FILE` */
 export const planCommand = (): Command =>
@@ -12,9 +23,19 @@ export const planCommand = (): Command =>
     .description('Say what a run takes: parameters, checkpoints, buffers, NATS memory and traffic.')
     .argument('<file>', 'run file')
     .option('--samples-per-second <rate>', 'rate at which the first module trains', rate)
+    .option(
+      '--simulate <stages>',
+      'play the run through with the times of this JSON file: {"cores": 2, "modules": {"NAME": {"msPerBatch": 12.5, "cores": 1.8, "replicas": 1}}}',
+    )
     .option('--json', 'print JSON', false)
-    .action((file: string, options: { samplesPerSecond?: number; json: boolean }) => {
+    .action((file: string, options: PlanOptions) => {
       const run = readRunFile(file);
+      if (options.simulate !== undefined) {
+        const forecasts = forecastsOf(run, options.simulate);
+        const text = () => forecasts.map(forecastText).join('\n\n');
+        console.log(options.json ? JSON.stringify(forecasts, null, 2) : text());
+        return;
+      }
       const sizing = sizeRun(planned(run), options.samplesPerSecond);
       console.log(options.json ? JSON.stringify(sizing, null, 2) : sizingText(run, sizing));
       if (!options.json) return;
@@ -27,6 +48,27 @@ const planned = (run: Run) =>
     { ...run, spec: { ...run.spec, training: { samples: 1 } } },
     { namespace: 'local', uid: 'plan' },
   );
+
+/** More change nothing but the time that it takes to simulate them. */
+const SIMULATED_SAMPLES = 200_000;
+
+/** What the run would be like by its own policy, and by the other one. */
+function forecastsOf(run: Run, file: string) {
+  const { spec } = run;
+  const stages = parseStages(readFileSync(file, 'utf8'), file);
+  const size = trainingImages(spec.data, spec.modules[0]?.objective ?? spec.objective);
+  const budget = Math.min(SIMULATED_SAMPLES, budgetOf(spec.training, spec.batchSize, size));
+  const replicas = (name: string) =>
+    spec.modules.find((module) => module.name === name)?.replicas ?? 1;
+  const policies = (['dropOldest', 'block'] as const).toSorted(
+    (a, b) => Number(b === spec.buffers.whenFull) - Number(a === spec.buffers.whenFull),
+  );
+  return policies.map((whenFull) => {
+    const buffers = { ...spec.buffers, whenFull };
+    const { modules } = planned({ ...run, spec: { ...spec, buffers } });
+    return simulate(pipelineOf(modules, stages, budget, replicas));
+  });
+}
 
 function sizingText(run: Run, { modules, edges, totals, nats, warnings }: Sizing): string {
   const { batchSize, checkpoints } = run.spec;
@@ -54,7 +96,7 @@ function sizingText(run: Run, { modules, edges, totals, nats, warnings }: Sizing
     ],
   );
   const paragraphs = [
-    `${run.metadata.name}: ${modules.length} modules, ${patches}${batchSize} samples a step`,
+    `${run.metadata.name}: ${modules.length} module${modules.length === 1 ? '' : 's'}, ${patches}${batchSize} samples a step`,
     moduleTable,
     ...(edges.length > 0 ? [edgeTable(edges), natsText(nats)] : ['One module: no buffers.']),
     ...warnings.map((warning) => `warning: ${warning}`),

@@ -39,14 +39,17 @@ function renderingText(file: string, { objects, streams }: Rendering): string {
     // kubectl reads YAML 1.1, in which a plain yes is no text.
     stringify(object, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false }),
   );
-  const made = streams.map(
-    ({ name, maxBytes, maxMessages, whenFull, consumer }) =>
-      `#   ${name}: ${formatBytes(maxBytes)} or ${formatCount(maxMessages)} messages, ${whenFull}; consumer ${consumer.name}\n`,
-  );
+  const made = streams.map((stream) => {
+    if ('bucket' in stream) return `#   ${stream.name}: checkpoints, in files\n`;
+    const room = `#   ${stream.name}: ${formatBytes(stream.maxBytes)}`;
+    if (!('consumer' in stream)) return `${room}, the last message of each subject\n`;
+    const { maxMessages, whenFull, consumer } = stream;
+    return `${room} or ${formatCount(maxMessages)} messages, ${whenFull}; consumer ${consumer.name}\n`;
+  });
   return [
     `# What the operator makes for ${file}. Its own objects are owned by the run, and the names of its ConfigMaps\n`,
     `# end otherwise, as they depend on the uid that the API server gives to the run.\n`,
-    `# JetStream streams, in memory:${streams.length === 0 ? ' none' : ''}\n`,
+    `# JetStream streams, in memory where nothing else is said:${streams.length === 0 ? ' none' : ''}\n`,
     ...made,
     ...documents.map((text) => `---\n${text}`),
   ].join('');

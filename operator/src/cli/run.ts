@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import type { Run } from '@greedy-infomax/crds';
+import { type Run, trainingSplit } from '@greedy-infomax/crds';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { runLocally } from '../local/run.ts';
 import { openScreen } from '../local/screen.ts';
@@ -75,11 +75,13 @@ async function train(file: string, options: RunOptions): Promise<void> {
 }
 
 /** How many samples module 0 draws from. Throws a `DataError` when they are not there. */
-async function dataSetSize({ spec: { data } }: Run, baseDir: string): Promise<number> {
+async function dataSetSize({ spec }: Run, baseDir: string): Promise<number> {
+  const { data } = spec;
   const path = data.path && (isAbsolute(data.path) ? data.path : resolve(baseDir, data.path));
   // Loaded by this command alone: an image of the operator has no trainer, but plans and renders.
   const { trainingSamples } = await import('../../../trainer/src/data/open.ts');
-  return trainingSamples({ ...data, path });
+  const split = trainingSplit(spec.modules[0]?.objective ?? spec.objective);
+  return trainingSamples({ ...data, path }, split);
 }
 
 function port(text: string): number {

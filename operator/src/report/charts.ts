@@ -1,6 +1,7 @@
 import type { Objective } from '@greedy-infomax/crds';
 import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
+import { escapeHtml } from './escape.ts';
 import type { EvaluationResult, HistoryLine, ModuleRecord } from './run-files.ts';
 
 /**
@@ -14,7 +15,15 @@ const HEIGHT = 270;
 const MAX_POINTS = 500;
 
 /** Readable on white and on near-black. */
-const PALETTE = ['#3b82f6', '#e8710a', '#17a673', '#b455e0', '#d4a106', '#e0457b', '#0ea5b7'];
+export const PALETTE = [
+  '#3b82f6',
+  '#e8710a',
+  '#17a673',
+  '#b455e0',
+  '#d4a106',
+  '#e0457b',
+  '#0ea5b7',
+];
 
 type Unit = vegaLite.TopLevelSpec & object;
 
@@ -155,10 +164,10 @@ export function downsample<T>(items: readonly T[], most: number): T[] {
   return Array.from({ length: most }, (_, i) => items[Math.round(i * step)] as T);
 }
 
-const names = (modules: readonly ModuleRecord[]): string =>
+export const names = (modules: readonly ModuleRecord[]): string =>
   modules.map(({ config }) => config.name).join(', ');
 
-const colour = (modules: readonly ModuleRecord[]) =>
+export const colour = (modules: readonly ModuleRecord[]) =>
   ({
     field: 'name',
     type: 'nominal',
@@ -195,7 +204,8 @@ function line(
   } as const;
 }
 
-async function render(description: string, spec: object): Promise<string> {
+/** The SVG of a Vega-Lite chart; `spec` may give another size. */
+export async function render(description: string, spec: object): Promise<string> {
   const ink = 'currentColor';
   const { spec: compiled } = vegaLite.compile({
     description,
@@ -229,9 +239,16 @@ async function render(description: string, spec: object): Promise<string> {
   const view = new vega.View(vega.parse(compiled), { renderer: 'none' });
   const svg = await view.toSVG();
   view.finalize();
-  return inline(svg);
+  return inline(svg, description);
 }
 
-/** Inside HTML an SVG needs no namespaces, and without a size of its own it fits where it stands. */
-const inline = (svg: string): string =>
-  svg.replace(/^<svg[^>]*>/, (tag) => tag.replace(/ (xmlns(:\w+)?|width|height)="[^"]*"/g, ''));
+/**
+ * Inside HTML an SVG needs no namespaces, and without a size of its own it fits where it stands. Who cannot see
+ * it is read its description.
+ */
+const inline = (svg: string, description: string): string =>
+  svg.replace(/^<svg[^>]*>/, (tag) =>
+    tag
+      .replace(/ (xmlns(:\w+)?|width|height)="[^"]*"/g, '')
+      .replace(/^<svg/, () => `<svg role="img" aria-label="${escapeHtml(description)}"`),
+  );

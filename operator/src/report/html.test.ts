@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { writeReport } from './html.ts';
@@ -10,7 +10,10 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-async function reportOf(modules: readonly TestModule[], files: Record<string, string> = {}) {
+async function reportOf(
+  modules: readonly TestModule[],
+  files: Record<string, string | Uint8Array> = {},
+) {
   const out = makeRunFolder(modules, files);
   folders.push(out);
   await writeReport(out);
@@ -28,6 +31,18 @@ const evaluation = JSON.stringify({
     accuracyUntrained: 0.7 - 0.1 * i,
   })),
 });
+
+/** As readouts leave them: samples in a plane for one module, patches for another. */
+const pictures = {
+  'pictures/embeddings.json': JSON.stringify({
+    m1: [],
+    m2: [
+      { x: 1, y: 2, label: 3 },
+      { x: -1, y: 0.5, label: 7 },
+    ],
+  }),
+  'pictures/m1-patches.png': Uint8Array.of(1, 2, 3),
+};
 
 function finishedFiles(): Record<string, string> {
   const out = makeRunFolder(three, { 'evaluation.json': evaluation });
@@ -52,7 +67,7 @@ function unbalancedTags(html: string): string[] {
   for (const [, slash, tag = '', closed] of html.matchAll(
     /<(\/?)([a-zA-Z][\w-]*)(?:"[^"]*"|'[^']*'|[^"'>])*?(\/?)>/g,
   )) {
-    if (closed || tag === 'meta') continue;
+    if (closed || ['meta', 'img'].includes(tag)) continue;
     if (!slash) open.push(tag);
     else if (open.pop() !== tag) wrong.push(tag);
   }
@@ -62,9 +77,9 @@ function unbalancedTags(html: string): string[] {
 const charts = (html: string): string[] => html.match(/<svg.*?<\/svg>/gs) ?? [];
 
 describe('the report', () => {
-  it('shows four charts, the summary and the settings of a finished run', async () => {
+  it('shows six charts, the summary and the settings of a finished run', async () => {
     const html = await reportOf(three, finishedFiles());
-    expect(charts(html)).toHaveLength(4);
+    expect(charts(html)).toHaveLength(6);
     expect(html).toContain('<title>digits · Greedy InfoMax</title>');
     expect(html).toContain('2.831 -&gt; 1.104');
     expect(html).toContain('3 modules, each trained on its own loss, 2 min 5 s');
@@ -72,8 +87,39 @@ describe('the report', () => {
     expect(html).toContain('94.0%');
   });
 
-  it('is well formed', async () => {
+  it('is well formed, with pictures and without', async () => {
     expect(unbalancedTags(await reportOf(three, finishedFiles()))).toEqual([]);
+    expect(unbalancedTags(await reportOf(three, { ...finishedFiles(), ...pictures }))).toEqual([]);
+  });
+
+  it('shows what the modules have learned to see, in the page itself', async () => {
+    const html = await reportOf(three, { ...finishedFiles(), ...pictures });
+    expect(charts(html)).toHaveLength(6 + 1);
+    expect(html).toContain('Test samples in the features of m2');
+    const [source, ...others] = [...html.matchAll(/ src="([^"]*)"/g)].map(([, src]) => src);
+    expect(source).toBe(`data:image/png;base64,${Buffer.from([1, 2, 3]).toString('base64')}`);
+    expect(others).toEqual([]);
+    expect(await reportOf(three)).not.toContain('Patches that excite units');
+  });
+
+  it('leaves its charts as files, too', async () => {
+    await reportOf(three, { ...finishedFiles(), ...pictures });
+    const folder = join(folders.at(-1) as string, 'pictures');
+    for (const name of [
+      'loss',
+      'readout',
+      'error',
+      'staleness',
+      'speed',
+      'memory',
+      'm2-embedding',
+    ]) {
+      const svg = readFileSync(join(folder, `${name}.svg`), 'utf8');
+      expect(svg, name).toMatch(/^<svg xmlns="http:[^>]* width="[\d.]+" height="[\d.]+"/);
+      expect(unbalancedTags(svg), name).toEqual([]);
+    }
+    await reportOf(three);
+    expect(existsSync(join(folders.at(-1) as string, 'pictures/readout.svg'))).toBe(false);
   });
 
   it('escapes what users write', async () => {
@@ -112,7 +158,7 @@ describe('the report', () => {
 
   it('says that a run was not evaluated and has no summary', async () => {
     const html = await reportOf(three);
-    expect(charts(html)).toHaveLength(3);
+    expect(charts(html)).toHaveLength(4);
     expect(html).toContain('The modules were not evaluated.');
     expect(html).toContain('The run left no summary');
   });

@@ -1,14 +1,25 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { accuracyChart, lossChart, moduleColour, speedChart, stalenessChart } from './charts.ts';
+import { escapeHtml } from './escape.ts';
 import { formatDuration } from './format.ts';
-import { type ModuleRecord, readEvaluation, readJson, readModules, readText } from './run-files.ts';
+import { modulePictures } from './module-pictures.ts';
+import { writeCharts } from './picture-files.ts';
+import { errorChart, memoryChart } from './readout-charts.ts';
+import {
+  type EvaluationResult,
+  type ModuleRecord,
+  readEvaluation,
+  readJson,
+  readModules,
+  readText,
+} from './run-files.ts';
 import { moduleSettings, runSettings } from './settings.ts';
 import { STYLE } from './style.ts';
 import { type Summary, summaryCells, summarySchema } from './summary.ts';
 
 /**
- * Writes `out`/report.html, a page that needs nothing but itself: no scripts, no requests. Says in words
+ * Writes `out`/report.html, a page that needs nothing but itself: no scripts, no requests; and its charts as files of `out`/pictures. Says in words
  * what a run that failed did not leave behind. Throws a `BrokenFileError` when a file is broken.
  */
 export async function writeReport(out: string): Promise<void> {
@@ -20,12 +31,17 @@ export async function writeReport(out: string): Promise<void> {
     modules.length === 1
       ? 'There is one module, which reads the data set: nothing can be stale.'
       : 'No module noted how stale its samples were.';
-  const [loss, accuracy, staleness, speed] = await Promise.all([
+  const [loss, accuracy, error, staleness, speed, memory, pictures] = await Promise.all([
     lossChart(modules),
     evaluation && accuracyChart(modules, evaluation),
+    evaluation && modules.length > 1 ? errorChart(modules, evaluation) : undefined,
     stalenessChart(modules),
     speedChart(modules),
+    memoryChart(modules),
+    modulePictures(out, modules),
   ]);
+  const charts = { loss, readout: accuracy, error, staleness, speed, memory, ...pictures.charts };
+  if (modules.length > 0) writeCharts(out, charts);
   const body = [
     header(title, modules, summary),
     section('Result', summarySection(summary)),
@@ -37,6 +53,9 @@ export async function writeReport(out: string): Promise<void> {
       accuracy,
       'The modules were not evaluated.',
     ),
+    error === undefined
+      ? ''
+      : figure('Error from module to module', errorCaption(evaluation), error, ''),
     figure(
       'Staleness',
       'Optimizer steps that the module before had made since it computed the samples used. Line: median; dashed: 95th percentile.',
@@ -44,22 +63,20 @@ export async function writeReport(out: string): Promise<void> {
       staleless,
     ),
     figure('Speed', 'Samples trained a second.', speed, 'No module made a step.'),
+    figure(
+      'Memory',
+      'The most that the process of each module has had, resident, with its buffers and TensorFlow itself.',
+      memory,
+      'No module told.',
+    ),
     '</div></section>',
+    pictures.html,
     section('Settings', settingsSection(modules, readText(join(out, 'run.yaml')))),
   ].join('\n');
   const file = join(out, 'report.html');
   writeFileSync(`${file}.tmp`, page(title, body));
   renameSync(`${file}.tmp`, file);
 }
-
-/** `text` as it can stand in HTML, also inside of an attribute's quotes. */
-export const escapeHtml = (text: string): string =>
-  text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
 
 const page = (title: string, body: string): string => `<!doctype html>
 <html lang="en">
@@ -116,6 +133,13 @@ function settingsSection(modules: readonly ModuleRecord[], runFile: string | und
       : `<details><summary>Run file</summary><pre>${escapeHtml(runFile)}</pre></details>`;
   return resolved + given;
 }
+
+const errorCaption = (evaluation: EvaluationResult | undefined): string =>
+  `Of the linear readout. Line: trained; dashed: before training.${
+    evaluation?.modules.some(({ accuracies }) => accuracies)
+      ? ' A colour for each question that is asked of the features.'
+      : ''
+  }`;
 
 const legend = (modules: readonly ModuleRecord[]): string =>
   `<ul class="legend">${modules

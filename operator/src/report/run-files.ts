@@ -1,6 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ModuleConfig, moduleConfigSchema, reportSchema } from '@greedy-infomax/crds';
+import {
+  EMBEDDINGS_FILE,
+  MODULE_FILE,
+  type ModuleConfig,
+  moduleConfigSchema,
+  modulePlaces,
+  PICTURES_FOLDER,
+  patchesFile,
+  reportSchema,
+} from '@greedy-infomax/crds';
 import { z } from 'zod';
 
 /** Reads what a run left in its folder. Files that are not there are no error: a run may fail early. */
@@ -20,6 +29,7 @@ const historyLineSchema = z.object({
     stalenessSeconds: true,
     samplesDropped: true,
     samplesReused: true,
+    memoryBytes: true,
     at: true,
   }).shape,
 });
@@ -29,7 +39,16 @@ export type HistoryLine = z.infer<typeof historyLineSchema>;
 const accuracy = z.number().min(0).max(1);
 
 const evaluationResultSchema = z.object({
-  modules: z.array(z.object({ name: z.string(), accuracy, accuracyUntrained: accuracy })),
+  modules: z.array(
+    z.object({
+      name: z.string(),
+      accuracy,
+      accuracyUntrained: accuracy,
+      accuracies: z
+        .record(z.string(), z.object({ accuracy, accuracyUntrained: accuracy }))
+        .optional(),
+    }),
+  ),
 });
 /** Accuracies of the linear readouts, fractions of 1. */
 export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
@@ -42,12 +61,10 @@ export interface ModuleRecord {
 
 /** The modules of the run in `out`, from input to output. Throws a `BrokenFileError`. */
 export function readModules(out: string): ModuleRecord[] {
-  const folder = join(out, 'modules');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .flatMap((name) => {
-      const config = readJson(join(folder, name, 'module.json'), moduleConfigSchema);
-      return config ? [{ config, history: readHistory(join(folder, name, 'history.jsonl')) }] : [];
+  return modulePlaces(out)
+    .flatMap(({ trainer }) => {
+      const config = readJson(join(trainer, MODULE_FILE), moduleConfigSchema);
+      return config ? [{ config, history: readHistory(join(trainer, 'history.jsonl')) }] : [];
     })
     .toSorted((a, b) => a.config.index - b.config.index);
 }
@@ -55,6 +72,23 @@ export function readModules(out: string): ModuleRecord[] {
 /** The accuracies in `out`; undefined when nothing was evaluated. Throws a `BrokenFileError`. */
 export const readEvaluation = (out: string): EvaluationResult | undefined =>
   readJson(join(out, 'evaluation.json'), evaluationResultSchema);
+
+const embeddingsSchema = z.record(
+  z.string(),
+  z.array(z.object({ x: z.number(), y: z.number(), label: z.int() })),
+);
+/** By module, where test samples lie in a plane. */
+export type Embeddings = z.infer<typeof embeddingsSchema>;
+
+/** Undefined when the readouts made none. Throws a `BrokenFileError`. */
+export const readEmbeddings = (out: string): Embeddings | undefined =>
+  readJson(join(out, PICTURES_FOLDER, EMBEDDINGS_FILE), embeddingsSchema);
+
+/** The PNG of patches that excite a module; undefined when there is none. */
+export function readPatches(out: string, module: string): Buffer | undefined {
+  const file = join(out, PICTURES_FOLDER, patchesFile(module));
+  return existsSync(file) ? readFileSync(file) : undefined;
+}
 
 /** The text of `file`; undefined when there is no such file. */
 export function readText(file: string): string | undefined {

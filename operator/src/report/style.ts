@@ -25,6 +25,9 @@ tbody tr { border-top: 1px solid var(--line); }
 figure { display: flex; flex-direction: column; justify-content: space-between; margin: 0; padding: 8px 14px 10px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 figcaption b { color: var(--ink); font-weight: 600; margin-right: 4px; }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
+.modules { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 240px), 1fr)); gap: 16px; }
+.modules figure { justify-content: flex-start; gap: 8px; }
+figure img { display: block; width: 100%; max-width: 356px; height: auto; image-rendering: pixelated; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 12px 24px; margin: 0 0 16px; }
 dt { color: var(--soft); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; }

@@ -46,6 +46,22 @@ describe('a summary', () => {
     expect(summarySchema.parse(JSON.parse(JSON.stringify(summary)))).toEqual(summary);
   });
 
+  it('has every question that a module was asked, in columns of their own', () => {
+    const speaker = { accuracy: 0.9, accuracyUntrained: 0.8 };
+    const phone = { accuracy: 0.6, accuracyUntrained: 0.5 };
+    const found = { modules: [{ name: 'a', ...speaker, accuracies: { speaker, phone } }] };
+    const out = folder([module('a', 0)], { 'evaluation.json': JSON.stringify(found) });
+    const summary = makeSummary({ out, reports: new Map(), ...rest });
+    expect(summary.modules[0]).toMatchObject({
+      probeAccuracy: 0.9,
+      probeAccuracies: { speaker, phone },
+    });
+    expect(summarySchema.parse(JSON.parse(JSON.stringify(summary)))).toEqual(summary);
+    const [titles, row] = summaryTable(summary).split('\n');
+    expect(titles).toMatch(/speaker +untrained +phone +untrained$/);
+    expect(row).toMatch(/90\.0 ?% +80\.0 ?% +60\.0 ?% +50\.0 ?%$/);
+  });
+
   it('lists modules from input to output, whatever their names', () => {
     const out = folder([module('a', 2), module('c', 0), module('b', 1)]);
     const { modules } = makeSummary({ out, reports: new Map(), ...rest });

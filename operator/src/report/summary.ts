@@ -16,6 +16,10 @@ const moduleSummarySchema = z.strictObject({
   /** Accuracies between 0 and 1; null when the module was not evaluated. */
   probeAccuracy: z.number().nullable(),
   probeAccuracyUntrained: z.number().nullable(),
+  /** The same by question, where there are several: of speech the speaker, which is the above, and the phone. */
+  probeAccuracies: z
+    .record(z.string(), z.strictObject({ accuracy: z.number(), accuracyUntrained: z.number() }))
+    .optional(),
   /** Median over the training; null when it was too short to tell. */
   samplesPerSecond: z.number().nullable(),
   /** Medians over the training; null for a module that reads the data set. */
@@ -63,6 +67,7 @@ export function makeSummary({ out, reports, wallSeconds, versions }: SummaryInpu
       lossLast: report?.loss ?? last?.loss ?? null,
       probeAccuracy: accuracies.get(name)?.accuracy ?? null,
       probeAccuracyUntrained: accuracies.get(name)?.accuracyUntrained ?? null,
+      probeAccuracies: accuracies.get(name)?.accuracies,
       samplesPerSecond: median(steady.map((line) => line.samplesPerSecond)),
       stalenessSteps: p50 === null || p95 === null ? null : { p50, p95 },
       samplesDropped: report?.samplesDropped ?? last?.samplesDropped ?? 0,
@@ -72,7 +77,9 @@ export function makeSummary({ out, reports, wallSeconds, versions }: SummaryInpu
   return { modules, wallSeconds, versions };
 }
 
-const COLUMNS: readonly (readonly [title: string, cell: (module: ModuleSummary) => string])[] = [
+type Column = readonly [title: string, cell: (module: ModuleSummary) => string];
+
+const COLUMNS: readonly Column[] = [
   ['module', ({ name }) => name],
   ['samples', ({ samplesTrained }) => formatCount(samplesTrained)],
   ['loss', ({ lossFirst, lossLast }) => `${formatLoss(lossFirst)} -> ${formatLoss(lossLast)}`],
@@ -80,15 +87,34 @@ const COLUMNS: readonly (readonly [title: string, cell: (module: ModuleSummary) 
   ['stale p50/p95', ({ stalenessSteps }) => formatSteps(stalenessSteps)],
   ['dropped', ({ samplesDropped }) => formatCount(samplesDropped)],
   ['reused', ({ samplesReused }) => formatCount(samplesReused)],
+];
+
+const PROBE: readonly Column[] = [
   ['probe', ({ probeAccuracy }) => formatPercent(probeAccuracy)],
   ['untrained', ({ probeAccuracyUntrained }) => formatPercent(probeAccuracyUntrained)],
 ];
 
+/** A pair of columns for each question that the modules were asked, or one pair where there is one question. */
+function probeColumns(modules: readonly ModuleSummary[]): readonly Column[] {
+  const questions = new Set(modules.flatMap((module) => Object.keys(module.probeAccuracies ?? {})));
+  if (questions.size === 0) return PROBE;
+  return [...questions].flatMap((question): Column[] => {
+    const found = ({ probeAccuracies }: ModuleSummary) => probeAccuracies?.[question];
+    return [
+      [question, (module) => formatPercent(found(module)?.accuracy ?? null)],
+      ['untrained', (module) => formatPercent(found(module)?.accuracyUntrained ?? null)],
+    ];
+  });
+}
+
 /** Titles and cells of the summary, a row a module. */
-export const summaryCells = ({ modules }: Summary): { titles: string[]; rows: string[][] } => ({
-  titles: COLUMNS.map(([title]) => title),
-  rows: modules.map((module) => COLUMNS.map(([, cell]) => cell(module))),
-});
+export function summaryCells({ modules }: Summary): { titles: string[]; rows: string[][] } {
+  const columns = [...COLUMNS, ...probeColumns(modules)];
+  return {
+    titles: columns.map(([title]) => title),
+    rows: modules.map((module) => columns.map(([, cell]) => cell(module))),
+  };
+}
 
 /** The summary as a table for a terminal: names to the left, figures to the right; no line break at its end. */
 export function summaryTable(summary: Summary): string {

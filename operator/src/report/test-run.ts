@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { HistoryLine } from './run-files.ts';
 
@@ -14,7 +14,7 @@ export interface TestModule {
 /** A folder with `modules` in it, as a run leaves them. */
 export function makeRunFolder(
   modules: readonly TestModule[],
-  files: Record<string, string> = {},
+  files: Record<string, string | Uint8Array> = {},
 ): string {
   const out = mkdtempSync(join(tmpdir(), 'report-'));
   for (const { config, history } of modules) {
@@ -26,7 +26,10 @@ export function makeRunFolder(
       history.map((line) => `${JSON.stringify(line)}\n`).join(''),
     );
   }
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(out, name)), { recursive: true });
+    writeFileSync(join(out, name), content);
+  }
   return out;
 }
 
@@ -69,6 +72,14 @@ export function makeConfig(name: string, index: number, changes: Partial<ModuleC
     optimizer: { type: 'adam', learningRate: 2e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     batchSize: 32,
     budget: 60_000,
+    order: 'simultaneous',
+    averaging: {
+      rule: 'average',
+      everySteps: 50,
+      pull: 0.5,
+      outerLearningRate: 0.7,
+      outerMomentum: 0.9,
+    },
     sink: { ...edge, shape: [49, 4, 4, 32] },
     checkpoints: { everySeconds: 60, keep: 3 },
     evaluation: { epochs: 100, batchSize: 128, learningRate: 1e-3 },
@@ -91,6 +102,7 @@ export const makeHistory = (count: number, index: number): HistoryLine[] =>
       stalenessSeconds: index === 0 ? null : { p50: 0.2, p95: 0.5 },
       samplesDropped: 5 * i * index,
       samplesReused: index * i,
+      memoryBytes: 500_000_000 + 100_000_000 * index + 1000 * i,
       at: 1_700_000_000_000 + 1000 * i,
     };
   });

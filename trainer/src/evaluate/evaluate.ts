@@ -3,7 +3,6 @@ import { CheckpointError } from '../checkpoint/errors.ts';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import { moduleWeights } from '../model/module.ts';
 import type { WeightValue } from '../step/function.ts';
-import { newestCheckpoint } from './checkpoints.ts';
 import { EvaluationError } from './errors.ts';
 import { openImageSubject } from './images.ts';
 import { type LabelledFeatures, readoutAccuracy } from './readout.ts';
@@ -25,21 +24,27 @@ export interface EvaluationResult {
   modules: ModuleAccuracy[];
 }
 
+/** What pictures of the trained network are made from. */
+export interface Trained {
+  weights: ModelWeights;
+  /** Features of the test samples for the first question, by module. */
+  test: ReadonlyMap<string, LabelledFeatures>;
+}
+
 /**
  * Reads out every module, trained and untrained, on the labelled and the test samples of the run's data
- * set. Throws an `EvaluationError` if the data set has no labels, a `CheckpointError` if a module has no
+ * set. `newest` finds their checkpoints. Throws an `EvaluationError` if the data set has no labels, a `CheckpointError` if a module has no
  * checkpoint.
  */
 export async function evaluate(
   modules: readonly ModuleConfig[],
-  checkpointFolder: (module: string) => string,
+  newest: (module: ModuleConfig) => Promise<Checkpoint>,
   onModule: (result: ModuleAccuracy) => void,
+  onTrained: (found: Trained) => void = () => {},
 ): Promise<EvaluationResult> {
   const subject = await openSubject(modules[0]);
   const initial = new Map(modules.map((module) => [module.name, moduleWeights(module)]));
-  const checkpoints = await Promise.all(
-    modules.map((module) => newestCheckpoint(module, checkpointFolder(module.name))),
-  );
+  const checkpoints = await Promise.all(modules.map(newest));
   const trained = new Map(
     modules.map(({ name }, i) => {
       const names = Object.keys(initial.get(name) ?? {});
@@ -50,11 +55,12 @@ export async function evaluate(
   const before = new Map<string, number[]>();
   await readOut(subject, modules, initial, ({ name }, accuracies) => before.set(name, accuracies));
   const results: ModuleAccuracy[] = [];
-  await readOut(subject, modules, trained, ({ name }, accuracies) => {
+  const test = await readOut(subject, modules, trained, ({ name }, accuracies) => {
     const result = resultOf(name, subject.questions, accuracies, before.get(name) ?? []);
     onModule(result);
     results.push(result);
   });
+  onTrained({ weights: trained, test });
   return { samples: Math.min(...checkpoints.map(({ samples }) => samples)), modules: results };
 }
 
@@ -64,13 +70,16 @@ async function openSubject(first: ModuleConfig | undefined): Promise<Subject> {
   throw new EvaluationError('the run has no module that reads its data set');
 }
 
-/** Gives the accuracy of every module at every question, in the order of the questions. */
+/**
+ * Gives the accuracy of every module at every question, in the order of the questions. Returns the features of the test samples
+ * for the first question.
+ */
 async function readOut(
   { questions, features }: Subject,
   modules: readonly ModuleConfig[],
   weights: ModelWeights,
   give: (module: ModuleConfig, accuracies: number[]) => void,
-): Promise<void> {
+): Promise<ReadonlyMap<string, LabelledFeatures>> {
   const training = await features(modules, weights, 'labelled');
   const test = await features(modules, weights, 'test');
   for (const module of modules) {
@@ -87,6 +96,7 @@ async function readOut(
     });
     give(module, accuracies);
   }
+  return test.get(questions[0]?.name ?? '') ?? new Map();
 }
 
 function resultOf(

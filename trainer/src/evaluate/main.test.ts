@@ -3,8 +3,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeReadoutResult, EXIT, type ModuleConfig, parseRun } from '@greedy-infomax/crds';
+import { connect } from '@nats-io/transport-node';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { planRun } from '../../../operator/src/plan/run.ts';
+import { planBucket } from '../../../operator/src/plan/stream.ts';
+import { startNats } from '../../../test/support/nats.ts';
+import { CheckpointBucket } from '../checkpoint/bucket.ts';
+import type { CheckpointFiles } from '../checkpoint/files.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { moduleWeights } from '../model/module.ts';
 import { configHash } from '../train/resume.ts';
@@ -45,6 +51,14 @@ afterEach(() => rmSync(folder, { recursive: true }));
 async function checkpoint(module: ModuleConfig, replica: number, step: number): Promise<void> {
   const place = join(folder, 'checkpoints', module.name, `replica-${replica}`);
   mkdirSync(place, { recursive: true });
+  await save(place, module, step);
+}
+
+async function save(
+  place: string | CheckpointFiles,
+  module: ModuleConfig,
+  step: number,
+): Promise<void> {
   const weights = Object.entries(moduleWeights(module));
   const tensors = Object.fromEntries(
     weights.map(([name, { shape, values }]) => [
@@ -56,10 +70,13 @@ async function checkpoint(module: ModuleConfig, replica: number, step: number): 
   await store.save({ step, samples: 32 * step, tensors, state: {} });
 }
 
+let environment: Record<string, string> = {};
+
 function readOut(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const program = join(import.meta.dirname, 'main.ts');
   return new Promise((done) => {
-    execFile(process.execPath, [program, ...args], (error, stdout, stderr) =>
+    const env = { ...process.env, ...environment };
+    execFile(process.execPath, [program, ...args], { env }, (error, stdout, stderr) =>
       done({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
   });
@@ -88,6 +105,34 @@ it('leaves the accuracies behind, of the newest checkpoint of whichever replica'
   expect(stdout.trim().split('\n')).toHaveLength(2);
 }, 120_000);
 
+it('leaves them behind from checkpoints in the bucket of the run', async () => {
+  const nats = await startNats();
+  const connection = await connect({ servers: nats.url });
+  environment = { NATS_URL: nats.url };
+  try {
+    const run = { namespace: 'team', name: 'small', uid: '1' };
+    await ensureStreams(connection, [planBucket(run, false)]);
+    const bucket = await CheckpointBucket.open(connection, run);
+    for (const module of modules) {
+      module.checkpoints.storage = { objectStore: {} };
+      writeFileSync(join(folder, 'config', module.name, 'module.json'), JSON.stringify(module));
+      await save(bucket.files(module.name, 0), module, 3);
+    }
+    await save(bucket.files('first', 1), modules[0] as ModuleConfig, 9);
+    const { code, stderr } = await readOut(
+      ...['--config', join(folder, 'config'), '--result', join(folder, 'result')],
+    );
+    expect(code, stderr).toBe(EXIT.ok);
+    const result = decodeReadoutResult(readFileSync(join(folder, 'result'), 'utf8'));
+    expect(result?.samples).toBe(96);
+    expect(Object.keys(result?.modules ?? {})).toEqual(['first', 'second']);
+  } finally {
+    environment = {};
+    await connection.close();
+    await nats.stop();
+  }
+}, 120_000);
+
 it('names the module that has no checkpoint, and may be tried again', async () => {
   await checkpoint(modules[0] as ModuleConfig, 0, 3);
   const { code, stderr } = await inPod();
@@ -103,6 +148,18 @@ it('is not to be tried again with checkpoints of another module', async () => {
   const { code, stderr } = await inPod();
   expect(stderr).toMatch(/is of a module with other layers/);
   expect(code).toBe(EXIT.configuration);
+}, 120_000);
+
+it('leaves the same in the folder of a run on a volume', async () => {
+  for (const module of modules) {
+    await checkpoint(module, 0, 3);
+    const place = join(folder, 'checkpoints', module.name, 'replica-0');
+    writeFileSync(join(place, 'module.json'), JSON.stringify(module));
+  }
+  const { code, stderr } = await readOut('--out', join(folder, 'checkpoints'));
+  expect(code, stderr).toBe(EXIT.ok);
+  const found = JSON.parse(readFileSync(join(folder, 'checkpoints/evaluation.json'), 'utf8'));
+  expect(found.modules.map(({ name }: { name: string }) => name)).toEqual(['first', 'second']);
 }, 120_000);
 
 it('leaves the same in the folder of a run on one machine', async () => {

@@ -4,21 +4,32 @@ import { parseArgs } from 'node:util';
 import {
   EXIT,
   encodeReadoutResult,
+  inboxPrefix,
+  MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
+  modulePlaces,
   type ReadoutResult,
 } from '@greedy-infomax/crds';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { CheckpointBucket } from '../checkpoint/bucket.ts';
 import { ConfigMismatchError } from '../checkpoint/errors.ts';
+import { newestCheckpoint, newestInBucket } from '../checkpoint/newest.ts';
+import type { Checkpoint } from '../checkpoint/store.ts';
 import { DataError } from '../data/errors.ts';
+import { connectNats } from '../nats.ts';
 import { EvaluationError } from './errors.ts';
-import { type EvaluationResult, evaluate } from './evaluate.ts';
+import { type EvaluationResult, evaluate, type Trained } from './evaluate.ts';
+import { writePictures } from './pictures.ts';
 
 /**
  * Linear readouts of every module of a run. Prints one line of JSON a module.
  *
- * `main.ts --out DIR`, on one machine: reads DIR/modules, writes DIR/evaluation.json.
- * `main.ts --config DIR --checkpoints DIR --result FILE`, in a pod: reads CONFIG/MODULE/module.json and
- * CHECKPOINTS/MODULE/replica-N, and writes a `ReadoutResult` into a file that is there already.
+ * `main.ts --out DIR [--pictures]`, on one machine: reads the folder of a run, in any layout of `modulePlaces`, and writes
+ * DIR/evaluation.json, and into DIR/pictures what the report shows of the modules.
+ * `main.ts --config DIR [--checkpoints DIR] --result FILE`, in a pod: reads CONFIG/MODULE/module.json and
+ * CHECKPOINTS/MODULE/replica-N, or the bucket of the run on the server that NATS_URL, NATS_CREDS and NATS_CA tell
+ * of, and writes a `ReadoutResult` into a file that is there already.
  */
 
 const { values } = parseArgs({
@@ -27,38 +38,89 @@ const { values } = parseArgs({
     config: { type: 'string' },
     checkpoints: { type: 'string' },
     result: { type: 'string' },
+    pictures: { type: 'boolean', default: false },
   },
 });
 
 // The first process of a container gets no signal that it has not asked for.
 process.once('SIGTERM', () => process.exit(EXIT.stopped));
 
+const connections: NatsConnection[] = [];
 try {
-  const { out } = values;
-  const folder = out && join(out, 'modules');
-  const { config = folder, checkpoints = folder, result } = values;
-  if (config === undefined || checkpoints === undefined) {
-    throw new EvaluationError('--out DIR is missing');
-  }
+  const { out, result } = values;
+  const places = findModules(values);
+  const modules = places.map(({ module }) => module);
+  let trained: Trained | undefined;
   const found = await evaluate(
-    readModules(config),
-    (name) => join(checkpoints, name),
+    modules,
+    await openCheckpoints(places),
     (module) => console.log(JSON.stringify(module)),
+    (each) => {
+      trained = each;
+    },
   );
   if (out !== undefined) writeWhole(join(out, 'evaluation.json'), found);
+  if (out !== undefined && values.pictures && trained) await writePictures(out, modules, trained);
   if (result !== undefined) writeFileSync(result, encodeReadoutResult(compact(found)));
 } catch (error) {
   console.error(`evaluation failed: ${(error as Error).message}`);
   process.exitCode = isFinal(error) ? EXIT.configuration : EXIT.retry;
+} finally {
+  for (const connection of connections) await connection.close();
 }
 
-/** The modules of a run, from input to output. A volume of Kubernetes holds hidden entries of its own. */
-function readModules(folder: string): ModuleConfig[] {
-  return readdirSync(folder)
-    .filter((name) => !name.startsWith('.'))
-    .map((name) => join(folder, name, 'module.json'))
-    .map((file) => moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8'))))
-    .toSorted((a, b) => a.index - b.index);
+/** The modules of a run, from input to output, and the folders of their checkpoints. */
+function findModules({ out, config, checkpoints }: typeof values): Place[] {
+  if (out !== undefined) {
+    return inOrder(modulePlaces(out).map(({ folder, trainer }) => readModule(trainer, folder)));
+  }
+  if (config === undefined) {
+    throw new EvaluationError('--out DIR, or --config DIR, is missing');
+  }
+  return inOrder(
+    readdirSync(config)
+      // A volume of Kubernetes holds hidden entries of its own.
+      .filter((name) => !name.startsWith('.'))
+      .map((name) => readModule(join(config, name), checkpoints && join(checkpoints, name))),
+  );
+}
+
+interface Place {
+  module: ModuleConfig;
+  /** Of its checkpoints; none where they lie in a bucket. */
+  folder?: string;
+}
+
+async function openCheckpoints(
+  places: readonly Place[],
+): Promise<(module: ModuleConfig) => Promise<Checkpoint>> {
+  const folders = new Map(places.map(({ module, folder }) => [module.name, folder]));
+  const [first] = places;
+  if (first === undefined || first.folder !== undefined) {
+    return (module) => newestCheckpoint(module, folders.get(module.name) ?? '');
+  }
+  const { run, uid, name, checkpoints } = first.module;
+  if (checkpoints.storage?.objectStore === undefined) {
+    throw new EvaluationError(
+      `the checkpoints of module ${name} lie in no bucket; give --checkpoints DIR`,
+    );
+  }
+  const natsUrl = process.env.NATS_URL ?? 'nats://127.0.0.1:4222';
+  const { NATS_CREDS: natsCreds, NATS_CA: natsCa } = process.env;
+  const access = { natsUrl, natsCreds, natsCa, inboxPrefix: inboxPrefix(run) };
+  const connection = await connectNats(access, `${run.name}-readouts`);
+  const bucket = await CheckpointBucket.open(connection, { ...run, uid });
+  connections.push(connection);
+  return (module) => newestInBucket(module, bucket);
+}
+
+function readModule(place: string, folder: string | undefined): Place {
+  const text = readFileSync(join(place, MODULE_FILE), 'utf8');
+  return { module: moduleConfigSchema.parse(JSON.parse(text)), folder };
+}
+
+function inOrder(places: Place[]): Place[] {
+  return places.toSorted((a, b) => a.module.index - b.module.index);
 }
 
 function writeWhole(file: string, found: EvaluationResult): void {

@@ -1,0 +1,59 @@
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { prefixed, weightsOf } from '../../trainer/src/evaluate/features.ts';
+import { encodeWithTarget, represent } from '../../trainer/src/model/encoder.ts';
+import { decodeInput, inputSpec } from '../../trainer/src/model/input.ts';
+import { drawsFrom, moduleWeights } from '../../trainer/src/model/module.ts';
+import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
+import { size } from '../../trainer/src/step/function.ts';
+import { Program } from '../../trainer/src/step/program.ts';
+import { type Tensor, tf } from '../../trainer/src/tf.ts';
+
+/** All modules trained in one step, as the reference does: the sum of their losses, whose gradients end between modules. */
+export class JointStep {
+  readonly #program: Program<'train'>;
+  readonly #first: ModuleConfig;
+
+  constructor(modules: readonly [ModuleConfig, ...ModuleConfig[]]) {
+    const [first] = modules;
+    this.#first = first;
+    const weights = new Map(modules.map((module) => [module.name, moduleWeights(module)]));
+    this.#program = Program.compile({
+      weights: prefixed(modules, weights),
+      optimizer: first.optimizer,
+      functions: {
+        train: {
+          inputs: { batch: inputSpec(first), seed: { shape: [2], dtype: 'int32' } },
+          build: ({ batch, seed }, all) => {
+            let x = decodeInput(batch as Tensor, first.source, first.input);
+            const losses = modules.map(({ name, layers, objective, grid }) => {
+              const own = weightsOf(name, all);
+              const encoded = encodeWithTarget(layers, own, x);
+              x = withoutGradient(encoded.z);
+              return OBJECTIVES[objective.type].loss(objective, own, represent(encoded, grid), {
+                labels: tf.zeros([first.batchSize], 'int32'),
+                draws: drawsFrom(seed as Tensor),
+              });
+            });
+            return { loss: tf.addN(losses) };
+          },
+          minimise: 'loss',
+        },
+      },
+    });
+  }
+
+  /** Gives the sum of the losses. */
+  step(): number {
+    const { loss } = this.#program.run('train', {
+      batch: new Uint8Array(size(inputSpec(this.#first).shape)).map(() => Math.random() * 256),
+      seed: Int32Array.of(1, this.#program.step * 64),
+    });
+    return loss?.[0] as number;
+  }
+}
+
+const withoutGradient = (z: Tensor): Tensor =>
+  tf.customGrad((x) => ({
+    value: tf.clone(x as Tensor),
+    gradFunc: () => [tf.zerosLike(x as Tensor)],
+  }))(z);

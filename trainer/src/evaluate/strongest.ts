@@ -1,0 +1,82 @@
+/** Where a unit's output is highest. */
+
+export interface Place {
+  image: number;
+  /** Number of the patch in its image, row by row. */
+  patch: number;
+  value: number;
+}
+
+export interface Found {
+  unit: number;
+  /** Strongest first. */
+  places: Place[];
+}
+
+/** Keeps, of every unit of a module, the images that excite it most, while images pass by. */
+export class Strongest {
+  readonly #channels: number;
+  readonly #keep: number;
+  readonly #places: Place[][];
+  readonly #sum: Float64Array;
+  readonly #squares: Float64Array;
+  #count = 0;
+
+  constructor(channels: number, keep: number) {
+    this.#channels = channels;
+    this.#keep = keep;
+    this.#places = Array.from({ length: channels }, () => []);
+    this.#sum = new Float64Array(channels);
+    this.#squares = new Float64Array(channels);
+  }
+
+  /** `values` [patches, channels] of an image; of each unit its strongest patch counts. */
+  add(image: number, values: Float32Array): void {
+    const channels = this.#channels;
+    const patches = values.length / channels;
+    for (let unit = 0; unit < channels; unit += 1) {
+      let best = 0;
+      for (let patch = 0; patch < patches; patch += 1) {
+        const value = values[patch * channels + unit] as number;
+        this.#sum[unit] = (this.#sum[unit] as number) + value;
+        this.#squares[unit] = (this.#squares[unit] as number) + value * value;
+        if (value > (values[best * channels + unit] as number)) best = patch;
+      }
+      this.#keepPlace(unit, {
+        image,
+        patch: best,
+        value: values[best * channels + unit] as number,
+      });
+    }
+    this.#count += patches;
+  }
+
+  #keepPlace(unit: number, place: Place): void {
+    const places = this.#places[unit] as Place[];
+    if (places.length === this.#keep && place.value <= (places.at(-1) as Place).value) return;
+    const at = places.findIndex(({ value }) => value < place.value);
+    places.splice(at < 0 ? places.length : at, 0, place);
+    if (places.length > this.#keep) places.pop();
+  }
+
+  /**
+   * The `count` units whose strongest patches stand out most from all patches, in standard deviations of the unit's output; in the
+   * order of their numbers. A unit that is always the same stands out by nothing.
+   */
+  mostSelective(count: number): Found[] {
+    return Array.from({ length: this.#channels }, (_, unit) => unit)
+      .map((unit) => ({ unit, places: this.#places[unit] as Place[], score: this.#score(unit) }))
+      .toSorted((a, b) => b.score - a.score)
+      .slice(0, count)
+      .toSorted((a, b) => a.unit - b.unit)
+      .map(({ unit, places }) => ({ unit, places }));
+  }
+
+  #score(unit: number): number {
+    const mean = (this.#sum[unit] as number) / this.#count;
+    const variance = (this.#squares[unit] as number) / this.#count - mean * mean;
+    const places = this.#places[unit] as Place[];
+    const top = places.reduce((sum, { value }) => sum + value, 0) / places.length;
+    return variance > 1e-12 ? (top - mean) / Math.sqrt(variance) : 0;
+  }
+}
