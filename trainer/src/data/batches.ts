@@ -28,6 +28,14 @@ interface Source {
   batchSize: number;
 }
 
+/** What decides which samples come, and in which order. */
+export interface Order {
+  seed: number;
+  start: number;
+  /** Resolves with the ordinal that a batch begins with. Default: each where the one before ends, from `start` on. */
+  draw?: () => Promise<number>;
+}
+
 /**
  * Endless batches of augmented images from ordinal `start` on, in an order drawn from `seed`. Reads one
  * batch ahead. Throws a `DataError`.
@@ -39,7 +47,8 @@ export async function openBatches({
   seed,
   batchSize,
   start,
-}: Source & { seed: number; start: number }): Promise<Batches> {
+  draw,
+}: Source & Order): Promise<Batches> {
   const set = await openImages(data, split);
   checkBatchSize(
     batchSize,
@@ -55,24 +64,32 @@ export async function openBatches({
     const shape = [batchSize, ...set.shape] as const;
     return { bytes: augment(pixels, shape, augmentation, ids, seed), labels, ids };
   };
-  return readAhead(load, batchSize, start);
+  return readAhead(load, batchSize, { start, draw });
 }
 
 /** Batches that `load` makes from their first ordinal on; the next is loaded while one is used. */
 export function readAhead(
   load: (first: number) => Promise<Batch>,
   batchSize: number,
-  start: number,
+  { start, draw }: Pick<Order, 'start' | 'draw'>,
 ): Batches {
   let position = start;
+  /** Whether the batch at `position` is ours; one that could not be read is tried again. */
+  let drawn = draw === undefined;
   let ahead: Promise<Batch> | null = null;
+  const prepare = async () => {
+    if (!drawn && draw) position = await draw();
+    drawn = true;
+    return load(position);
+  };
   return {
     async next() {
-      const loading = ahead ?? load(position);
+      const loading = ahead ?? prepare();
       ahead = null;
       const batch = await loading;
       position += batchSize;
-      ahead = load(position);
+      drawn = draw === undefined;
+      ahead = prepare();
       ahead.catch(() => {}); // whoever asks for that batch gets the error
       return batch;
     },

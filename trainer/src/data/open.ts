@@ -28,8 +28,8 @@ const SPEECH_FORMATS: Record<SpeechFormat, OpenSpeech> = {
 };
 
 /** Samples to train on: images, or utterances. Throws a `DataError`. */
-export const trainingSamples = async (data: Data): Promise<number> =>
-  (await (isSpeech(data.format) ? openSpeech(data, 'train') : openImages(data, 'train'))).length;
+export const trainingSamples = async (data: Data, split: 'train' | 'labelled'): Promise<number> =>
+  (await (isSpeech(data.format) ? openSpeech(data, split) : openImages(data, split))).length;
 
 /** Opens one split of a data set of speech; only `labelled` and `test` have phone labels. Throws a `DataError`. */
 export function openSpeech({ format, path }: Data, split: Split): Promise<SpeechSet> {

@@ -1,5 +1,5 @@
 import { type Data, PHONE_FRAME, type Window } from '@greedy-infomax/crds';
-import { type Batch, type Batches, checkBatchSize, readAhead } from './batches.ts';
+import { type Batch, type Batches, checkBatchSize, type Order, readAhead } from './batches.ts';
 import { hash32 } from './hash.ts';
 import type { Split } from './image-set.ts';
 import { openSpeech } from './open.ts';
@@ -24,7 +24,8 @@ export async function openSpeechBatches({
   seed,
   batchSize,
   start,
-}: Source & { seed: number; start: number }): Promise<Batches> {
+  draw,
+}: Source & Order): Promise<Batches> {
   const set = await openSpeech(data, split);
   checkBatchSize(batchSize, set.length, `${data.path} has ${set.length} utterances`, split);
   const load = async (first: number): Promise<Batch> => {
@@ -41,7 +42,7 @@ export async function openSpeechBatches({
     );
     return { bytes: new Uint8Array(pcm.buffer), labels, ids };
   };
-  return readAhead(load, batchSize, start);
+  return readAhead(load, batchSize, { start, draw });
 }
 
 /** Windows begin at whole phone labels, and, as in the reference, not at the first, where the utterance allows. */

@@ -46,6 +46,9 @@ function checkFormat(view: DataView, at: number, file: string): void {
   }
 }
 
-/** A copy, so that it lies where an Int16Array may; machines that run this are little-endian, as the file is. */
+/**
+ * A copy, so that it lies where an Int16Array may; machines that run this are little-endian, as the file is.
+ * Not by `slice`, which makes no copy of a Buffer, so that its `buffer` would have the header too.
+ */
 const samples = (bytes: Uint8Array, at: number, size: number): Int16Array =>
-  new Int16Array(bytes.slice(at, at + (size & ~1)).buffer);
+  new Int16Array(new Uint8Array(bytes.subarray(at, at + (size & ~1))).buffer);

@@ -1,0 +1,146 @@
+import { SAMPLE_RATE } from '@greedy-infomax/crds';
+import { describe, expect, it } from 'vitest';
+import { DataError } from './errors.ts';
+import { openLibriSpeech } from './librispeech.ts';
+import { put, testFolder } from './testing.ts';
+import { openWav } from './wav.ts';
+
+/** A tenth of a second of noise that differs by `seed`. */
+const noise = (seed: number): Int16Array =>
+  Int16Array.from(
+    { length: SAMPLE_RATE / 10 },
+    (_, i) => ((i * 7919 + seed * 104_729) % 65_536) - 32_768,
+  );
+
+const text = (string: string): Uint8Array => new TextEncoder().encode(string);
+
+function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
+  const header = Buffer.alloc(44);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(36 + pcm.byteLength, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16); // bytes of the format
+  header.writeUInt16LE(1, 20); // PCM
+  header.writeUInt16LE(1, 22); // channel
+  header.writeUInt32LE(rate, 24);
+  header.writeUInt32LE(2 * rate, 28);
+  header.writeUInt16LE(2, 32);
+  header.writeUInt16LE(16, 34);
+  header.write('data', 36);
+  header.writeUInt32LE(pcm.byteLength, 40);
+  return Buffer.concat([header, Buffer.from(pcm.buffer)]);
+}
+
+/** A FLAC file of one frame, whose samples are not compressed (RFC 9639). */
+function flac(pcm: Int16Array): Uint8Array {
+  const info = Buffer.alloc(42);
+  info.write('fLaC', 0);
+  info.set([0x80, 0, 0, 34], 4); // the last block of metadata, of 34 bytes
+  info.writeUInt16BE(pcm.length, 8); // least and
+  info.writeUInt16BE(pcm.length, 10); // most samples of a frame
+  info.writeUInt32BE(SAMPLE_RATE * 2 ** 12 + 15 * 2 ** 4, 18); // one channel, 15 + 1 bits a sample
+  info.writeUInt32BE(pcm.length, 22);
+  const head = Buffer.from([0xff, 0xf8, 0x75, 0x08, 0, 0, 0]); // length at the end, 16 kHz, 16 bits, frame 0
+  head.writeUInt16BE(pcm.length - 1, 5);
+  const body = Buffer.alloc(2 * pcm.length);
+  for (const [i, value] of pcm.entries()) body.writeInt16BE(value, 2 * i);
+  const frame = Buffer.concat([head, Buffer.from([crc(head, 8, 0x07), 0x02]), body]);
+  const end = Buffer.alloc(2);
+  end.writeUInt16BE(crc(frame, 16, 0x8005));
+  return Buffer.concat([info, frame, end]);
+}
+
+function crc(bytes: Uint8Array, bits: number, polynomial: number): number {
+  const top = 2 ** (bits - 1);
+  let sum = 0;
+  for (const byte of bytes) {
+    sum ^= byte << (bits - 8);
+    for (let i = 0; i < 8; i += 1) {
+      sum = ((sum << 1) ^ (sum & top ? polynomial : 0)) & (2 * top - 1);
+    }
+  }
+  return sum;
+}
+
+describe('a folder of WAV files', () => {
+  it('has a speaker a folder, and phones numbered by the training part', async () => {
+    const folder = testFolder();
+    for (const [i, name] of ['train/ann/1', 'train/bob/1', 'test/ann/2', 'test/bob/2'].entries()) {
+      put(folder, `${name}.wav`, wave(noise(i)));
+      put(folder, `${name}.phones`, text(name.startsWith('train') ? 'ee ah sil' : 'sil\nee\nee\n'));
+    }
+    const test = await openWav(folder, 'test');
+    expect(test).toMatchObject({ length: 2, speakers: 2, phones: 3 });
+    const bob = await test.read(1);
+    expect(bob.speaker).toBe(1);
+    expect([...bob.phones]).toEqual([2, 1, 1]);
+    expect(bob.pcm).toEqual(noise(3));
+  });
+
+  it('is refused when the test has a speaker whom the training lacks', async () => {
+    const folder = testFolder();
+    put(folder, 'train/ann/1.wav', wave(noise(0)));
+    put(folder, 'test/eve/1.wav', wave(noise(1)));
+    await expect(openWav(folder, 'test')).rejects.toThrow(/speakers eve, whom/);
+  });
+
+  it('names a file of another rate and what would be right', async () => {
+    const folder = testFolder();
+    put(folder, 'train/ann/1.wav', wave(noise(0), 44_100));
+    const read = (await openWav(folder, 'train')).read(0);
+    await expect(read).rejects.toThrow(DataError);
+    await expect(read).rejects.toThrow(/1\.wav has 44100 samples a second.*16000/);
+  });
+});
+
+describe('LibriSpeech', () => {
+  function librispeech(): string {
+    const folder = testFolder();
+    for (const [chapter, speaker] of [
+      [1240, 103],
+      [5, 27],
+    ]) {
+      for (let i = 0; i < 5; i += 1) {
+        const name = `LibriSpeech/train-clean-100/${speaker}/${chapter}/${speaker}-${chapter}-000${i}.flac`;
+        put(folder, name, flac(noise(i)));
+      }
+    }
+    return folder;
+  }
+
+  it('gives the samples of a FLAC file exactly, with the speaker in the order of their numbers', async () => {
+    const train = await openLibriSpeech(librispeech(), 'train');
+    expect(train).toMatchObject({ length: 8, speakers: 2 });
+    const utterances = await Promise.all(Array.from({ length: 8 }, (_, i) => train.read(i)));
+    expect(utterances.map(({ speaker }) => speaker).toSorted()).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+    expect(utterances[2]?.pcm).toEqual(noise(2));
+  });
+
+  it('keeps every fifth utterance of a speaker for testing, unless lists say which', async () => {
+    const folder = librispeech();
+    expect(await openLibriSpeech(folder, 'test')).toMatchObject({ length: 2, phones: 0 });
+    const labels = 'LibriSpeech100_labels_split';
+    put(folder, `${labels}/test_split.txt`, text('103-1240-0003\n'));
+    put(folder, `${labels}/converted_aligned_phones.txt`, text('103-1240-0003 0 0 40\n'));
+    const test = await openLibriSpeech(folder, 'test');
+    expect(test).toMatchObject({ length: 1, phones: 41 });
+    const { speaker, phones, pcm } = await test.read(0);
+    expect({ speaker, phones: [...phones] }).toEqual({ speaker: 1, phones: [0, 0, 40] });
+    expect(pcm).toEqual(noise(3));
+  });
+
+  it('refuses a file that is cut short', async () => {
+    const folder = librispeech();
+    const name = 'LibriSpeech/train-clean-100/27/5/27-5-0000.flac';
+    const file = put(folder, name, flac(noise(0)).subarray(0, 900));
+    const train = await openLibriSpeech(folder, 'train');
+    const results = await Promise.allSettled(
+      Array.from({ length: train.length }, (_, i) => train.read(i)),
+    );
+    const reasons = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason] : [],
+    );
+    expect(reasons).toEqual([expect.any(DataError)]);
+    expect(reasons[0].message).toContain(`${file} says that it has 1600 samples`);
+  });
+});
