@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { evaluateRun } from '../operator/src/local/evaluation.ts';
+import { trainerEnv } from '../operator/src/local/trainers.ts';
+import { trainAsynchronously } from './asynchrony/asynchronous.ts';
+import { allCases, type Case, type Measured, nameOf, type Result } from './asynchrony/cases.ts';
+import { page } from './asynchrony/page.ts';
+import { plot } from './asynchrony/plot.ts';
+import { MODULES, runFile } from './asynchrony/run-file.ts';
+import { digestOfWeights } from './asynchrony/weights.ts';
+import { machine } from './machine.ts';
+
+/**
+ * Trains with a slow module, at several depths of the buffers and by both policies, and in one process without
+ * buffers; writes docs/asynchrony.md and its plot. Takes about 12 minutes on two cores. Results are kept in
+ * OUT/results.json, and what is there already is not trained again: `node bench/asynchrony.ts [--samples N]
+ * [--out DIR]`.
+ */
+
+const ROOT = join(import.meta.dirname, '..');
+
+const { values } = parseArgs({
+  options: {
+    samples: { type: 'string', default: '16000' },
+    out: { type: 'string', default: join(ROOT, 'runs/asynchrony') },
+  },
+});
+const { out } = values;
+const samples = Number(values.samples);
+if (!(Number.isInteger(samples) && samples > 0)) {
+  throw new RangeError(`--samples is ${values.samples}; a whole number above 0 would be right`);
+}
+
+mkdirSync(out, { recursive: true });
+const kept = join(out, 'results.json');
+const results: Result[] = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : [];
+const known = new Set(results.map(nameOf));
+for (const one of allCases()) {
+  if (known.has(nameOf(one))) continue;
+  const result = await measure(one);
+  results.push(result);
+  writeFileSync(kept, `${JSON.stringify(results, null, 2)}\n`);
+  const seconds = result.seconds.map((s) => s.toFixed(1)).join(' / ');
+  console.log(`${nameOf(one)}: ${(100 * result.accuracy).toFixed(1)}%, ${seconds} s`);
+}
+
+const day = new Date().toISOString().slice(0, 10);
+writeFileSync(
+  join(ROOT, 'docs/asynchrony.md'),
+  page(results, { samples, machine: machine(), day }),
+);
+writeFileSync(join(ROOT, 'docs/asynchrony.svg'), await plot(results));
+
+async function measure(one: Case): Promise<Result> {
+  const folder = join(out, nameOf(one));
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, 'run.yaml');
+  writeFileSync(file, runFile(one, samples));
+  const place = join(folder, 'out');
+  const train = one.policy === 'synchronous' ? trainSynchronously : trainAsynchronously;
+  return { ...(await train(one, file, place)), weights: digestOfWeights(place) };
+}
+
+/**
+ * In a process of its own: what TensorFlow holds is never given back. With as many threads as a trainer has, since
+ * another number adds up in another order.
+ */
+async function trainSynchronously(one: Case, file: string, folder: string): Promise<Measured> {
+  const script = join(import.meta.dirname, 'asynchrony/synchronous.ts');
+  const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
+  const said = execFileSync(process.execPath, [...options, '--out', folder], {
+    encoding: 'utf8',
+    env: trainerEnv(process.env, availableParallelism(), MODULES.length),
+    // TensorFlow says there what it is built for.
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { seconds } = JSON.parse(said.trim().split('\n').at(-1) ?? '') as { seconds: number };
+  await evaluateRun(folder, () => {});
+  const { modules } = JSON.parse(readFileSync(join(folder, 'evaluation.json'), 'utf8')) as {
+    modules: { accuracy: number }[];
+  };
+  return {
+    ...one,
+    seconds: [seconds],
+    reused: 0,
+    accuracy: modules.at(-1)?.accuracy ?? Number.NaN,
+  };
+}

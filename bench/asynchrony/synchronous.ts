@@ -1,0 +1,65 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type ModuleConfig, parseRun, trainingSplit } from '@greedy-infomax/crds';
+import { moduleFolder, writeModules } from '../../operator/src/local/folder.ts';
+import { planRun } from '../../operator/src/plan/run.ts';
+import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
+import { openBatches } from '../../trainer/src/data/batches.ts';
+import { compileModule } from '../../trainer/src/model/module.ts';
+import { configHash, NO_PROGRESS, saveCheckpoint } from '../../trainer/src/train/resume.ts';
+
+/**
+ * Trains a run file's modules in one process, in turn: each batch goes through all of them before the next is
+ * read, so that no sample is stale and none is lost. Leaves checkpoints as `gim run` does and prints the
+ * seconds of the training alone. `node bench/asynchrony/synchronous.ts --file FILE --out DIR`
+ */
+
+const { values } = parseArgs({
+  options: { file: { type: 'string', default: '' }, out: { type: 'string', default: '' } },
+});
+const { file, out } = values;
+
+const run = parseRun(readFileSync(file, 'utf8'), file);
+const { modules } = planRun(run, { namespace: 'local', uid: 'synchronous' });
+const [first] = modules as [ModuleConfig];
+if (first.source.kind !== 'data') throw new TypeError(`${file}: this trains on images only`);
+const { batchSize, budget, seed } = first;
+
+const programs = modules.map((config) => ({ config, program: compileModule(config) }));
+const batches = await openBatches({
+  ...first.source,
+  split: trainingSplit(first.objective),
+  seed,
+  batchSize,
+  start: 0,
+});
+
+let start = 0;
+for (let step = 0; step < budget / batchSize; step += 1) {
+  const batch = await batches.next();
+  let { bytes } = batch;
+  for (const { config, program } of programs) {
+    const { activations } = program.run('train', {
+      batch: bytes,
+      labels: batch.labels,
+      // As a trainer of its own would.
+      seed: Int32Array.of(config.seed + config.index * 65_537, step * 64),
+    });
+    bytes = activations as Uint8Array<ArrayBuffer>;
+  }
+  // The first step is slow: the graphs are made ready in it.
+  if (step === 0) start = performance.now();
+}
+const seconds = (performance.now() - start) / 1000;
+
+mkdirSync(out, { recursive: true });
+writeModules(out, modules);
+for (const { config, program } of programs) {
+  const store = new CheckpointStore(moduleFolder(out, config.name), {
+    keep: 1,
+    configHash: configHash(config),
+  });
+  await saveCheckpoint(store, program, { ...NO_PROGRESS, samples: budget, position: budget });
+}
+console.log(JSON.stringify({ seconds }));
+process.exit(0);

@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readJson } from '../../operator/src/report/run-files.ts';
+
+const recordSchema = z.object({
+  reports: z.array(z.object({ module: z.string(), samplesTrained: z.number() })),
+});
+
+/** Samples that each module has trained on, as the folder of the run says. */
+export function runRecordSamples(out: string): number[] {
+  const record = readJson(join(out, 'run.json'), recordSchema);
+  return (record?.reports ?? []).map(({ samplesTrained }) => samplesTrained);
+}

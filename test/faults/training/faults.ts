@@ -1,0 +1,275 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { TRAINER_COMMAND } from '../../../operator/src/local/trainers.ts';
+import { natsPid } from '../../support/gim.ts';
+import { type Disk, mountDisk } from './disk.ts';
+import { type FarNats, startFarNats } from './link.ts';
+import { poison } from './poison.ts';
+import { type ModuleName, type Setting, StalledError, type Training } from './training.ts';
+
+/** The faults that a training must outlive: what is set up for each, how it strikes, and what must be so after it. */
+
+/** A trainer ended that should have gone on. */
+export class RestartedError extends Error {
+  override readonly name = 'RestartedError';
+}
+
+export interface Fault {
+  /** As the table names it. */
+  name: string;
+  /** What the parts do about it. */
+  happens: string;
+  /** Before the training; `folder` is where it will write. */
+  prepare?(folder: string): Promise<Prepared>;
+  setting?: Setting;
+  /** It has an end, from which on recovery is counted; others are over at once. */
+  lasting?: true;
+  /** Strikes, and resolves when the fault is over. Throws when the training did not take notice as it should. */
+  strike(training: Training, scene: Scene): Promise<void>;
+}
+
+interface Prepared {
+  setting?: Setting;
+  disk?: Disk;
+  nats?: FarNats;
+  /** Takes away what was set up. */
+  clean(): Promise<void>;
+}
+
+export interface Scene extends Partial<Prepared> {
+  folder: string;
+  random: (below: number) => number;
+  /** Milliseconds of a fault that lasts. */
+  lasts: number;
+}
+
+const killTrainer = (module: ModuleName, setting: Setting = {}): Fault => ({
+  name: `kill -9 of the trainer of module ${module}${setting.whenFull ? ', buffers that block' : ''}`,
+  happens: 'started again after a second, goes on from its newest checkpoint; the others go on',
+  setting,
+  async strike(training) {
+    process.kill(training.pid(module), 'SIGKILL');
+    await training.until(() => training.of(module).restarts > 0, `a restart of module ${module}`);
+  },
+});
+
+const killNats = (setting: Setting = {}): Fault => ({
+  name: `kill -9 of NATS${setting.whenFull ? ', buffers that block' : ''}`,
+  happens:
+    'started again; its streams, which are in memory, are made again empty, and trainers come back by themselves',
+  setting,
+  async strike({ out }) {
+    process.kill(serverOf(out), 'SIGKILL');
+  },
+});
+
+const stopTrainer: Fault = {
+  lasting: true,
+  name: 'a trainer stands still and goes on (SIGSTOP, a slow consumer)',
+  happens: 'the buffer before it drops its oldest samples, the module behind it waits for new ones',
+  async strike(training, { lasts }) {
+    const pid = training.pid('two');
+    process.kill(pid, 'SIGSTOP');
+    await sleep(lasts);
+    process.kill(pid, 'SIGCONT');
+  },
+};
+
+const stuckTrainer: Fault = {
+  name: 'a trainer hangs for good (SIGSTOP)',
+  happens:
+    'killed and started again when it has shown no sign of life for 5 minutes (here 8 seconds)',
+  setting: { hungAfterMs: 8000 },
+  async strike(training) {
+    process.kill(training.pid('two'), 'SIGSTOP');
+    await training.until(() => training.of('two').restarts > 0, 'the hung trainer to be replaced');
+  },
+};
+
+const natsOutOfMemory: Fault = {
+  lasting: true,
+  name: 'NATS is out of memory for streams',
+  happens:
+    'what cannot be stored is dropped and counted; nobody waits; trained on as soon as there is room',
+  async strike({ natsUrl }, { lasts }) {
+    const connection = await connect({ servers: natsUrl });
+    // Busy with what fills it, a server may take its time.
+    const manager = await jetstreamManager(connection, { timeout: 20_000 });
+    const [name, subject] = ['hog', 'hog'];
+    await manager.streams.add({ name, subjects: [subject], storage: StorageType.Memory });
+    const js = jetstream(connection, { timeout: 20_000 });
+    // In pieces, so that what is left at the end is less than a message of the edges.
+    for (const bytes of [2 ** 19, 2 ** 12]) {
+      let room = true;
+      while (room) {
+        room = await js.publish(subject, new Uint8Array(bytes)).then(
+          () => true,
+          () => false,
+        );
+      }
+    }
+    await sleep(lasts);
+    await manager.streams.delete(name);
+    await connection.close();
+  },
+};
+
+const natsDiskFull: Fault = {
+  lasting: true,
+  name: 'the disk of NATS is full',
+  happens: 'nothing: edges are in memory',
+  async prepare(folder) {
+    const disk = mountDisk(join(folder, 'out/nats'), 2);
+    return { disk, clean: async () => disk.unmount() };
+  },
+  async strike(_training, { disk, lasts }) {
+    disk?.fill();
+    await sleep(lasts);
+    disk?.empty();
+  },
+};
+
+const checkpointDiskFull: Fault = {
+  lasting: true,
+  name: 'the disk of the checkpoints is full',
+  happens:
+    'training goes on without new checkpoints and says so in the status; the old ones stay whole',
+  async prepare(folder) {
+    const disk = mountDisk(join(folder, 'out/modules/two'), 8);
+    return { disk, clean: async () => disk.unmount() };
+  },
+  async strike(training, { disk, lasts }) {
+    disk?.fill();
+    const { message } = training.of('two');
+    await training.until(
+      () => (training.of('two').message ?? message)?.includes('ENOSPC') ?? false,
+      'module two to tell of the full disk',
+    );
+    await sleep(lasts);
+    disk?.empty();
+    await training.until(
+      () => training.of('two').message === undefined,
+      'module two to write checkpoints again',
+    );
+    const { restarts } = training.of('two');
+    if (restarts > 0) throw new RestartedError('the full disk has ended the trainer of module two');
+  },
+};
+
+const HOUR = 3_600_000;
+
+const clockJump: Fault = {
+  lasting: true,
+  name: 'the clocks of the trainers jump an hour on, then back by two',
+  happens: 'nothing: intervals are measured by the clock that nobody sets',
+  async prepare(folder) {
+    process.env.CLOCK_OFFSET_FILE = join(folder, 'clock');
+    const clock = join(import.meta.dirname, 'clock.ts');
+    const [node = process.execPath, ...rest] = TRAINER_COMMAND;
+    return {
+      setting: { trainerCommand: [node, '--import', clock, ...rest] },
+      async clean() {
+        delete process.env.CLOCK_OFFSET_FILE;
+      },
+    };
+  },
+  async strike(training, { folder, lasts }) {
+    for (const offset of [HOUR, -HOUR]) {
+      const { checkpointStep } = training.of('two');
+      writeFileSync(join(folder, 'clock'), String(offset));
+      await sleep(lasts / 2);
+      await training.until(
+        () =>
+          training.of('two').phase !== 'training' ||
+          training.of('two').checkpointStep !== checkpointStep,
+        'a checkpoint after the jump of the clock',
+        60,
+      );
+    }
+  },
+};
+
+const poisonEdge: Fault = {
+  name: 'poison on the subjects of both edges',
+  happens:
+    'random bytes, wrong shape or version, oversize, forged headers, values that are no numbers: counted, dropped, never trained on',
+  // A ring might have dropped them before anybody read them.
+  setting: { whenFull: 'block' },
+  async strike(training, { random }) {
+    for (const [module, reader] of [
+      ['one', 'two'],
+      ['two', 'three'],
+    ] as const) {
+      const taken = await poison(training.natsUrl, training.out, module, random);
+      await training.until(
+        () => refusedBy(training.out, reader) >= taken,
+        `module ${reader} to count ${taken} messages that are none`,
+      );
+    }
+  },
+};
+
+const overFarNats = async (): Promise<Prepared> => {
+  const nats = await startFarNats();
+  return { nats, setting: { natsUrl: nats.url }, clean: () => nats.close() };
+};
+
+const cutLink: Fault = {
+  lasting: true,
+  name: 'the link to NATS is cut',
+  happens: 'modules train on what they have; samples are dropped; all go on when the link is back',
+  prepare: overFarNats,
+  async strike(_training, { nats, lasts }) {
+    nats?.cut();
+    await sleep(lasts);
+    nats?.mend();
+  },
+};
+
+const slowLink: Fault = {
+  lasting: true,
+  name: 'the link to NATS is slow (2 Mbit/s)',
+  happens: 'producers drop what does not get through; nobody waits',
+  prepare: overFarNats,
+  async strike(_training, { nats, lasts }) {
+    nats?.limit(2);
+    await sleep(lasts);
+    nats?.limit(undefined);
+  },
+};
+
+export const FAULTS = {
+  killFirst: killTrainer('one'),
+  killMiddle: killTrainer('two'),
+  killLast: killTrainer('three'),
+  killMiddleBlock: killTrainer('two', { whenFull: 'block' }),
+  stopTrainer,
+  stuckTrainer,
+  killNats: killNats(),
+  killNatsBlock: killNats({ whenFull: 'block' }),
+  natsOutOfMemory,
+  natsDiskFull,
+  checkpointDiskFull,
+  clockJump,
+  poisonEdge,
+  cutLink,
+  slowLink,
+} satisfies Record<string, Fault>;
+
+function serverOf(out: string): number {
+  const pid = natsPid(out);
+  if (pid === undefined) throw new StalledError('no NATS server runs');
+  return pid;
+}
+
+/** What the trainer has logged, counted over all of its starts. */
+function refusedBy(out: string, module: string): number {
+  const counts = readFileSync(join(out, 'modules', module, 'trainer.log'), 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"refused":'))
+    .map((line) => (JSON.parse(line) as { refused: number }).refused);
+  return Math.max(0, ...counts);
+}
