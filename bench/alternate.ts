@@ -1,0 +1,35 @@
+/**
+ * Comparison on a machine that is not quiet: competitors take turns, so that what slows the machine down
+ * slows them all, and medians leave out what struck one alone.
+ */
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+};
+
+export const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
+/** A round of every competitor, `rounds` times: what each measured, by name, in the order of the rounds. */
+export async function alternate<Name extends string, Result>(
+  competitors: Readonly<Record<Name, () => Result | Promise<Result>>>,
+  rounds: number,
+): Promise<Record<Name, Result[]>> {
+  const names = Object.keys(competitors) as Name[];
+  const results = Object.fromEntries(names.map((name) => [name, [] as Result[]])) as Record<
+    Name,
+    Result[]
+  >;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of names) results[name].push(await competitors[name]());
+  }
+  return results;
+}
+
+/** Median over the rounds of what `a` measured by what `b` did in the same round. */
+export const medianRatio = (a: readonly number[], b: readonly number[]): number =>
+  median(a.map((value, round) => value / (b[round] as number)));

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { createConnection, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Edge } from '@greedy-infomax/crds';
+import { CHUNK_BYTES, chunksPerSample, shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
+
+/** The two ends of each way to bring samples from one process to another. */
+
+export interface EndOptions {
+  edge: Edge;
+  batchSize: number;
+  /** Of the NATS server. */
+  natsUrl: string;
+  /** Raw TCP: where the consumer listens. */
+  port: number;
+  /** The consumer's main thread does nothing for so long after its first batch. */
+  blockSeconds: number;
+}
+
+export interface Tally {
+  /** Bytes of samples that are through: sent and acknowledged, or received. */
+  bytes: number;
+  /** Messages that came again. */
+  repeated: number;
+  /** Samples that a ring let go, or that the producer gave up. */
+  dropped: number;
+}
+
+/** Runs until the process is ended, and keeps the tally. */
+type End = (options: EndOptions, tally: Tally) => Promise<void>;
+
+export type Way = 'edge' | 'bare' | 'tcp';
+
+const forever = new AbortController().signal;
+
+/** Publishes on their way at a time, as many as the edge has. */
+const WINDOW = 8;
+/** Batches until a producer looks whether it is too far ahead. */
+const LOOK_EVERY = 2;
+/** Milliseconds before a producer that is too far ahead looks again. */
+const PAUSE = 20;
+/** Messages asked for at a time, as many as the edge asks for. */
+const MAX_MESSAGES = 4;
+
+export const PRODUCERS: Record<Way, End> = {
+  async edge({ edge, batchSize, natsUrl }, tally) {
+    const sink = await openSink({ natsUrl, edge, batchSize, clientName: 'bench' });
+    const batchBytes = batchSize * edge.sampleBytes;
+    const activations = samples(batchBytes);
+    for (let batch = 0; ; batch += 1) {
+      const rows = {
+        bytes: activations.slice(), // a step puts them into new memory each time, which goes with them
+        ids: Float64Array.from({ length: batchSize }, (_, i) => batch * batchSize + i),
+        labels: new Int32Array(batchSize),
+        producerStep: batch,
+        madeAt: Date.now(),
+      };
+      await sink.put(rows, forever);
+      // One that never waits would drop all that is too much: here it is no faster than the consumer.
+      const looks = edge.whenFull === 'dropOldest' && batch % LOOK_EVERY === 0;
+      while (looks && ((await sink.pending()) ?? 0) > edge.depth / 2) await sleep(PAUSE);
+      tally.bytes += batchBytes;
+    }
+  },
+
+  async bare({ edge, batchSize, natsUrl }, tally) {
+    const connection = await connect({ servers: natsUrl });
+    const js = jetstream(connection);
+    const shards = shardsOf(edge.sampleBytes);
+    const jsm = await jetstreamManager(connection, { checkAPI: false });
+    const subject = shardSubject(edge.subject, 0, shards);
+    const count = chunksPerSample(edge.sampleBytes);
+    const activations = samples(batchSize * edge.sampleBytes);
+    let batch = activations;
+    const part = (i: number) => {
+      const sample = (Math.floor(i / count) % batchSize) * edge.sampleBytes;
+      const begin = (i % count) * CHUNK_BYTES;
+      return batch.subarray(
+        sample + begin,
+        sample + Math.min(begin + CHUNK_BYTES, edge.sampleBytes),
+      );
+    };
+    /** As far ahead of the consumer as the edge. */
+    const paced = async () => {
+      const name = shardConsumer(edge.consumer, 0, shards);
+      const most = (edge.depth / 2) * count;
+      while ((await jsm.consumers.info(edge.stream, name)).num_pending > most) await sleep(PAUSE);
+    };
+    const publish = async (i: number) => {
+      const bytes = part(i);
+      await js.publish(subject, bytes);
+      tally.bytes += bytes.length;
+    };
+    const lanes = Array.from({ length: WINDOW }, async (_, lane) => {
+      for (let i = lane; ; i += WINDOW) {
+        if (i % (batchSize * count) === 0) batch = activations.slice(); // as the edge's producer
+        if (i % (LOOK_EVERY * batchSize * count) === 0) await paced();
+        await publish(i);
+      }
+    });
+    await Promise.all(lanes);
+  },
+
+  async tcp({ port, edge }, tally) {
+    const socket = createConnection(port, '127.0.0.1');
+    const chunk = samples(CHUNK_BYTES);
+    for (;;) {
+      if (!socket.write(chunk)) await once(socket, 'drain');
+      tally.bytes += Math.min(chunk.length, edge.sampleBytes);
+    }
+  },
+};
+
+export const CONSUMERS: Record<Way, End> = {
+  async edge({ edge, batchSize, natsUrl, blockSeconds }, tally) {
+    const source = await openSource({ natsUrl, edge, batchSize, clientName: 'bench' });
+    for (let batches = 0; ; batches += 1) {
+      const batch = await source.take(forever);
+      if (batches === 0 && blockSeconds > 0) block(1000 * blockSeconds);
+      tally.bytes += batch.bytes.length;
+      batch.done();
+      const { repeated, dropped } = source.counters();
+      tally.repeated = repeated;
+      tally.dropped = dropped;
+    }
+  },
+
+  async bare({ edge, natsUrl }, tally) {
+    const connection = await connect({ servers: natsUrl });
+    const name = shardConsumer(edge.consumer, 0, shardsOf(edge.sampleBytes));
+    const consumer = await jetstream(connection).consumers.get(edge.stream, name);
+    for await (const message of await consumer.consume({ max_messages: MAX_MESSAGES })) {
+      tally.bytes += message.data.length;
+      message.ack();
+    }
+  },
+
+  async tcp({ port }, tally) {
+    const server = createServer((socket) => {
+      socket.on('data', (data) => {
+        tally.bytes += data.length;
+      });
+    });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'close');
+  },
+};
+
+/** Half of them zeros, as a ReLU leaves them. */
+function samples(bytes: number): Uint8Array<ArrayBuffer> {
+  const made = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i += 2) made[i] = i;
+  return made;
+}
+
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}

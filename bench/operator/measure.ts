@@ -1,0 +1,242 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Client } from '../../operator/src/kubernetes/client.ts';
+import { loadKubeConfig } from '../../operator/src/kubernetes/kube-config.ts';
+import { pathOf, type Resource } from '../../operator/src/kubernetes/resource.ts';
+import { startCluster } from '../../test/support/cluster.ts';
+import { JobWatch } from './jobs.ts';
+import { cpuSeconds, memory } from './process.ts';
+import type { Running, Subject } from './subjects.ts';
+
+/** Puts a controller through the same course as any other, on an API server of its own. */
+
+export interface Course {
+  /** Objects created one after another, each when the one before has its Jobs. */
+  single: number;
+  /** Objects created at once. */
+  burst: number;
+  /** Numbers of objects at which memory is looked at, rising. */
+  counts: readonly number[];
+}
+
+export interface Measured {
+  /** Milliseconds from the start of the process to ready, without any object and with the most. */
+  readyMs: number;
+  readyAgainMs: number;
+  /** Milliseconds from creating an object to its last Job. */
+  single: number[];
+  burst: number[];
+  /** Objects a second of the burst, by the clock, and CPU seconds of the controller for each. */
+  burstRate: number;
+  burstCpu: number;
+  /** Reconciles a second while they were at work; null where it does not say. */
+  reconcilesPerSecond: number | null;
+  /** By number of objects: megabytes, and CPU seconds of the controller for each new object. */
+  sizes: { count: number; megabytes: number; cpuPerObject: number }[];
+  peakMegabytes: number;
+  /** At the end: writes to the API server in ten seconds, those to leases not counted, and CPU in percent of a core. */
+  restWrites: number;
+  restCpu: number;
+  /** Milliseconds from the start with all objects until nothing is left to do. */
+  steadyMs: number;
+  megabytesAgain: number;
+}
+
+const NAMESPACE = 'default';
+const JOBS = 3;
+/** Requests at a time. */
+const PARALLEL = 32;
+/** Milliseconds without work after which a controller is at rest. */
+const QUIET = 3000;
+/** Seconds for anything. */
+const LIMIT = 600;
+
+export async function measure(
+  subject: Subject,
+  { single, burst, counts }: Course,
+): Promise<Measured> {
+  const cluster = await startCluster({ nodes: 0 });
+  try {
+    // No pods: what is measured is the controller, and 6,000 pods that wait would keep both cores busy.
+    await cluster.kill('kube-controller-manager');
+    await cluster.kill('kube-scheduler');
+    await cluster.exec(
+      'kubectl',
+      'apply',
+      '--server-side',
+      ...subject.crds.map((file) => `--filename=${file}`),
+    );
+    const client = new Client(loadKubeConfig(cluster.kubeconfig));
+    await served(client, subject.resource);
+    const jobs = new JobWatch(client, NAMESPACE, subject.label);
+    const create = async (name: string) => {
+      const began = performance.now();
+      const at = jobs.until(name, JOBS, LIMIT);
+      at.catch(() => undefined); // is awaited below
+      await client.call('POST', pathOf(subject.resource, NAMESPACE), {
+        body: subject.object(name),
+      });
+      return (await at) - began;
+    };
+    const { running, ms: readyMs } = await start(subject, cluster.kubeconfig);
+    let current = running;
+    try {
+      await create('first'); // caches are warm from then on
+      const alone: number[] = [];
+      for (let i = 0; i < single; i += 1) alone.push(await create(`single-${i}`));
+      await quiet(client);
+
+      const before = {
+        cpu: cpuSeconds(current.pid),
+        reconciles: await reconciles(current),
+        at: performance.now(),
+      };
+      const together = await Promise.all(
+        Array.from({ length: burst }, (_, i) => create(`burst-${i}`)),
+      );
+      const burstSeconds = (performance.now() - before.at) / 1000;
+      const done = await reconciles(current);
+      const burstCpu = (cpuSeconds(current.pid) - before.cpu) / burst;
+
+      const sizes: Measured['sizes'] = [];
+      let made = 1 + single + burst;
+      for (const count of counts) {
+        const cpu = cpuSeconds(current.pid);
+        const added = Math.max(0, count - made);
+        await inParallel(added, (i) => create(`size-${count}-${i}`));
+        await quiet(client);
+        made = Math.max(made, count);
+        sizes.push({
+          count: made,
+          megabytes: memory(current.pid).now,
+          cpuPerObject: added > 0 ? (cpuSeconds(current.pid) - cpu) / added : burstCpu,
+        });
+      }
+      const peakMegabytes = memory(current.pid).peak;
+      const rest = { cpu: cpuSeconds(current.pid), writes: await writes(client) };
+      await wait(10_000);
+      const restWrites = (await writes(client)) - rest.writes;
+      const restCpu = 10 * (cpuSeconds(current.pid) - rest.cpu);
+
+      await current.kill();
+      await freeLease(client);
+      const again = performance.now();
+      const restarted = await start(subject, cluster.kubeconfig);
+      current = restarted.running;
+      const steadyMs = (await idle(current)) - again;
+      return {
+        readyMs,
+        readyAgainMs: restarted.ms,
+        single: alone,
+        burst: together,
+        burstRate: burst / burstSeconds,
+        burstCpu,
+        reconcilesPerSecond:
+          done === null || before.reconciles === null
+            ? null
+            : (done - before.reconciles) / burstSeconds,
+        sizes,
+        peakMegabytes,
+        restWrites,
+        restCpu,
+        steadyMs,
+        megabytesAgain: memory(current.pid).now,
+      };
+    } finally {
+      await current.kill();
+      jobs.close();
+      await client.close();
+    }
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function start(
+  subject: Subject,
+  kubeconfig: string,
+): Promise<{ running: Running; ms: number }> {
+  const began = performance.now();
+  const running = await subject.start(kubeconfig);
+  for (;;) {
+    const ready = await fetch(running.readyUrl).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (ready) return { running, ms: performance.now() - began };
+    if (performance.now() - began > 1000 * LIMIT)
+      throw new Error(`${subject.name} does not become ready`);
+    await wait(20);
+  }
+}
+
+/** Resolves when the API server knows the kind: a moment after its definition. */
+async function served(client: Client, resource: Resource): Promise<void> {
+  const known = () =>
+    client.list(resource, NAMESPACE).then(
+      () => true,
+      () => false,
+    );
+  const end = performance.now() + 30_000;
+  while (!(await known())) {
+    if (performance.now() > end) throw new Error(`the API server does not serve ${resource.kind}`);
+    await wait(100);
+  }
+}
+
+/** Resolves when nothing has been written for a while. */
+async function quiet(client: Client): Promise<void> {
+  for (let last = await writes(client); ; ) {
+    await wait(QUIET);
+    const now = await writes(client);
+    if (now === last) return;
+    last = now;
+  }
+}
+
+/** Resolves with the time at which the process began to rest. */
+async function idle({ pid }: Running): Promise<number> {
+  let since = performance.now();
+  for (let last = cpuSeconds(pid); performance.now() - since < QUIET; ) {
+    await wait(250);
+    const now = cpuSeconds(pid);
+    if (now - last > 0.05) since = performance.now();
+    last = now;
+  }
+  return since;
+}
+
+/** Requests that change something, as the API server counts them. Leases are renewed at rest too. */
+async function writes(client: Client): Promise<number> {
+  let total = 0;
+  const signal = AbortSignal.timeout(30_000);
+  for await (const line of client.lines('/metrics', { query: {}, idleSeconds: 30, signal })) {
+    if (!line.startsWith('apiserver_request_total{')) continue;
+    if (!/verb="(POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION)"/.test(line)) continue;
+    if (/resource="(leases|subjectaccessreviews|tokenreviews)"/.test(line)) continue;
+    total += Number(line.slice(line.lastIndexOf(' ')));
+  }
+  return total;
+}
+
+async function reconciles({ metricsUrl }: Running): Promise<number | null> {
+  if (metricsUrl === null) return null;
+  const text = await (await fetch(metricsUrl)).text();
+  return [...text.matchAll(/^controller_runtime_reconcile_total\{.*\} (\d+)/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+}
+
+/** What a killed leader holds would keep the next one waiting, as long as the lease is; that is not what is measured. */
+async function freeLease(client: Client): Promise<void> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/greedy-infomax-operator`;
+  await client.call('DELETE', path).catch(() => undefined); // JobSet has none
+}
+
+async function inParallel(count: number, work: (i: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < count; i = next++) await work(i);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+}

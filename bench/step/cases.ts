@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import { infoNCESettings, type ModuleConfig } from '@greedy-infomax/crds';
+import { readRunFile } from '../../operator/src/cli/run-file.ts';
+import { planRun } from '../../operator/src/plan/run.ts';
+
+/** The modules whose steps are measured, out of the run files of examples/. */
+
+const EXAMPLES = join(import.meta.dirname, '../../examples');
+
+/** By family: a run file, and the batch where the file's own would not fit a small machine. */
+const FAMILIES: Record<string, { file: string; batchSize?: number }> = {
+  resnet50: { file: 'stl10-resnet50.yaml', batchSize: 2 },
+  resnet34: { file: 'paper/gim-resnet34.yaml', batchSize: 2 },
+  speech: { file: 'synthetic-speech.yaml' },
+  digits: { file: 'digits.yaml' },
+};
+
+export interface Case {
+  family: string;
+  config: ModuleConfig;
+}
+
+/** All modules, or those of the families named. Throws a `RangeError` for a family that is not known. */
+export function casesOf(families: readonly string[] = Object.keys(FAMILIES)): Case[] {
+  return families.flatMap((family) => {
+    const known = FAMILIES[family];
+    if (!known) {
+      throw new RangeError(
+        `there are no cases '${family}'; there are ${Object.keys(FAMILIES).join(', ')}`,
+      );
+    }
+    const run = readRunFile(join(EXAMPLES, known.file));
+    const batchSize = known.batchSize ?? run.spec.batchSize;
+    // The budget does not matter here, and in epochs it would need the data set.
+    const spec = { ...run.spec, batchSize, training: { samples: batchSize } };
+    const plan = planRun({ ...run, spec }, { namespace: 'local', uid: 'bench' });
+    return plan.modules.map((config) => ({ family, config }));
+  });
+}
+
+/** What the peer has to know of a module. */
+export function peerModule({ source, objective, optimizer, ...config }: ModuleConfig) {
+  const { batchSize, grid, input, output, layers } = config;
+  return {
+    batchSize,
+    grid,
+    input,
+    output,
+    layers,
+    source: source.kind,
+    infoNCE: infoNCESettings(objective),
+    learningRate: optimizer.learningRate,
+    ...(source.kind === 'data' && { patches: source.patches, crop: source.augmentation.crop }),
+    ...(source.kind === 'speech' && { normalize: source.window.normalize }),
+  };
+}
