@@ -2,6 +2,8 @@
 # Installs all that the project needs: npm packages (Node itself among them), libtensorflow with the
 # tfjs addon built against it, and nats-server. Downloads and builds are kept, keyed by version and
 # checked by hash, in GREEDY_INFOMAX_CACHE (default ~/.cache/greedy-infomax). A second run takes about a second.
+# DEVICE=gpu takes TensorFlow's CUDA build with NVIDIA's libraries (6 GB unpacked) instead of the one for CPUs;
+# `make setup DEVICE=cpu` goes back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source setup/versions.env
@@ -39,6 +41,8 @@ need npm "Node.js with npm"
 need python3 "Python 3 with pip"
 python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip" "install pip for python3 (Debian: apt-get install python3-pip), then run this again"
 
+device=${DEVICE:-$(cat node_modules/.setup-device 2>/dev/null || echo cpu)} # a later call without DEVICE keeps to it
+
 # 1. npm packages, at the versions and hashes of package-lock.json
 stamp=$(cat package-lock.json package.json */package.json | sha256sum | cut -d' ' -f1)
 if [ "$(cat node_modules/.setup-stamp 2>/dev/null)" != "$stamp" ]; then
@@ -47,8 +51,13 @@ if [ "$(cat node_modules/.setup-stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 
 # 2. libtensorflow, and the addon of tfjs-node built against it
-tensorflow=$cache/libtensorflow-cpu-$TENSORFLOW_VERSION-${TENSORFLOW_CPU_WHEEL_SHA256:0:12}
-[ -d "$tensorflow" ] || run "fetching libtensorflow $TENSORFLOW_VERSION (274 MB)" "about 30 s" "$network" bash setup/steps.sh into "$tensorflow" fetch_tensorflow
+case $device in
+cpu) wheel=$TENSORFLOW_CPU_WHEEL_SHA256 fetched="274 MB" ;;
+gpu) wheel=$TENSORFLOW_GPU_WHEEL_SHA256-$(sha256sum setup/cuda-requirements.txt | cut -c1-12) fetched="3.4 GB with NVIDIA's libraries" ;;
+*) fail "DEVICE is '$device'" "set it to cpu or gpu" ;;
+esac
+tensorflow=$cache/libtensorflow-$device-$TENSORFLOW_VERSION-${wheel:0:12}${wheel:64}
+[ -d "$tensorflow" ] || run "fetching libtensorflow $TENSORFLOW_VERSION for $device ($fetched)" "30 s to minutes" "$network" bash setup/steps.sh into "$tensorflow" fetch_tensorflow "$device"
 addon=$cache/tfjs-addon-$TFJS_NODE_VERSION-tf$TENSORFLOW_VERSION-$(sha256sum setup/steps.sh | cut -c1-12)
 if [ ! -d "$addon" ]; then
   need g++ "a C++ compiler (Debian: apt-get install build-essential)"
@@ -62,6 +71,7 @@ if [ "$(readlink "$tfjs/deps/lib" || true)" != "$tensorflow/lib" ] || ! cmp -s "
   ln -s "$tensorflow/lib" "$tfjs/deps/lib"
   cp "$addon/tfjs_binding.node" "$tfjs/lib/napi-v8/"
 fi
+echo "$device" >node_modules/.setup-device
 
 # 3. nats-server: one already on PATH that is new enough, else the pinned one
 own=$(PATH=${PATH//"$PWD/node_modules/.bin:"/} && command -v nats-server || true) # not the link that is made below

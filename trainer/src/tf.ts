@@ -14,6 +14,8 @@ util.isArray = Array.isArray; // still there in Node 24, but it warns
 
 // Errors still show; the notices about instruction sets do not. An own setting wins.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+// Else the first process on a GPU takes all of its memory, and trainers on one machine share it.
+process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 
 export const tf = require('@tensorflow/tfjs-node-gpu') as typeof Tfjs;
 
