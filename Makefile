@@ -11,6 +11,16 @@ demo: setup ## Train three modules on handwritten digits on this machine; result
 	rm -rf runs/digits
 	bin/gim run examples/digits.yaml --out runs/digits
 
+.PHONY: demo-speech
+demo-speech: setup ## Train six modules on synthesised speech, read out speakers and phones (10 minutes); results in runs/synthetic-speech
+	@mkdir -p runs && folder=$$(setup/speech/speech.sh) && ln -sfn "$$folder" runs/speech-data
+	rm -rf runs/synthetic-speech
+	bin/gim run examples/synthetic-speech.yaml --out runs/synthetic-speech
+
+.PHONY: paper-small
+paper-small: setup ## Train every method of the paper's table on digits and print the table (30 minutes); SAMPLES=… for less
+	node --disable-warning=ExperimentalWarning bench/paper-small.ts $(if $(SAMPLES),--samples $(SAMPLES))
+
 .PHONY: setup
 setup: ## Install all that the project needs (cached in ~/.cache/greedy-infomax)
 	@bash setup/setup.sh
@@ -24,6 +34,68 @@ images: ## Build the images of operator and trainer (CUDA, and trainer:TAG-cpu):
 .PHONY: test
 test: setup-test generate-check lint types cluster-setup ## Lint, check types and run all tests
 	vitest run
+
+.PHONY: faults
+faults: setup ## Train through one fault after another and write docs/reliability.md (10 minutes; needs root)
+	rm -rf runs/faults
+	node --disable-warning=ExperimentalWarning test/faults/training/main.ts
+
+.PHONY: soak
+soak: setup ## Train under random faults and fail when anything grows or leaks; writes docs/soak.md: SOAK_MINUTES=30
+	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) node --disable-warning=ExperimentalWarning bench/soak.ts
+
+.PHONY: bench-asynchrony
+bench-asynchrony: setup ## Train with a slow module, by depth of the buffers and policy; writes docs/asynchrony.md (12 minutes)
+	rm -rf runs/asynchrony
+	node --disable-warning=ExperimentalWarning bench/asynchrony.ts
+
+.PHONY: e2e
+e2e: setup cluster-setup ## Install by Helm on a cluster of two nodes on this machine, train, upgrade, remove (needs root)
+	vitest run test/e2e/helm.test.ts
+
+.PHONY: test-kills
+test-kills: setup ## Kill a writer of checkpoints 200 times: the newest one is always whole (half a minute)
+	KILLS=200 vitest run trainer/src/checkpoint/store.test.ts
+
+.PHONY: bench
+bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (45 minutes; installs PyTorch)
+	node --disable-warning=ExperimentalWarning bench/main.ts
+
+.PHONY: bench-quick
+bench-quick: setup ## Measure a few ratios again and fail when one is worse than the committed one (2 minutes; installs PyTorch)
+	node --disable-warning=ExperimentalWarning bench/quick.ts
+
+.PHONY: bench-pipeline
+bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (10 minutes)
+	node --disable-warning=ExperimentalWarning bench/main.ts pipeline
+
+.PHONY: bench-operator
+bench-operator: setup cluster-setup ## Put the operator and JobSet's controller through 2,000 runs on a real API server (10 minutes; needs Go)
+	node --disable-warning=ExperimentalWarning bench/main.ts operator
+
+.PHONY: bench-startup
+bench-startup: setup ## Time a trainer from its start to its first step; sizes of images and packages
+	node --disable-warning=ExperimentalWarning bench/main.ts startup
+
+.PHONY: bench-growth
+bench-growth: setup cluster-setup ## Fit how costs grow: step over batch, bytes over channels, NATS over depth, operator over runs
+	node --disable-warning=ExperimentalWarning bench/main.ts growth
+
+.PHONY: bench-step
+bench-step: setup ## Time the training step of each module against PyTorch's, which it installs (5.5 GB; 6 minutes)
+	node --disable-warning=ExperimentalWarning bench/step/run.ts --record
+
+.PHONY: bench-edge
+bench-edge: setup ## Time the edge between two processes against a bare NATS client and raw TCP (4 minutes)
+	node --disable-warning=ExperimentalWarning bench/edge/run.ts --record
+
+.PHONY: bench-memory
+bench-memory: setup ## Measure the memory of a training process, by what it trains (3 minutes)
+	node --disable-warning=ExperimentalWarning bench/memory/run.ts --record
+
+.PHONY: bench-averaging
+bench-averaging: setup ## Train digits with one and two trainers a module, by rule of averaging (10 minutes)
+	node --disable-warning=ExperimentalWarning bench/averaging/run.ts
 
 .PHONY: setup-test
 setup-test:
@@ -53,7 +125,8 @@ generate-check: setup
 
 .PHONY: cluster-setup
 cluster-setup: setup ## Build or find the binaries of the test cluster (10 minutes, once)
-	@test/cluster/build.sh >/dev/null && test/cluster/images.sh "$$(test/cluster/debs.sh)" "$$(command -v node)" >/dev/null
+	@test/cluster/build.sh >/dev/null && test/cluster/tools.sh >/dev/null && test/cluster/helm.sh >/dev/null
+	@test/cluster/images.sh "$$(test/cluster/debs.sh)" "$$(command -v node)" >/dev/null
 
 .PHONY: cluster-up
 cluster-up: cluster-setup ## Start a Kubernetes cluster with one node on this machine
@@ -71,4 +144,4 @@ clean: ## Remove installed packages and runs; the cache stays
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*##/ {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
