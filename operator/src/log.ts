@@ -6,7 +6,12 @@ import pino, { type Logger } from 'pino';
  */
 export function openLog(file?: string): Logger {
   const level = process.env.LOG_LEVEL ?? 'info';
-  if (file !== undefined) return pino({ level }, pino.destination({ dest: file, sync: true }));
+  if (file !== undefined) {
+    const destination = pino.destination({ dest: file, sync: true });
+    // A full disk costs lines of the log, not the run.
+    destination.on('error', () => {});
+    return pino({ level }, destination);
+  }
   if (process.stderr.isTTY) {
     return pino({ level, transport: { target: 'pino-pretty', options: { destination: 2 } } });
   }

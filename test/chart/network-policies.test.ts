@@ -17,7 +17,7 @@ const TRAINER = {
 };
 
 describe('NATS', () => {
-  it('takes operator, trainers and the install check, and no other pod', async () => {
+  it('takes operator, trainers, readouts and the install check, and no other pod', async () => {
     const objects = await render();
     const policy = find(objects, 'NetworkPolicy', 'greedy-infomax-nats').spec;
     const [{ from, ports }] = policy.ingress;
@@ -30,6 +30,8 @@ describe('NATS', () => {
       lets(find(objects, 'Pod', 'greedy-infomax-install-check').metadata.labels as object),
     ).toBe(true);
     expect(lets(TRAINER)).toBe(true);
+    expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'readout' })).toBe(true);
+    expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'cleanup' })).toBe(false);
     expect(lets({ 'app.kubernetes.io/name': 'greedy-infomax' })).toBe(false);
     expect(lets({ app: 'other' })).toBe(false);
     const trainers = from.find(({ podSelector }: Rendered) => picks(podSelector, TRAINER));

@@ -30,7 +30,9 @@ export async function startOperator(options: {
   const child = spawn(
     process.execPath,
     [
+      // As in its image.
       '--disable-warning=ExperimentalWarning',
+      '--max-semi-space-size=2',
       MAIN,
       `--kubeconfig=${options.kubeconfig}`,
       `--nats=${options.natsUrl}`,

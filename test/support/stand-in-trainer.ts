@@ -23,6 +23,7 @@ const { values } = parseArgs({
     config: { type: 'string', default: '' },
     out: { type: 'string', default: '' },
     nats: { type: 'string', default: '' },
+    replica: { type: 'string', default: '0' },
   },
 });
 const { out } = values;
@@ -46,10 +47,15 @@ const connection = await connect({
   reconnectTimeWait: 50,
 });
 let released = false;
+/** Samples of the module's other trainers. */
+let others = 0;
 connection.subscribe(controlSubject({ ...config.run, uid: config.uid }), {
   callback: (error, message) => {
     if (error) return;
-    released = controlSchema.parse(JSON.parse(message.string())).released.includes(config.name);
+    const control = controlSchema.parse(JSON.parse(message.string()));
+    released = control.released.includes(config.name);
+    const { [values.replica]: _, ...rest } = control.modules?.[config.name]?.samples ?? {};
+    others = Object.values(rest).reduce((sum, samples) => sum + samples, 0);
   },
 });
 
@@ -59,7 +65,7 @@ let checkpointStep: number | null = step || null;
 console.log(JSON.stringify({ msg: 'starting', pid: process.pid, step }));
 report('starting');
 
-for (let made = 1; step * config.batchSize < config.budget && !stopped; made += 1) {
+for (let made = 1; !spent() && !stopped; made += 1) {
   await sleep(20);
   step += 1;
   if (config.name === exitModule && made === 5) {
@@ -69,7 +75,7 @@ for (let made = 1; step * config.batchSize < config.budget && !stopped; made += 
   report('training');
 }
 checkpoint();
-if (step * config.batchSize < config.budget) await end(EXIT.stopped, 'training');
+if (!spent()) await end(EXIT.stopped, 'training');
 report('forwarding');
 while (!released && !stopped) {
   await sleep(20);
@@ -82,6 +88,10 @@ async function end(code: number, phase: Report['phase'], message?: string): Prom
   console.log(JSON.stringify({ msg: message ?? phase, step }));
   await Promise.race([connection.flush(), sleep(200)]);
   process.exit(code);
+}
+
+function spent(): boolean {
+  return step * config.batchSize + others >= config.budget;
 }
 
 function newestStep(): number {
@@ -99,7 +109,7 @@ function report(phase: Report['phase'], message?: string): void {
   const content: Report = {
     run: config.uid,
     module: config.name,
-    replica: 0,
+    replica: Number(values.replica),
     phase,
     step: phase === 'starting' ? 0 : step,
     samplesTrained: phase === 'starting' ? 0 : step * config.batchSize,
@@ -116,7 +126,7 @@ function report(phase: Report['phase'], message?: string): void {
     at: Date.now(),
   };
   connection.publish(
-    reportSubject({ ...config.run, uid: config.uid }, config.name, 0),
+    reportSubject({ ...config.run, uid: config.uid }, config.name, Number(values.replica)),
     JSON.stringify(content),
   );
 }

@@ -1,7 +1,15 @@
 import { fstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { EXIT, inboxPrefix, type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
+import {
+  EXIT,
+  inboxPrefix,
+  MODULE_FILE,
+  type ModuleConfig,
+  moduleConfigSchema,
+} from '@greedy-infomax/crds';
 import pino from 'pino';
+import { writeAtomically } from './checkpoint/atomic.ts';
 import { ConfigMismatchError } from './checkpoint/errors.ts';
 import { DataError } from './data/errors.ts';
 import { NatsFileError } from './nats.ts';
@@ -20,7 +28,10 @@ const { values } = parseArgs({
   },
 });
 
-const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, pino.destination({ sync: true }));
+const destination = pino.destination({ sync: true });
+// A full disk costs lines of the log, not the training.
+destination.on('error', () => {});
+const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, destination);
 
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
@@ -38,6 +49,7 @@ async function main(): Promise<number> {
   try {
     const config = readConfig(values.config);
     if (values.out === undefined) throw new ConfigurationError('--out DIR is missing');
+    await keepConfig(config, values.out);
     const { train } = await import('./train/trainer.ts');
     const finished = await train({
       config,
@@ -72,6 +84,20 @@ function readConfig(file: string | undefined): ModuleConfig {
     throw new ConfigurationError(
       `${file} is not a module configuration: ${(error as Error).message}`,
     );
+  }
+}
+
+/**
+ * Leaves the configuration beside the checkpoints, so that a run can be exported and read out from its volume
+ * alone. On one machine it is there from the start. A full disk is no reason not to train.
+ */
+async function keepConfig(config: ModuleConfig, out: string): Promise<void> {
+  const file = join(out, MODULE_FILE);
+  if (values.config !== undefined && resolve(values.config) === resolve(file)) return;
+  try {
+    await writeAtomically(file, Buffer.from(`${JSON.stringify(config, null, 2)}\n`));
+  } catch (error) {
+    log.warn({ err: error }, (error as Error).message);
   }
 }
 

@@ -71,8 +71,14 @@ describe('the planned cost of layers', () => {
 });
 
 const OBJECTIVE_SAMPLES: Record<Objective['type'], readonly Objective[]> = {
-  infoNCE: [{ type: 'infoNCE' }, { type: 'infoNCE', predictionSteps: 2, skip: 0 }],
+  infoNCE: [
+    { type: 'infoNCE' },
+    { type: 'infoNCE', predictionSteps: 2, skip: 0 },
+    { type: 'infoNCE', context: 'pixelCNN' },
+  ],
   classLabels: [{ type: 'classLabels', classes: 7 }],
+  predSim: [{ type: 'predSim', classes: 7 }],
+  deepInfoMax: [{ type: 'deepInfoMax' }, { type: 'deepInfoMax', units: 5 }],
 };
 
 it.each(Object.values(OBJECTIVE_SAMPLES).flat())(

@@ -32,6 +32,14 @@ function config(overrides: Partial<ModuleConfig> = {}): ModuleConfig {
     optimizer: { type: 'adam', learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     batchSize: 2,
     budget: 10,
+    order: 'simultaneous',
+    averaging: {
+      rule: 'average',
+      everySteps: 50,
+      pull: 0.5,
+      outerLearningRate: 0.7,
+      outerMomentum: 0.9,
+    },
     sink: {
       stream: 's',
       subject: 's',
@@ -126,6 +134,20 @@ describe('a module', () => {
     }
     one.dispose();
     two.dispose();
+  });
+
+  it('makes activations while it trains, but not where modules train one after another', () => {
+    const [together, apart] = [
+      compileModule(config()),
+      compileModule(config({ order: 'iterative' })),
+    ];
+    expect(together.run('train', feed()).activations).toBeDefined();
+    expect(apart.run('train', feed()).activations).toBeUndefined();
+    expect(apart.run('forward', { batch }).activations).toEqual(
+      together.run('forward', { batch }).activations,
+    );
+    together.dispose();
+    apart.dispose();
   });
 
   it('learns classes with the objective classLabels', () => {

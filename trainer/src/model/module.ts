@@ -57,7 +57,8 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
         represent(encoded, config.grid),
         { labels: labels as Tensor, draws: drawsFrom(seed as Tensor) },
       );
-      return { loss, ...activations(config, encoded.z) };
+      // Of a module that trains alone the next one gets nothing before the end.
+      return config.order === 'iterative' ? { loss } : { loss, ...activations(config, encoded.z) };
     },
     minimise: 'loss',
   };
@@ -88,7 +89,7 @@ function activations({ sink }: ModuleConfig, z: Tensor): Record<string, Tensor> 
 }
 
 /** Random numbers as a function of the fed seed. */
-function drawsFrom(seed: Tensor): Draws {
+export function drawsFrom(seed: Tensor): Draws {
   const streamSeed = (stream: number) => tf.add(seed, tf.tensor1d([0, stream], 'int32'));
   return {
     ints: (stream, shape, max) => randomInts(streamSeed(stream), shape, max),

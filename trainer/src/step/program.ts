@@ -25,6 +25,8 @@ export class FeedError extends Error {
 export class Program<Name extends string> {
   /** Steps of the optimizer so far. */
   step = 0;
+  /** Step at which the moments of Adam were zero: later than 0 where weights were taken over without them. */
+  momentsFrom = 0;
   readonly #session: number;
   readonly #functions: Record<Name, Compiled>;
   readonly #shapes: Map<string, readonly number[]>;
@@ -94,7 +96,7 @@ export class Program<Name extends string> {
       return backend.binding.createTensor([...spec.shape], DT[spec.dtype], values);
     });
     if (fn.trains) {
-      const scalars = adamScalars(this.#optimizer, this.step + 1);
+      const scalars = adamScalars(this.#optimizer, this.step - this.momentsFrom + 1);
       for (const scalar of ADAM_SCALARS) ids.push(scalarTensor(scalars[scalar]));
     }
     const values = this.#call(ids, fn.feeds, fn.fetches);
