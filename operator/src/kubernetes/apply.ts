@@ -40,8 +40,8 @@ export interface Applied<T> {
 /** What this process last applied to an object, and what the API server made of it. */
 interface Memory {
   hash: string;
-  /** The applied fields as they came back: defaults filled in, quantities rewritten. */
-  result: unknown;
+  /** Hash of the applied fields as they came back: defaults filled in, quantities rewritten. */
+  result: string;
 }
 
 /**
@@ -74,7 +74,7 @@ export class Applier {
       const memory = this.#memory.get(memoryKey(observed));
       const settled =
         memory?.hash === hash
-          ? isDeepStrictEqual(project(observed, marked), memory.result)
+          ? hashOf(project(observed, marked)) === memory.result
           : observed.metadata.annotations?.[APPLIED_ANNOTATION] === hash &&
             isDeepStrictEqual(project(observed, marked), marked);
       if (settled) return { object: observed, written: false };
@@ -83,7 +83,7 @@ export class Applier {
       if (!observed) await this.#refuseTaken(resource, desired, error);
       throw error;
     });
-    this.#memory.set(memoryKey(object), { hash, result: project(object, marked) });
+    this.#memory.set(memoryKey(object), { hash, result: hashOf(project(object, marked)) });
     return { object, written: true };
   }
 
@@ -102,13 +102,13 @@ export class Applier {
     const memory = this.#memory.get(key);
     const settled =
       memory?.hash === hash
-        ? isDeepStrictEqual(project(observed.status, wanted), memory.result)
+        ? hashOf(project(observed.status, wanted)) === memory.result
         : isDeepStrictEqual(observed.status, wanted);
     if (settled) return { object: observed, written: false };
     const { namespace, name } = observed.metadata;
     const body = { metadata: { namespace, name }, status: wanted } as unknown as T;
     const object = await this.#patch(resource, body, observed, 'status');
-    this.#memory.set(key, { hash, result: project(object.status, wanted) });
+    this.#memory.set(key, { hash, result: hashOf(project(object.status, wanted)) });
     return { object, written: true };
   }
 
@@ -171,7 +171,7 @@ const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 const hashOf = (value: unknown): string =>
   createHash('sha256')
-    .update(JSON.stringify(sorted(value)))
+    .update(JSON.stringify(sorted(value)) ?? '')
     .digest('hex')
     .slice(0, 16);
 
