@@ -52,12 +52,12 @@ fi
 
 # 2. libtensorflow, and the addon of tfjs-node built against it
 case $device in
-cpu) wheel=$TENSORFLOW_CPU_WHEEL_SHA256 fetched="274 MB" ;;
-gpu) wheel=$TENSORFLOW_GPU_WHEEL_SHA256-$(sha256sum setup/cuda-requirements.txt | cut -c1-12) fetched="3.4 GB with NVIDIA's libraries" ;;
+cpu) wheel=$TENSORFLOW_CPU_WHEEL_SHA256 fetched="274 MB" takes="about 30 s" ;;
+gpu) wheel=$TENSORFLOW_GPU_WHEEL_SHA256-$(sha256sum setup/cuda-requirements.txt | cut -c1-12) fetched="3.4 GB with NVIDIA's libraries" takes="minutes" ;;
 *) fail "DEVICE is '$device'" "set it to cpu or gpu" ;;
 esac
 tensorflow=$cache/libtensorflow-$device-$TENSORFLOW_VERSION-${wheel:0:12}${wheel:64}
-[ -d "$tensorflow" ] || run "fetching libtensorflow $TENSORFLOW_VERSION for $device ($fetched)" "30 s to minutes" "$network" bash setup/steps.sh into "$tensorflow" fetch_tensorflow "$device"
+[ -d "$tensorflow" ] || run "fetching libtensorflow $TENSORFLOW_VERSION for $device ($fetched)" "$takes" "$network" bash setup/steps.sh into "$tensorflow" fetch_tensorflow "$device"
 addon=$cache/tfjs-addon-$TFJS_NODE_VERSION-tf$TENSORFLOW_VERSION-$(sha256sum setup/steps.sh | cut -c1-12)
 if [ ! -d "$addon" ]; then
   need g++ "a C++ compiler (Debian: apt-get install build-essential)"
