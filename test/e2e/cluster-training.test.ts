@@ -1,6 +1,8 @@
 import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { USER_ID } from '../../operator/src/plan/kubernetes/names.ts';
@@ -211,3 +213,29 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   await kubectl('delete', 'gimrun', 'scaled', '--wait');
   expect(readdirSync(disk)).toEqual([]);
 }, 540_000);
+
+it('a run without a volume keeps its checkpoints in NATS, where its readouts find them', async () => {
+  const run = parse(TINY);
+  run.metadata.name = 'stored';
+  run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
+  run.spec.resources = { limits: { 'nvidia.com/gpu': 0 } };
+  run.spec.checkpoints.storage = { objectStore: {} };
+  await cluster.apply(stringify(run));
+  const connection = await connect({ servers: nats.url });
+  const buckets = async () => {
+    const names: string[] = [];
+    for await (const { config } of (await jetstreamManager(connection)).streams.list()) {
+      if (config.name.startsWith('OBJ_')) names.push(config.name);
+    }
+    return names;
+  };
+  const phase = async () =>
+    JSON.parse(await kubectl('get', 'gimrun', 'stored', '-o=json')).status?.phase;
+  await expect.poll(phase, { timeout: 300_000, interval: 500 }).toBe('Complete');
+  const { status } = JSON.parse(await kubectl('get', 'gimrun', 'stored', '-o=json'));
+  for (const module of status.modules) expect(module.accuracy).toBeGreaterThan(0.12); // chance is 0.1
+  expect(await buckets()).toEqual([expect.stringContaining('OBJ_gim_default_stored_')]);
+  await kubectl('delete', 'gimrun', 'stored', '--wait');
+  expect(await buckets()).toEqual([]);
+  await connection.close();
+}, 400_000);

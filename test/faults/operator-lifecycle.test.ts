@@ -216,7 +216,7 @@ describe('a run that the API server does not take as it is', () => {
       },
       { operator },
     );
-    expect(status?.message).toContain(`${words} two-jobs-second: `);
+    expect(status?.message).toContain(`${words} two-jobs-`); // both are made at once
     expect(status?.message).toContain('exceeded quota: jobs');
     await scene.kubectl('delete', 'quota', 'jobs', '--namespace=small');
     await eventually(

@@ -79,8 +79,8 @@ export class Reconciler {
   readonly #deletion: Deletion;
   /** When the status was last written, by uid of the run. */
   readonly #statusAt = new Map<string, number>();
-  /** What our last write made of a run, and the version of the run that the cache had then; by its uid. */
-  readonly #written = new Map<string, { over: string | undefined; run: RunObject }>();
+  /** What our last write made of a run, and the versions that it came after and the cache may still show; by uid. */
+  readonly #written = new Map<string, { over: Set<string | undefined>; run: RunObject }>();
   /** By uid of the run. */
   readonly #told = new Map<string, Told>();
 
@@ -138,15 +138,20 @@ export class Reconciler {
     return waits.length > 0 ? Math.min(...waits, LOOK_AGAIN_MAX) : undefined;
   }
 
-  /** The run as our last write left it, if the cache has not moved since; else a status would be made twice. */
+  /** The run as our last write left it, while the cache is behind; else a status would be made twice. */
   #newest(cached: RunObject): RunObject {
     const { uid = '', resourceVersion } = cached.metadata;
     const written = this.#written.get(uid);
-    return written?.over === resourceVersion ? (written?.run ?? cached) : cached;
+    return written?.over.has(resourceVersion) ? written.run : cached;
   }
 
   #remember({ metadata: { uid = '', resourceVersion } }: RunObject, run: RunObject): void {
-    this.#written.set(uid, { over: resourceVersion, run });
+    const before = this.#written.get(uid);
+    // The cache is to show each of our writes in turn.
+    const over = before?.over.has(resourceVersion)
+      ? before.over.add(before.run.metadata.resourceVersion)
+      : new Set([resourceVersion]);
+    this.#written.set(uid, { over, run });
   }
 
   /** Has the trainers told what they must know; those of a finished run have ended, or are being ended. */
