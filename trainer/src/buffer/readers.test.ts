@@ -194,7 +194,8 @@ describe('an edge with several readers', () => {
     };
     await send(180, 0);
     await send(20, 30); // a gap is seen with the message behind it, and counters come with a batch
-    const margin = 12 * BATCH;
+    // Not counted: what is on its way to a trainer that stops pulling, as one without a processor for a second does.
+    const margin = 30 * BATCH;
     const counted = () => seen() + dropped();
     await expect.poll(counted, { timeout: 30_000 }).toBeGreaterThan(made - margin);
     expect(counted()).toBeLessThan(made + margin);

@@ -215,7 +215,8 @@ class SourceWorker {
 
   /**
    * Whether more samples are wanted within PATIENCE. A pull that nobody reads from asks again each time that it
-   * misses heartbeats, and would then be given all at once, more than the server lets a client be behind.
+   * misses heartbeats, and would then be given all at once, more than the server lets a client be behind. What is
+   * on its way when a pull stops comes again with `block`; with `dropOldest` it is lost, and no counter knows.
    */
   async #roomSoon(): Promise<boolean> {
     if (this.#closed || !this.#holdsEnough()) return true;
