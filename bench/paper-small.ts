@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { parseDocument } from 'yaml';
 import { summarySchema } from '../operator/src/report/summary.ts';
 import { METHODS, type Method, markdownTable, type Outcome, rowsOf } from './paper-table.ts';
+import { GIM, TrainingError } from './training.ts';
 
 /**
  * Trains every method of the paper's table on handwritten digits, one after another, and prints the table; it is
@@ -14,11 +15,6 @@ import { METHODS, type Method, markdownTable, type Outcome, rowsOf } from './pap
  */
 
 const ROOT = join(import.meta.dirname, '..');
-
-/** A method's training did not come to its end. */
-class TrainingError extends Error {
-  override readonly name = 'TrainingError';
-}
 
 const { values } = parseArgs({
   options: {
@@ -58,7 +54,7 @@ async function train({ title, file }: Method, folder: string) {
     shortened(readFileSync(join(ROOT, 'examples/small', `${file}.yaml`), 'utf8')),
   );
   console.log(`\n${title}`);
-  const child = spawn(join(ROOT, 'bin/gim'), ['run', runFile, '--out', out], { stdio: 'inherit' });
+  const child = spawn(GIM, ['run', runFile, '--out', out], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new TrainingError(`${title}: gim run ended with code ${code}; see ${out}`);
   return summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));

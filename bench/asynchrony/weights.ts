@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { newestCheckpoint } from '../../operator/src/local/folder.ts';
 import { decodeSafetensors } from '../../trainer/src/checkpoint/safetensors.ts';
-import { TrainingError } from './asynchronous.ts';
+import { TrainingError } from '../training.ts';
 import { MODULES } from './run-file.ts';
 
 /** Same digest, same weights and moments of all modules, to the last bit. */

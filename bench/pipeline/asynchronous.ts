@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { readModules } from '../../operator/src/report/run-files.ts';
+import { GIM, TrainingError, trainBy, trainingTimes } from '../training.ts';
 
 /** A training with a process for each module, as a user starts it. */
 
@@ -14,13 +12,6 @@ export interface Training {
   ageSeconds: number[];
 }
 
-/** `gim run` did not come to its end. */
-class TrainingError extends Error {
-  override readonly name = 'TrainingError';
-}
-
-const GIM = join(import.meta.dirname, '../../bin/gim');
-
 /** `slowdown`: as the trainers' variable SLOWDOWN. Throws a `TrainingError`. */
 export async function trainAsynchronously(
   file: string,
@@ -28,37 +19,14 @@ export async function trainAsynchronously(
   samples: number,
   slowdown?: string,
 ): Promise<Training> {
-  const env = { ...process.env, ...(slowdown && { SLOWDOWN: slowdown }) };
-  const child = spawn(
-    'bash',
-    [
-      '-c',
-      '"$@"; code=$?; times; exit $code',
-      'times',
-      GIM,
-      'run',
-      file,
-      '--out',
-      out,
-      '--no-evaluate',
-    ],
-    {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+  const timed = ['-c', '"$@"; code=$?; times; exit $code', 'times'] as const;
+  const said = await trainBy(
+    ['bash', ...timed, GIM, 'run', file, '--out', out, '--no-evaluate'],
+    out,
+    slowdown ? { SLOWDOWN: slowdown } : {},
   );
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data: Buffer) => {
-      said += data.toString();
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  if (code !== 0) throw new TrainingError(`gim run ended with code ${code}, see ${out}:\n${said}`);
   const modules = readModules(out);
-  const times = modules.map(({ config }) =>
-    trainingTimes(readFileSync(join(out, 'modules', config.name, 'trainer.log'), 'utf8')),
-  );
+  const times = modules.map(({ config }) => trainingTimes(out, config.name));
   const seconds =
     (Math.max(...times.map(({ to }) => to)) - Math.min(...times.map(({ from }) => from))) / 1000;
   return {
@@ -69,18 +37,6 @@ export async function trainAsynchronously(
       return ages.toSorted((a, b) => a - b)[ages.length >> 1] ?? Number.NaN;
     }),
   };
-}
-
-/** Milliseconds since the epoch of the first step's begin and the last one's end, as a trainer's log tells. */
-function trainingTimes(log: string): { from: number; to: number } {
-  const phases = log
-    .split('\n')
-    .filter((line) => line.includes('"phase":'))
-    .map((line) => JSON.parse(line) as { time: number; phase: string });
-  const start = phases.findIndex(({ phase }) => phase === 'training');
-  const [from, to] = phases.slice(start);
-  if (!from || !to) throw new TrainingError('a trainer has not logged the phases of its training');
-  return { from: from.time, to: to.time };
 }
 
 /** Of all that a shell has started: the last line of its `times`, user and system. */

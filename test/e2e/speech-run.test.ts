@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { summarySchema } from '../../operator/src/report/summary.ts';
+import { wave } from '../../trainer/src/data/testing.ts';
 import { gim, tempFolder } from '../support/gim.ts';
 
 /** Speech from WAV files to accuracies: real trainers, a real NATS server, voices that are sums of sines. */
@@ -70,20 +71,7 @@ function speak(file: string, pitch: number, turn: number): void {
     }
     return symbol;
   });
-  const header = Buffer.alloc(44);
-  header.write('RIFF', 0);
-  header.writeUInt32LE(36 + pcm.byteLength, 4);
-  header.write('WAVEfmt ', 8);
-  header.writeUInt32LE(16, 16); // bytes of the format
-  header.writeUInt16LE(1, 20); // PCM
-  header.writeUInt16LE(1, 22); // channel
-  header.writeUInt32LE(RATE, 24);
-  header.writeUInt32LE(2 * RATE, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36);
-  header.writeUInt32LE(pcm.byteLength, 40);
-  writeFileSync(`${file}.wav`, Buffer.concat([header, Buffer.from(pcm.buffer)]));
+  writeFileSync(`${file}.wav`, wave(pcm, RATE));
   writeFileSync(`${file}.phones`, phones.join(' '));
 }
 

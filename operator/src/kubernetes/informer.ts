@@ -120,7 +120,7 @@ export class Informer<T extends KubeObject> {
         for await (const event of this.#watch(signal)) progressed = this.#take(event) || progressed;
       } catch (error) {
         if (signal.aborted) return;
-        if (isGone(error)) this.#version = '';
+        if (isTooOld(error)) this.#version = '';
         if (error instanceof ApiError) askedToWait = (error.retryAfter ?? 0) * 1000;
         log?.warn({ kind: this.#resource.kind, err: error }, 'watch broken; going on');
       }
@@ -235,7 +235,7 @@ export class Informer<T extends KubeObject> {
   }
 }
 
-const isGone = (error: unknown): boolean =>
+const isTooOld = (error: unknown): boolean =>
   error instanceof GoneError || (error instanceof ApiError && error.status === 410);
 
 /** @throws GoneError, ApiError for an ERROR event; UnreachableError for what is no event */

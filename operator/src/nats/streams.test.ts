@@ -3,9 +3,9 @@ import { Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
-import type { StreamPlan } from '../plan/run.ts';
 import { planBucket } from '../plan/stream.ts';
 import { deleteStreams, ensureStreams } from './streams.ts';
+import { streamPlan as plan } from './testing.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -16,19 +16,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await connection.close();
   await nats.stop();
-});
-
-const plan = (name: string, changes: Partial<StreamPlan> = {}): StreamPlan => ({
-  name,
-  subject: `gim.local.test.edge.${name}`,
-  whenFull: 'dropOldest',
-  depth: 4,
-  sampleBytes: 100,
-  maxBytes: 10_000,
-  maxMessages: 4,
-  maxMessageBytes: 1000,
-  consumer: { name: 'next', ackWaitSeconds: 30, maxAckPending: 16 },
-  ...changes,
 });
 
 const streamInfo = async (name: string) => (await jetstreamManager(connection)).streams.info(name);

@@ -5,6 +5,7 @@ import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { planBucket } from '../plan/stream.ts';
 import { ensureStreams } from './streams.ts';
 import { ownerMetadata, type StreamOwner, sweepStreams } from './sweep.ts';
+import { streamPlan } from './testing.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -18,23 +19,7 @@ afterEach(async () => {
 });
 
 const make = (name: string, metadata?: Record<string, string>) =>
-  ensureStreams(
-    connection,
-    [
-      {
-        name,
-        subject: `of.${name}`,
-        whenFull: 'dropOldest',
-        depth: 4,
-        sampleBytes: 100,
-        maxBytes: 10_000,
-        maxMessages: 4,
-        maxMessageBytes: 1000,
-        consumer: { name: 'next', ackWaitSeconds: 30, maxAckPending: 16 },
-      },
-    ],
-    metadata,
-  );
+  ensureStreams(connection, [streamPlan(name, { subject: `of.${name}` })], metadata);
 
 const names = async (): Promise<string[]> => {
   const found: string[] = [];

@@ -3,21 +3,11 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
-import type { StreamPlan } from '../plan/run.ts';
 import { ensureStreams } from './streams.ts';
+import { streamPlan } from './testing.ts';
 import { startUpkeep, type Upkeep } from './upkeep.ts';
 
-const STREAM: StreamPlan = {
-  name: 'kept',
-  subject: 'kept',
-  whenFull: 'dropOldest',
-  depth: 4,
-  sampleBytes: 100,
-  maxBytes: 10_000,
-  maxMessages: 4,
-  maxMessageBytes: 1000,
-  consumer: { name: 'next', ackWaitSeconds: 30, maxAckPending: 16 },
-};
+const STREAM = streamPlan('kept', { subject: 'kept' });
 
 let nats: TestNats;
 let connection: NatsConnection;

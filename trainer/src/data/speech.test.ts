@@ -2,7 +2,7 @@ import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
 import { DataError } from './errors.ts';
 import { openLibriSpeech } from './librispeech.ts';
-import { put, testFolder } from './testing.ts';
+import { put, testFolder, wave } from './testing.ts';
 import { openWav } from './wav.ts';
 
 /** A tenth of a second of noise that differs by `seed`. */
@@ -13,23 +13,6 @@ const noise = (seed: number): Int16Array =>
   );
 
 const text = (string: string): Uint8Array => new TextEncoder().encode(string);
-
-function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
-  const header = Buffer.alloc(44);
-  header.write('RIFF', 0);
-  header.writeUInt32LE(36 + pcm.byteLength, 4);
-  header.write('WAVEfmt ', 8);
-  header.writeUInt32LE(16, 16); // bytes of the format
-  header.writeUInt16LE(1, 20); // PCM
-  header.writeUInt16LE(1, 22); // channel
-  header.writeUInt32LE(rate, 24);
-  header.writeUInt32LE(2 * rate, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36);
-  header.writeUInt32LE(pcm.byteLength, 40);
-  return Buffer.concat([header, Buffer.from(pcm.buffer)]);
-}
 
 /** A FLAC file of one frame, whose samples are not compressed (RFC 9639). */
 function flac(pcm: Int16Array): Uint8Array {

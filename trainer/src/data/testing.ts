@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import { onTestFinished } from 'vitest';
 
 /** What the tests of data sets share. */
@@ -33,4 +34,22 @@ export function putIdxImages(folder: string, images: number, labels: readonly nu
   const pixels = Array.from({ length: images * 30 }, (_, i) => Math.floor(i / 30));
   put(folder, 'train-images-idx3-ubyte', idx([images, 6, 5], pixels));
   put(folder, 'train-labels-idx1-ubyte', idx([labels.length], labels));
+}
+
+/** A WAV file of one channel, 16 bits a sample. */
+export function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
+  const header = Buffer.alloc(44);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(36 + pcm.byteLength, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16); // bytes of the format
+  header.writeUInt16LE(1, 20); // PCM
+  header.writeUInt16LE(1, 22); // channel
+  header.writeUInt32LE(rate, 24);
+  header.writeUInt32LE(2 * rate, 28);
+  header.writeUInt16LE(2, 32);
+  header.writeUInt16LE(16, 34);
+  header.write('data', 36);
+  header.writeUInt32LE(pcm.byteLength, 40);
+  return Buffer.concat([header, Buffer.from(pcm.buffer)]);
 }

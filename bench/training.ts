@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A training as a user starts it, and what its trainers' logs tell of it: for the benchmarks that train. */
+
+/** A training did not come to its end, or has not said what it was to say. */
+export class TrainingError extends Error {
+  override readonly name = 'TrainingError';
+}
+
+export const GIM = join(import.meta.dirname, '../bin/gim');
+
+/**
+ * Runs `command`, which trains into `out`, to its end; resolves with all that it said.
+ * Throws a `TrainingError` if it fails.
+ */
+export async function trainBy(
+  [program, ...args]: readonly [string, ...string[]],
+  out: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new TrainingError(`gim run ended with code ${code}, see ${out}:\n${said}`);
+  return said;
+}
+
+/** Milliseconds since the epoch of a module's first step and of the end of its budget, as its trainer's log tells. */
+export function trainingTimes(out: string, module: string): { from: number; to: number } {
+  const phases = readFileSync(join(out, 'modules', module, 'trainer.log'), 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"phase":'))
+    .map((line) => JSON.parse(line) as { time: number; phase: string });
+  const start = phases.findIndex(({ phase }) => phase === 'training');
+  const [from, to] = phases.slice(start);
+  if (!from || !to) throw new TrainingError('a trainer has not logged the phases of its training');
+  return { from: from.time, to: to.time };
+}
