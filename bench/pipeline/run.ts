@@ -76,11 +76,11 @@ for (let round = 0; round < rounds; round += 1) {
   if (values.peer) peers.push(trainPeer());
   console.log(`round ${round + 1} of ${rounds}`);
 }
-rmSync(folder, { recursive: true });
 
 const rate = (one: Case) => median((runs.get(one) ?? []).map(({ real }) => real.samplesPerSecond));
 const ratios: Record<string, number> = {};
 const tables = [comparison(), validation(), scaling()];
+rmSync(folder, { recursive: true });
 const result = {
   name: 'pipeline',
   title: 'A run of three modules',
@@ -136,7 +136,7 @@ function trainPeer() {
   const said = execFileSync(
     python.trim(),
     [
-      join(import.meta.dirname, 'peer.py'),
+      join(import.meta.dirname, 'reference.py'),
       '--threads',
       String(threads),
       '--seconds',
