@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import type { Reporter } from 'vitest/node';
 
-/** One plain line at the end, for people and for machines that read logs. */
+/** What failed, and one plain line at the end, for people and for machines that read logs. */
 const summaryLine: Reporter = {
   onTestRunEnd(modules, errors) {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
@@ -9,6 +9,9 @@ const summaryLine: Reporter = {
     const broken = modules.filter((module) => module.errors().length > 0).length + errors.length;
     const skipped = count('skipped') + count('pending');
     const tail = skipped > 0 ? `, ${skipped} skipped` : '';
+    for (const test of tests.filter((each) => each.result().state === 'failed')) {
+      console.log(`failed: ${test.module.relativeModuleId} > ${test.fullName}`);
+    }
     console.log(`${count('passed')} passed, ${count('failed') + broken} failed${tail}`);
   },
 };
@@ -18,8 +21,10 @@ export default defineConfig({
     include: ['{crds,operator,trainer,test,bench,setup}/**/*.test.ts'],
     // libtensorflow keeps process-wide state: every file gets a process of its own.
     pool: 'forks',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Against hanging, on a machine of any speed: no test passes or fails by how fast it is.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 90_000 } },
     reporters: ['default', summaryLine],
   },
 });

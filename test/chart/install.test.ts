@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await cluster?.stop();
-}, 120_000);
+});
 
 it.each(['default', ...combinations])(
   'the API server takes every object of the values %s, and knows all their fields',
@@ -100,8 +100,8 @@ describe('a release', () => {
       (name) => `${name}.greedyinfomax.dev`,
     ) as [string, string];
     // The controller manager puts the rules together a moment after the roles are there.
-    await expect.poll(() => may('view', 'list', run), { timeout: 20_000 }).toBe(true);
-    await expect.poll(() => may('admin', 'delete', module), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => may('view', 'list', run)).toBe(true);
+    await expect.poll(() => may('admin', 'delete', module)).toBe(true);
     expect(await may('view', 'create', run)).toBe(false);
     expect(await may('edit', 'create', run)).toBe(true);
     expect(await may('edit', 'get', run)).toBe(true);

@@ -114,7 +114,7 @@ afterAll(async () => {
   await nats?.stop();
   await cluster?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 120_000);
+});
 
 describe('the hook', () => {
   const hook = async () => {

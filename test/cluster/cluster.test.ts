@@ -151,9 +151,7 @@ describe('a cluster with a node', () => {
     await cluster.apply(job('greedy', '0', { resources: { limits: { 'nvidia.com/gpu': 3 } } }));
     const message = '{.items[0].status.conditions[?(@.type=="PodScheduled")].message}';
     const pods = ['get', 'pods', '--selector=job-name=greedy', `--output=jsonpath=${message}`];
-    await expect
-      .poll(() => kubectl(...pods), { timeout: 20_000 })
-      .toContain('Insufficient nvidia.com/gpu');
+    await expect.poll(() => kubectl(...pods)).toContain('Insufficient nvidia.com/gpu');
     const body = 'console.log(process.env.NVIDIA_VISIBLE_DEVICES.split(",").sort().join(" "))';
     await cluster.apply(job('modest', body, { resources: { limits: { 'nvidia.com/gpu': 2 } } }));
     await kubectl('wait', '--for=condition=Complete', 'job/modest', '--timeout=60s');
@@ -167,9 +165,9 @@ describe('a cluster with a node', () => {
       await cluster.apply(job('waits', `setInterval(() => {}, 1e6); // ${mark}`));
       const containers = () =>
         allProcesses().filter((line) => line.includes(mark) && !line.includes('kubectl'));
-      await expect.poll(() => containers().length, { timeout: 30_000 }).toBe(1);
+      await expect.poll(() => containers().length).toBe(1);
       await cluster.killNode('node0');
-      await expect.poll(containers, { timeout: 10_000 }).toEqual([]);
+      await expect.poll(containers).toEqual([]);
       expect(await kubectl('get', 'job', 'waits', '--output=name')).toBe('job.batch/waits');
     },
   );
@@ -191,10 +189,10 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('the end of a cluster', () => {
     await killed.apply(job('waits', 'setInterval(() => {}, 1e6)'));
     const phase = '--output=jsonpath={.items[*].status.phase}';
     const phases = () => killed.exec('kubectl', 'get', 'pods', '--selector=job-name=waits', phase);
-    await expect.poll(phases, { timeout: 30_000 }).toBe('Running');
+    await expect.poll(phases).toBe('Running');
 
     process.kill(keeperOf(killed), 'SIGKILL');
-    await expect.poll(() => processesOf(killed), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesOf(killed)).toEqual([]);
 
     const next = await startCluster({ nodes: 0 });
     expect(existsSync(killed.folder)).toBe(false);

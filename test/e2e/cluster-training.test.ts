@@ -54,7 +54,7 @@ afterAll(async () => {
   await nats?.stop();
   await cluster?.stop();
   if (disk) rmSync(disk, { recursive: true, force: true });
-}, 120_000);
+});
 
 /** A folder of the node as a volume, and the claim `checkpoints` that is bound to it. */
 const claim = (path: string): string => `

@@ -77,7 +77,7 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await cluster?.stop();
-}, 120_000);
+});
 
 const chart = () => join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '');
 
@@ -112,7 +112,7 @@ it('installs from the packaged chart, and tells what to do next', async () => {
   expect(said).toContain('STATUS: deployed');
   expect(said).toContain(`helm --namespace ${HOME} test ${RELEASE}`);
   expect(await kubectl('get', 'gimrun', '--all-namespaces')).toBe('');
-}, 180_000);
+});
 
 it('trains in pods that have one GPU each, on two nodes', async () => {
   volume = await cluster.volumeClaim('default', 'digits-checkpoints');
@@ -128,7 +128,7 @@ it('trains in pods that have one GPU each, on two nodes', async () => {
   );
   expect(new Set(gpus).size).toBe(MODULES.length);
   for (const gpu of gpus) expect(gpu).toMatch(/^GPU-node[01]-[01]$/);
-}, 180_000);
+});
 
 it('gives a module a second trainer on a GPU that is free, and takes it back', async () => {
   const scale = (replicas: number) =>
@@ -140,7 +140,7 @@ it('gives a module a second trainer on a GPU that is free, and takes it back', a
   await scale(1);
   await until('one trainer again', async () => (await trainers()).length === MODULES.length, 120);
   expect(await moduleOf(SCALED)).toMatchObject({ replicas: 1, phase: 'Training' });
-}, 260_000);
+});
 
 it('lets trainers into NATS with the credentials of their run, and nobody without', async () => {
   const [nats] = (await read('pods', `-n=${HOME}`, '-l=app.kubernetes.io/component=nats')).items;
@@ -162,7 +162,7 @@ it('lets trainers into NATS with the credentials of their run, and nobody withou
 it('passes `helm test` while a run trains', async () => {
   const said = await release('test', '--logs', '--timeout=120s');
   expect(said).toMatch(/Phase: +Succeeded/);
-}, 150_000);
+});
 
 it('is upgraded under a run, whose pods go on', async () => {
   const before = await trainers();
@@ -183,7 +183,7 @@ it('is upgraded under a run, whose pods go on', async () => {
   const uids = (pods: Pod[]) => pods.map(({ metadata }) => metadata.uid).toSorted();
   expect(uids(after)).toEqual(uids(before));
   for (const pod of after) expect(pod.status.containerStatuses[0]?.restartCount).toBe(0);
-}, 240_000);
+});
 
 it('completes the run and reads it out', async () => {
   await until('the run is complete', async () => (await status()).phase === 'Complete', 400);
@@ -223,7 +223,7 @@ it('is removed without the runs, their definitions and their checkpoints, and sa
     const files = readdirSync(join(volume, RUN, module, 'replica-0'));
     expect(files.some((name) => name.endsWith('.safetensors'))).toBe(true);
   }
-}, 150_000);
+});
 
 /** The example for clusters, with fewer samples, GPUs and a claim that is there. */
 function digits(): string {

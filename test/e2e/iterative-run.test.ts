@@ -45,13 +45,13 @@ it('each module begins when the one before is trained, and sees no other weights
       expect(stalenessSteps).toEqual({ p50: 0, p95: 0 });
     }
   }
-}, 120_000);
+});
 
 it('where a buffer must not drop, a module that trains alone is not held up by it', async () => {
   const { modules } = await train('depth: 64\n    whenFull: block');
   expect(modules.map(({ samplesTrained }) => samplesTrained)).toEqual([SAMPLES, SAMPLES, SAMPLES]);
   expect(modules.map(({ samplesDropped }) => samplesDropped)).toEqual([0, 0, 0]);
-}, 120_000);
+});
 
 it('stored activations are used as often as the run says', async () => {
   const { modules } = await train('depth: 64\n    maxReuse: 3\n    reuse: always');
@@ -61,4 +61,4 @@ it('stored activations are used as often as the run says', async () => {
     expect(samplesReused).toBeGreaterThan((SAMPLES - 2 * 64) * 0.7);
     expect(samplesReused).toBeLessThanOrEqual(SAMPLES * 0.75);
   }
-}, 120_000);
+});

@@ -85,7 +85,7 @@ describe('gim run', () => {
     expect(names).toContain('one.layers.0.weight');
     expect(names).toContain('three.layers.0.0.conv2.bias');
     expect(names).not.toContain('adam');
-  }, 180_000);
+  });
 
   it('uses every sample exactly once with buffers that block', async () => {
     const { file, out } = place((run) =>
@@ -98,7 +98,7 @@ describe('gim run', () => {
       expect(module.samplesDropped).toBe(0);
       expect(module.samplesReused).toBe(0);
     }
-  }, 180_000);
+  });
 
   it('starts a killed trainer again from its last checkpoint', async () => {
     const { file, out } = place(longer);
@@ -111,7 +111,7 @@ describe('gim run', () => {
     ]);
     const log = readFileSync(join(out, 'modules/two/trainer.log'), 'utf8');
     expect(log).toContain('going on from a checkpoint');
-  }, 180_000);
+  });
 
   it('goes on when the NATS server is killed', async () => {
     const { file, out } = place(longer);
@@ -122,7 +122,7 @@ describe('gim run', () => {
     expect(summaryOf(out).modules.map(({ samplesTrained }) => samplesTrained)).toEqual([
       24000, 24000, 24000,
     ]);
-  }, 180_000);
+  });
 
   it('stops with checkpoints on Ctrl-C and goes on with --resume, past a damaged checkpoint', async () => {
     const { file, out } = place(longer);
@@ -150,7 +150,7 @@ describe('gim run', () => {
     const log = readFileSync(join(out, 'modules/one/trainer.log'), 'utf8');
     expect(log).toContain('passed over a damaged checkpoint');
     expect(log).toContain('going on from a checkpoint');
-  }, 180_000);
+  });
 
   it('stops a run whose loss is no number, naming module, step and what is left', async () => {
     const { file, out } = place((run) =>
@@ -163,7 +163,7 @@ describe('gim run', () => {
     expect(output).toMatch(/the loss is (NaN|-?Infinity) at step \d+/);
     expect(output).toMatch(/checkpoint/);
     expect(trainerPids(out).size).toBe(0);
-  }, 120_000);
+  });
 
   it('leaves no process behind when it is killed itself', async () => {
     const { file, out } = place(longer);
@@ -172,7 +172,7 @@ describe('gim run', () => {
     run.child.kill('SIGKILL');
     await until(() => trainerPids(out).size === 0, 'the trainers to end');
     await until(() => natsPid(out) === undefined, 'nats-server to end');
-  }, 120_000);
+  });
 
   it('says what is wrong with data that is not there', async () => {
     const { file, out } = place((run) =>
@@ -181,5 +181,5 @@ describe('gim run', () => {
     const { code, output } = await gim('run', file, '--out', out);
     expect(code).toBe(1);
     expect(output).toContain('/nowhere/at/all');
-  }, 60_000);
+  });
 });

@@ -65,4 +65,4 @@ it('trains with trainers that come and go while it trains, and drops no sample o
     expect(log(module)).toContain('checkpoint written');
     expect(log(module)).not.toContain('could not average');
   }
-}, 240_000);
+});

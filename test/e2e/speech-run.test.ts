@@ -107,4 +107,4 @@ it('trains on a folder of WAV files and reads speakers and phones out of every m
   expect(phone?.accuracy).toBeGreaterThan(0.5);
   expect(output).toMatch(/speaker +untrained +phone +untrained/);
   expect(output).toMatch(/sound: speaker [\d.]+ ?%, untrained [\d.]+ ?%; phone /);
-}, 120_000);
+});

@@ -53,7 +53,7 @@ beforeAll(async () => {
 }, CLUSTER_TIMEOUT);
 afterAll(async () => {
   await scene?.close();
-}, 60_000);
+});
 
 /** What there is after each round, when nothing happened to the operator. */
 const undisturbed: string[][] = [];
@@ -69,7 +69,7 @@ it('an operator that is left alone brings five runs through their lives', async 
     undisturbed.push(rest);
   }
   await operator.stop();
-}, 300_000);
+});
 
 it('one that is killed 50 times in between makes the same of them, and nothing twice', async () => {
   const made = await watchWhatIsMade(scene);

@@ -22,7 +22,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   await scene?.close();
-}, 60_000);
+});
 
 const start = (name: string) => scene.create(aRun(name));
 /** Both Jobs are there, and status says so of this very spec. */
@@ -37,7 +37,7 @@ const isUp = async (name: string): Promise<boolean> => {
     observedGeneration === run?.metadata.generation
   );
 };
-const comesUp = (name: string, seconds = 40) =>
+const comesUp = (name: string, seconds = 120) =>
   eventually(`Jobs and status of ${name}`, () => isUp(name), { seconds, operator });
 
 /** Does `fault` to the first `times` requests that `match`; tells how many it met. */
@@ -78,7 +78,7 @@ it('lists that fail twice, in ways of all kinds, are read again', async () => {
   scene.proxy.dropWatches();
   await start('lists');
   // The operator waits longer after each failure.
-  const patience = { seconds: 60, operator };
+  const patience = { operator };
   await eventually(
     'failures of every kind of list',
     async () => lists.size === WATCHES && [...lists.values()].every(({ length }) => length === 0),
@@ -86,7 +86,7 @@ it('lists that fail twice, in ways of all kinds, are read again', async () => {
   );
   await eventually('the watches', async () => scene.proxy.watches === WATCHES, patience);
   await comesUp('lists');
-}, 120_000);
+});
 
 it('watches that break off are taken up again, and nothing of the time between is lost', async () => {
   const met = faults(WATCHES, { status: 503 }, ({ isWatch }) => isWatch);
@@ -101,7 +101,7 @@ it('watches that say nothing any more are given up, also while their connection 
   scene.proxy.muteWatches();
   await start('muted');
   await comesUp('muted', 120);
-}, 150_000);
+});
 
 it.each<[string, ProxyFault]>([
   ['answered 410', { status: 410 }],

@@ -157,7 +157,7 @@ export function aRun(name: string, modules = ['first', 'second'], spec: object =
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false | null>,
-  { seconds = 30, operator }: { seconds?: number; operator?: OperatorProcess } = {},
+  { seconds = 120, operator }: { seconds?: number; operator?: OperatorProcess } = {},
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   let error: unknown;

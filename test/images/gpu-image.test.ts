@@ -59,7 +59,7 @@ describe.runIf(process.env.GIM_TEST_GPU_IMAGE)("the trainer's image for CUDA", (
     missing.delete(`${DRIVER} => not found`);
     expect([...missing]).toEqual([]);
     expect(code).toBe(0);
-  }, 300_000);
+  });
 
   it.each(OPENED)('finds %s by name, as TensorFlow opens it', async (library) => {
     const { output } = await node(`process.dlopen({ exports: {} }, '${library}')`);

@@ -76,5 +76,5 @@ describe("the trainer's image", () => {
     });
     expect(code, output).toBe(0);
     expect(readdirSync(folder).filter((name) => name.endsWith('.safetensors'))).not.toEqual([]);
-  }, 180_000);
+  });
 });

@@ -69,7 +69,7 @@ afterAll(async () => {
   await operator?.stop();
   await closed?.stop();
   await cluster?.stop();
-}, 120_000);
+});
 
 it('init makes the keys once, and tells none of them', async () => {
   const first = await init();
@@ -79,7 +79,7 @@ it('init makes the keys once, and tells none of them', async () => {
   expect(second).toContain('left the keys for NATS as they are');
   expect((await read('secret', 'nats-auth')).metadata).toEqual(metadata);
   expect(first + second).not.toMatch(/eyJ|\bS[AU][A-Z2-7]{20}/);
-}, 120_000);
+});
 
 it('a run gets a Secret that lets its trainers in, and no write follows', async () => {
   const auth = (await dataOf('nats-auth')) as unknown as NatsAuth;
@@ -96,7 +96,7 @@ it('a run gets a Secret that lets its trainers in, and no write follows', async 
   });
   await applyRun('waiting', { nodeSelector: { 'no-node': 'has-this' } });
   const scheduled = async () => JSON.stringify((await read('gimrun', 'waiting')).status ?? {});
-  await expect.poll(scheduled, { timeout: 60_000 }).toMatch(/didn't match Pod's node/);
+  await expect.poll(scheduled).toMatch(/didn't match Pod's node/);
   const name = await secretOf('waiting');
   const [job] = (await read('jobs', '-l=greedyinfomax.dev/run=waiting')).items;
   expect(JSON.stringify(job.spec.template.spec.volumes)).toContain(name);
@@ -125,12 +125,12 @@ it('a run gets a Secret that lets its trainers in, and no write follows', async 
   const before = await writes();
   await new Promise((done) => setTimeout(done, 8000));
   expect(await writes()).toBe(before);
-}, 180_000);
+});
 
 it('the Secret of a deleted run goes with it', async () => {
   await kubectl('delete', 'gimrun', 'waiting', '--timeout=60s');
-  await expect.poll(() => secretOf('waiting'), { timeout: 60_000 }).toBe('');
-}, 150_000);
+  await expect.poll(() => secretOf('waiting')).toBe('');
+});
 
 it('a run trains in pods that come in over TLS with the credentials of the run', async () => {
   await applyRun('closed', {});

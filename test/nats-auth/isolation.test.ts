@@ -80,9 +80,9 @@ describe('the trainers of a run', () => {
     const bytes = new Uint8Array(4 * edge.sampleBytes).fill(7);
     const ids = Float64Array.of(0, 1, 2, 3);
     const rows = { bytes, ids, labels: new Int32Array(4), producerStep: 1, madeAt: 0 };
-    await sink.put(rows, AbortSignal.timeout(20_000));
+    await sink.put(rows, AbortSignal.timeout(60_000));
     expect(await sink.flush()).toEqual({ published: 4, dropped: 0 });
-    const batch = await source.take(AbortSignal.timeout(20_000));
+    const batch = await source.take(AbortSignal.timeout(60_000));
     expect([...batch.ids].toSorted()).toEqual([0, 1, 2, 3]);
     expect(batch.bytes.every((byte) => byte === 7)).toBe(true);
     expect(await sink.pending()).toBe(0);
@@ -219,7 +219,7 @@ describe('a trainer cannot', () => {
     await answerOn(`$JS.API.STREAM.DELETE.${other.stream}`, '');
     await answerOn('$JS.API.STREAM.CREATE.MINE', '{"name":"MINE","subjects":["mine"]}');
     await answerOn(known);
-    await expect.poll(() => answers.length, { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => answers.length).toBe(3);
     expect(answers.filter((answer) => answer === 'false')).toHaveLength(2);
     expect(await messagesIn(other.stream)).toBe(1);
     await expect(messagesIn('MINE')).rejects.toThrow(/not found/);

@@ -110,7 +110,7 @@ it('notices a watch that fell silent, and loses nothing', async () => {
   await watching(server);
   server.muteWatches();
   server.put(PATH, job('a', 5));
-  await expect.poll(() => completions(informer, 'a'), { timeout: 5000 }).toBe(5);
+  await expect.poll(() => completions(informer, 'a')).toBe(5);
   expect(informer.requests).toMatchObject({ lists: 1 });
 });
 
@@ -162,7 +162,7 @@ it('sees an object that was deleted and made anew as both', async () => {
   server.remove(PATH, 'a');
   server.put(PATH, job('a'));
   server.compact();
-  await expect.poll(() => changes, { timeout: 5000 }).toEqual(['deleted a', 'added a']);
+  await expect.poll(() => changes).toEqual(['deleted a', 'added a']);
 });
 
 it.each<[string, Fault]>([
@@ -180,7 +180,7 @@ it.each<[string, Fault]>([
   server.fail(fault, ({ query }) => query.has('watch'), 2);
   server.endWatches('cut');
   server.put(PATH, job('b'));
-  await expect.poll(() => informer.get('default/b'), { timeout: 10_000 }).toBeDefined();
+  await expect.poll(() => informer.get('default/b')).toBeDefined();
   expect(informer.requests.lists).toBe(1);
 });
 

@@ -44,17 +44,17 @@ const isThere = async (): Promise<boolean> => {
 
 it('makes a deleted stream again, its consumer with it', async () => {
   await (await manager()).streams.delete('kept');
-  await expect.poll(isThere, { timeout: 10_000 }).toBe(true);
+  await expect.poll(isThere).toBe(true);
 });
 
 it('makes a deleted consumer again', async () => {
   await (await manager()).consumers.delete('kept', 'next');
-  await expect.poll(isThere, { timeout: 10_000 }).toBe(true);
+  await expect.poll(isThere).toBe(true);
 });
 
 it('makes streams again after the server restarted', async () => {
   await nats.restart();
-  await expect.poll(isThere, { timeout: 20_000 }).toBe(true);
+  await expect.poll(isThere).toBe(true);
 });
 
 it('leaves streams alone that are as planned', async () => {

@@ -116,7 +116,7 @@ describe('positions', () => {
     // The first knows of its own batches, and shares the position anew from behind them.
     expect(new Set([...before, ...after.flat()]).size).toBeGreaterThanOrEqual(8);
     expect(after[1]?.filter((first) => before.includes(first))).toEqual([]);
-  }, 30_000);
+  });
 
   it('end with the trainer, however long it would have to wait', async () => {
     const second = await open(1);

@@ -33,7 +33,7 @@ it('an edge that stores uses each sample so often, and asks for others only as t
   const options = { natsUrl: nats.url, edge, batchSize: BATCH, clientName: 'test' };
   const [out, into] = [await openSink(options), await openSource(options)];
   try {
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(60_000);
     for (let id = 0; id < SAMPLES; id += BATCH) {
       const ids = Float64Array.from({ length: BATCH }, (_, i) => id + i);
       const labels = new Int32Array(BATCH);

@@ -103,7 +103,7 @@ it('leaves the accuracies behind, of the newest checkpoint of whichever replica'
     expect(accuracy).toBeGreaterThan(0.12); // chance is 0.1
   }
   expect(stdout.trim().split('\n')).toHaveLength(2);
-}, 120_000);
+});
 
 it('leaves them behind from checkpoints in the bucket of the run', async () => {
   const nats = await startNats();
@@ -131,7 +131,7 @@ it('leaves them behind from checkpoints in the bucket of the run', async () => {
     await connection.close();
     await nats.stop();
   }
-}, 120_000);
+});
 
 it('names the module that has no checkpoint, and may be tried again', async () => {
   await checkpoint(modules[0] as ModuleConfig, 0, 3);
@@ -139,7 +139,7 @@ it('names the module that has no checkpoint, and may be tried again', async () =
   expect(stderr.trim().split('\n').at(-1)).toMatch(/module second has no checkpoint in .*second/);
   expect(code).toBe(EXIT.retry);
   expect(readFileSync(join(folder, 'result'), 'utf8')).toBe('');
-}, 120_000);
+});
 
 it('is not to be tried again with checkpoints of another module', async () => {
   const [first, second] = modules as [ModuleConfig, ModuleConfig];
@@ -148,7 +148,7 @@ it('is not to be tried again with checkpoints of another module', async () => {
   const { code, stderr } = await inPod();
   expect(stderr).toMatch(/is of a module with other layers/);
   expect(code).toBe(EXIT.configuration);
-}, 120_000);
+});
 
 it('leaves the same in the folder of a run on a volume', async () => {
   for (const module of modules) {
@@ -160,7 +160,7 @@ it('leaves the same in the folder of a run on a volume', async () => {
   expect(code, stderr).toBe(EXIT.ok);
   const found = JSON.parse(readFileSync(join(folder, 'checkpoints/evaluation.json'), 'utf8'));
   expect(found.modules.map(({ name }: { name: string }) => name)).toEqual(['first', 'second']);
-}, 120_000);
+});
 
 it('leaves the same in the folder of a run on one machine', async () => {
   for (const module of modules) {
@@ -182,4 +182,4 @@ it('leaves the same in the folder of a run on one machine', async () => {
   expect(samples).toBe(96);
   expect(found.map(({ name }: { name: string }) => name)).toEqual(['first', 'second']);
   expect(existsSync(join(folder, 'evaluation.json.tmp'))).toBe(false);
-}, 120_000);
+});

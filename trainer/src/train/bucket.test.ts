@@ -98,4 +98,4 @@ it('a killed trainer goes on from the bucket, with nothing of its own disk; a st
   expect((await steps()).at(-1)).toBe(last);
   expect(await steps()).toHaveLength(2);
   expect(readdirSync(second.out).filter((name) => name.includes('checkpoint'))).toEqual([]);
-}, 150_000);
+});

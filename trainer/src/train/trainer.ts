@@ -2,11 +2,9 @@ import { join } from 'node:path';
 import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { openSink, type Sink, type TakeOptions } from '../buffer/edge.ts';
-import { CheckpointBucket } from '../checkpoint/bucket.ts';
-import type { CheckpointFiles } from '../checkpoint/files.ts';
-import { CheckpointStore } from '../checkpoint/store.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
 import type { NatsAccess } from '../nats.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Company } from './company.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { type Feed, type FeedBatch, openFeed } from './feed.ts';
@@ -14,13 +12,11 @@ import { rewindHistory } from './history.ts';
 import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
-import { configHash, NO_PROGRESS, restoreCheckpoint, saveCheckpoint } from './resume.ts';
+import { NO_PROGRESS } from './resume.ts';
 import { Slowdown } from './slowdown.ts';
 
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
 const FORWARD_PAUSE = 20;
-/** Seconds between attempts to write the checkpoint of a training that is over. */
-const LAST_CHECKPOINT_RETRY = 5;
 /** Milliseconds that the end of a trainer waits for its last activations to be taken; longer where each counts. */
 const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };
 
@@ -83,18 +79,15 @@ class Trainer {
   readonly #history: string;
   readonly #reporter: Reporter;
   readonly #slowdown: Slowdown;
-  #store!: CheckpointStore;
+  #checkpoints!: Checkpoints;
   #program!: ModuleProgram;
   #feed: Feed | null = null;
   #sink: Sink | null = null;
   #company: Company | null = null;
   #before = NO_PROGRESS;
-  #checkpointStep: number | null = null;
   /** Messages told of in the log, and when. */
   #refused = 0;
   #refusedAt = 0;
-  /** Of the clock that nobody sets. */
-  #checkpointAt = 0;
 
   constructor(options: TrainerOptions, messenger: Messenger) {
     this.#options = options;
@@ -107,32 +100,26 @@ class Trainer {
       others: this.#company?.budget.others,
       samplesDropped: this.#dropped(),
       samplesReused: this.#reused(),
-      checkpointStep: this.#checkpointStep,
+      checkpointStep: this.#checkpoints?.step ?? null,
     }));
     this.#slowdown = new Slowdown(options.config.name, process.env.SLOWDOWN, options.stop);
   }
 
   async open(): Promise<void> {
-    const { config, nats, log, replica } = this.#options;
+    const { config, nats, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
-    this.#store = new CheckpointStore(await this.#checkpointPlace(), {
-      keep: config.checkpoints.keep,
-      configHash: configHash(config),
-    });
-    const { progress, skipped } = await restoreCheckpoint(this.#store, this.#program);
-    for (const { file, why } of skipped)
-      log.warn({ file, why }, 'passed over a damaged checkpoint');
-    if (progress) {
-      this.#before = progress;
-      this.#reporter.meter = new Meter(progress.firstLosses);
-      this.#checkpointStep = this.#program.step;
-      log.info(
-        { step: this.#program.step, samples: progress.samples },
-        'going on from a checkpoint',
-      );
+    this.#checkpoints = await Checkpoints.open(
+      this.#options,
+      this.#messenger.connection,
+      this.#program,
+    );
+    const { before } = this.#checkpoints;
+    if (before) {
+      this.#before = before;
+      this.#reporter.meter = new Meter(before.firstLosses);
     }
-    this.#company = await Company.meet(this.#options, this.#messenger, this.#program, progress);
+    this.#company = await Company.meet(this.#options, this.#messenger, this.#program, before);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
     if (config.sink) {
@@ -151,15 +138,6 @@ class Trainer {
       position: this.#before.position,
       stop: this.#options.stop,
     });
-    this.#checkpointAt = performance.now();
-  }
-
-  async #checkpointPlace(): Promise<string | CheckpointFiles> {
-    const { config, out, replica } = this.#options;
-    if (config.checkpoints.storage?.objectStore === undefined) return out;
-    const run = { ...config.run, uid: config.uid };
-    const bucket = await CheckpointBucket.open(this.#messenger.connection, run);
-    return bucket.files(config.name, replica);
   }
 
   get #spent(): boolean {
@@ -169,10 +147,6 @@ class Trainer {
   /** Whether every later module has had all that it may. */
   get #released(): boolean {
     return this.#messenger.released(this.#config.name);
-  }
-
-  get #saved(): boolean {
-    return this.#checkpointStep === this.#program.step;
   }
 
   /** Steps until the module's budget is spent or a stop is asked for; ends with a checkpoint either way. */
@@ -189,10 +163,12 @@ class Trainer {
     }
     await this.#company?.team.average({ now: true });
     // What the whole training has made is worth waiting for a disk that is full.
-    if (!this.#saved) await this.#checkpoint({ tolerant: this.#spent });
+    if (!this.#checkpoints.upToDate) await this.#checkpoint({ tolerant: this.#spent });
     log.info(
       { step: this.#program.step, samples: this.#company?.budget.own },
-      this.#saved ? 'checkpoint written; done training' : 'done training; no checkpoint of it yet',
+      this.#checkpoints.upToDate
+        ? 'checkpoint written; done training'
+        : 'done training; no checkpoint of it yet',
     );
   }
 
@@ -225,11 +201,11 @@ class Trainer {
   /** Tries on until the last checkpoint is written; a stop ends that, and throws what is in the way. */
   async #untilSaved(): Promise<void> {
     const { stop } = this.#options;
-    while (!this.#saved && !stop.aborted) {
+    while (!this.#checkpoints.upToDate && !stop.aborted) {
       await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
       await this.#housekeeping();
     }
-    if (!this.#saved) await this.#checkpoint();
+    if (!this.#checkpoints.upToDate) await this.#checkpoint();
   }
 
   reportFailure(error: Error): void {
@@ -284,12 +260,8 @@ class Trainer {
   }
 
   #diverged(loss: number): DivergedError {
-    const good =
-      this.#checkpointStep === null
-        ? 'there is no checkpoint yet'
-        : `the last good checkpoint is that of step ${this.#checkpointStep}${this.#config.checkpoints.storage?.objectStore ? '' : ` in ${this.#options.out}`}`;
     return new DivergedError(
-      `module ${this.#config.name}: the loss is ${loss} at step ${this.#program.step}; ${good}; try a smaller learning rate`,
+      `module ${this.#config.name}: the loss is ${loss} at step ${this.#program.step}; ${this.#checkpoints.describe()}; try a smaller learning rate`,
     );
   }
 
@@ -346,36 +318,23 @@ class Trainer {
   async #housekeeping(): Promise<void> {
     this.#reporter.tick();
     this.#noteRefused();
-    const { everySeconds } = this.#config.checkpoints;
-    const every = this.#spent ? Math.min(LAST_CHECKPOINT_RETRY, everySeconds) : everySeconds;
-    if (!this.#saved && performance.now() - this.#checkpointAt >= every * 1000) {
+    if (this.#checkpoints.isDue(this.#spent)) {
       await this.#checkpoint({ tolerant: true });
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** `tolerant`: a full disk costs this checkpoint, not the training; the old ones are intact. */
-  async #checkpoint({ tolerant = false } = {}): Promise<void> {
-    this.#checkpointAt = performance.now();
-    try {
-      await saveCheckpoint(this.#store, this.#program, {
-        samples: this.#company?.budget.own ?? 0,
-        others: this.#company?.budget.others,
-        position: this.#feed?.position() ?? 0,
-        firstLosses: [...this.#reporter.meter.firstLosses],
-        dropped: this.#dropped(),
-        reused: this.#reused(),
-      });
-      this.#checkpointStep = this.#program.step;
-      this.#reporter.message = undefined;
-    } catch (error) {
-      if (!tolerant) throw error;
-      this.#reporter.message = (error as Error).message;
-      this.#options.log.error(
-        { err: error, step: this.#program.step },
-        'could not write a checkpoint',
-      );
-    }
+  async #checkpoint(options?: { tolerant: boolean }): Promise<void> {
+    const progress = {
+      samples: this.#company?.budget.own ?? 0,
+      others: this.#company?.budget.others,
+      position: this.#feed?.position() ?? 0,
+      firstLosses: [...this.#reporter.meter.firstLosses],
+      dropped: this.#dropped(),
+      reused: this.#reused(),
+    };
+    await this.#checkpoints.save(progress, options);
+    this.#reporter.message = this.#checkpoints.problem?.message;
   }
 
   /** Says, once a report, that messages came over the edge which are none of its own. */
