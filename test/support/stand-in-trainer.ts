@@ -15,7 +15,7 @@ import { connect } from '@nats-io/transport-node';
 /**
  * A process that keeps to what a trainer owes the operator (arguments, reports, control, checkpoints, exit
  * codes, stdin) and trains nothing: it counts samples, a batch every 20 ms. STAND_IN_EXIT=module:code
- * makes that module end with that code at its fifth step of every attempt.
+ * makes that module end with that code once it has made five steps in an attempt, without a checkpoint, and all others have one.
  */
 
 const { values } = parseArgs({
@@ -68,10 +68,10 @@ report('starting');
 for (let made = 1; !spent() && !stopped; made += 1) {
   await sleep(20);
   step += 1;
-  if (config.name === exitModule && made === 5) {
+  if (config.name === exitModule && made >= 5 && othersHaveCheckpoints()) {
     await end(Number(exitCode), 'failed', 'made to fail');
   }
-  if (step % 5 === 0) checkpoint();
+  if (step % 5 === 0 && config.name !== exitModule) checkpoint();
   report('training');
 }
 checkpoint();
@@ -94,10 +94,19 @@ function spent(): boolean {
   return step * config.batchSize + others >= config.budget;
 }
 
+function othersHaveCheckpoints(): boolean {
+  const all = join(out, '..');
+  const others = readdirSync(all).filter((name) => name !== config.name);
+  return others.every((name) => checkpointsIn(join(all, name)).length > 0);
+}
+
+function checkpointsIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+}
+
 function newestStep(): number {
-  if (!existsSync(out)) return 0;
-  const names = readdirSync(out).filter((name) => name.endsWith('.safetensors'));
-  return Number(/\d+/.exec(names.toSorted().at(-1) ?? '')?.[0] ?? 0);
+  return Number(/\d+/.exec(checkpointsIn(out).toSorted().at(-1) ?? '')?.[0] ?? 0);
 }
 
 function checkpoint(): void {

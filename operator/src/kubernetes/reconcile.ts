@@ -194,9 +194,10 @@ export class Reconciler {
         );
         return orRefused(object, applier.apply(resourceOf(object.kind), object, there));
       };
-      // Kinds come in the order in which they need one another; those of one kind can be made at once.
-      for (const sameKind of Map.groupBy(asObjects(apply), ({ kind }) => kind).values()) {
-        const applied = await Promise.allSettled(sameKind.map(applyOne));
+      // Pods mount their ConfigMaps, so Jobs come last; what else there is can be made at once.
+      for (const jobs of [false, true]) {
+        const atOnce = asObjects(apply).filter(({ kind }) => (kind === JOBS.kind) === jobs);
+        const applied = await Promise.allSettled(atOnce.map(applyOne));
         const failed = applied.find(({ status }) => status === 'rejected');
         if (failed) throw (failed as PromiseRejectedResult).reason;
       }

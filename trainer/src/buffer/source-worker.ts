@@ -1,29 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { shardsOf } from '@greedy-infomax/crds/frame-limits';
-import { shardConsumer } from '@greedy-infomax/crds/names';
-import {
-  type ConsumerMessages,
-  type JetStreamClient,
-  type JsMsg,
-  jetstream,
-} from '@nats-io/jetstream';
+import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Assembled, Assembler } from './assembler.ts';
 import { type Frame, FrameError, parseFrame } from './frame.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
 import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
+import { ShardPulls } from './shard-pulls.ts';
 import { SkipCounter } from './skips.ts';
 
-/** Messages asked for at a time: more of up to 1 MiB each would overrun a busy client. */
-const MAX_MESSAGES = 4;
-/** Milliseconds of one pull; a lost stream is noticed after about as long. */
-const EXPIRES = 2000;
-/** Milliseconds that a pull may go unread: less than two heartbeats, which come every half of EXPIRES. */
-const PATIENCE = 1000;
-/** Milliseconds between attempts to find a stream that is not there. */
-const RETRY = 250;
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
 const OPEN_PER_SHARD = 4;
 /** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
@@ -90,8 +76,7 @@ class SourceWorker {
   /** By producer. */
   readonly #newestSteps = new Map<number, number>();
   #closed = false;
-  /** What is being pulled, by shard. */
-  readonly #pulls = new Map<number, ConsumerMessages>();
+  readonly #pulls: ShardPulls;
   #waiting: (() => void)[] = [];
 
   constructor(port: MessagePort, options: WorkerOptions) {
@@ -111,6 +96,13 @@ class SourceWorker {
       maxReuse: edge.maxReuse,
     });
     this.#enough = 2 * batchSize;
+    this.#pulls = new ShardPulls(edge, this.#shards, {
+      isClosed: () => this.#closed,
+      owns: (shard) => this.#owns(shard),
+      hasRoom: () => !this.#holdsEnough(),
+      changed: () => this.#change(),
+      receive: (message, shard) => this.#receive(message, shard),
+    });
   }
 
   ask(count: number, unused = false): void {
@@ -131,7 +123,7 @@ class SourceWorker {
   share(readers: number): void {
     this.#readers = Math.max(1, readers);
     this.#skips.share(this.#readers);
-    for (const [shard, pull] of this.#pulls) if (!this.#owns(shard)) pull.stop();
+    this.#pulls.stop((shard) => !this.#owns(shard));
     for (const [key, { shard, messages }] of this.#parts) {
       if (this.#owns(shard)) continue;
       this.#parts.delete(key);
@@ -143,7 +135,7 @@ class SourceWorker {
 
   close(): void {
     this.#closed = true;
-    for (const pull of this.#pulls.values()) pull.stop();
+    this.#pulls.stop();
     for (const message of this.#unsettled) this.#giveBack(message);
     this.#wake();
   }
@@ -154,82 +146,18 @@ class SourceWorker {
     const clock = setInterval(() => {
       for (const message of this.#unsettled) message.working();
     }, WORKING_EVERY);
-    await Promise.all(
-      Array.from({ length: this.#shards }, (_, shard) => this.#pullShard(js, shard)),
-    );
-    clearInterval(clock);
-  }
-
-  async #pullShard(js: JetStreamClient, shard: number): Promise<void> {
-    const name = shardConsumer(this.#edge.consumer, shard, this.#shards);
-    while (!this.#closed) {
-      if (!this.#owns(shard)) {
-        await this.#change();
-        continue;
-      }
-      await this.#room();
-      let full = false;
-      try {
-        const consumer = await js.consumers.get(this.#edge.stream, name);
-        const pull = await consumer.consume({ max_messages: MAX_MESSAGES, expires: EXPIRES });
-        this.#pulls.set(shard, pull);
-        if (this.#closed || !this.#owns(shard)) pull.stop();
-        this.#stopWhenStreamIsGone(pull);
-        for await (const message of pull) {
-          if (this.#closed || !this.#owns(shard)) {
-            message.nak(); // was on its way already; another trainer can have it at once
-            continue;
-          }
-          this.#receive(message, shard);
-          if (full) continue; // what came before the pull ended
-          full = !(await this.#roomSoon());
-          if (full) pull.stop();
-        }
-      } catch {
-        // Not there yet, or not any more: the operator makes it again.
-      }
-      this.#pulls.delete(shard);
-      if (!this.#closed && !full) await sleep(RETRY);
+    try {
+      await Promise.all(
+        Array.from({ length: this.#shards }, (_, shard) => this.#pulls.keep(js, shard)),
+      );
+    } finally {
+      clearInterval(clock);
     }
   }
 
   /** Whether this trainer reads the shard. All pull from one that is alone. */
   #owns(shard: number): boolean {
     return this.#shards === 1 || shard % this.#readers === this.#options.replica;
-  }
-
-  /** A memory stream is gone after a restart of the server, and its successor counts from 1. */
-  #stopWhenStreamIsGone(messages: ConsumerMessages): void {
-    void (async () => {
-      for await (const { type } of messages.status()) {
-        if (
-          type === 'stream_not_found' ||
-          type === 'consumer_not_found' ||
-          type === 'consumer_deleted'
-        ) {
-          messages.stop();
-        }
-      }
-    })();
-  }
-
-  /**
-   * Whether more samples are wanted within PATIENCE. A pull that nobody reads from asks again each time that it
-   * misses heartbeats, and would then be given all at once, more than the server lets a client be behind. What is
-   * on its way when a pull stops comes again with `block`; with `dropOldest` it is lost, and no counter knows.
-   */
-  async #roomSoon(): Promise<boolean> {
-    if (this.#closed || !this.#holdsEnough()) return true;
-    const late = new AbortController();
-    const patience = sleep(PATIENCE, false, { signal: late.signal }).catch(() => false);
-    const room = await Promise.race([this.#room().then(() => true), patience]);
-    late.abort();
-    return room;
-  }
-
-  /** Resolves when more samples are wanted. */
-  async #room(): Promise<void> {
-    while (!this.#closed && this.#holdsEnough()) await this.#change();
   }
 
   #holdsEnough(): boolean {

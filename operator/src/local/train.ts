@@ -1,0 +1,178 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Control, controlSubject } from '@greedy-infomax/crds';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { NatsAccess } from '../nats/connection.ts';
+import { deleteStreams, ensureStreams } from '../nats/streams.ts';
+import { startUpkeep } from '../nats/upkeep.ts';
+import { HUNG_SECONDS } from '../plan/kubernetes/names.ts';
+import { mayBegin } from '../plan/order.ts';
+import { releasable } from '../plan/release.ts';
+import type { RunPlan } from '../plan/run.ts';
+import { Crew } from './crew.ts';
+import { moduleFailure } from './failure.ts';
+import { moduleFolder, trainerFolder } from './folder.ts';
+import { InterruptedError } from './interrupted.ts';
+import type { NatsServer } from './nats-server.ts';
+import { PeriodicReadouts } from './periodic-readouts.ts';
+import type { ProgressState } from './progress.ts';
+import { followReports } from './reports.ts';
+import type { LocalRunOptions } from './run.ts';
+import type { RunReports } from './run-reports.ts';
+import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainers.ts';
+
+/** The training itself on this machine: a process a module, kept as they should be until all are done. */
+
+/** A trainer may be in its first, slow step when it is asked to stop. */
+const STOP_WITHIN_MS = 60_000;
+/** As on a cluster. */
+const HUNG_AFTER_MS = HUNG_SECONDS * 1000;
+
+/** What there is already when training begins. */
+export interface Parts {
+  plan: RunPlan;
+  connection: NatsConnection;
+  access: NatsAccess;
+  server: NatsServer | undefined | '';
+  /** Filled with what trainers report. */
+  reports: RunReports;
+  log: Logger;
+}
+
+/** Trains until every module is done; in any other case stops them all, with checkpoints, and throws. */
+export async function train(
+  options: LocalRunOptions,
+  { plan, connection, access, server, reports, log }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { out, screen, tickMs = 1000, hungAfterMs = HUNG_AFTER_MS } = options;
+  const names = plan.modules.map(({ name }) => name);
+  const { order } = options.run.spec;
+  const id = { ...plan.run, uid: plan.modules[0]?.uid ?? '' };
+  // What a killed run of the same name has left on a server of the user's own is not this run's.
+  const streams = [...plan.streams, plan.state];
+  await deleteStreams(connection, streams);
+  await ensureStreams(connection, streams);
+  const wanted =
+    options.replicas ??
+    ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
+  const trainersAtFirst = names.reduce((sum, name) => sum + wanted(name), 0);
+  // In iterative order one trains, and those before it only forward.
+  const atOnce = order === 'iterative' ? 1 : trainersAtFirst;
+  const env = {
+    ...trainerEnv(process.env, availableParallelism(), atOnce),
+    NATS_CREDS: access.creds,
+    NATS_CA: access.ca,
+  };
+  const crews = names.map(
+    (module) =>
+      new Crew(
+        module,
+        (replica) =>
+          new Trainer({
+            module,
+            replica,
+            config: join(moduleFolder(out, module), 'module.json'),
+            folder: trainerFolder(out, module, replica),
+            natsUrl: access.url,
+            command: options.trainerCommand ?? TRAINER_COMMAND,
+            env,
+            log,
+          }),
+      ),
+  );
+  const spent = new Set<string>();
+  followReports(connection, id, (report) => {
+    const { module } = report;
+    reports.note(report);
+    const crew = crews.find((each) => each.module === module);
+    const done = reports.spent(module, crew?.size ?? 0);
+    if (done) spent.add(module);
+    else if (done === false) spent.delete(module);
+    crew?.noteProgress(report);
+  });
+
+  const startedAt = Date.now();
+  const progress = (): ProgressState => ({
+    run: plan.run.name,
+    startedAt,
+    modules: crews.map(({ module, state, restarts, size }) => ({
+      name: module,
+      process: state,
+      trainers: size,
+      restarts,
+      report: reports.of(module, size) ?? null,
+    })),
+  });
+  const control = (released: string[]): Control => ({
+    released,
+    modules: Object.fromEntries(
+      crews.map(({ module, size }) => [
+        module,
+        { replicas: size, samples: reports.counts.of(module) },
+      ]),
+    ),
+  });
+  // The last resort, when this process ends without having stopped them.
+  const killAll = () => {
+    for (const crew of crews) crew.kill();
+  };
+  process.once('exit', killAll);
+  const readouts = new PeriodicReadouts({
+    out,
+    everySamples: options.evaluateEvery,
+    modules: names,
+    note: screen.note,
+  });
+  const upkeep = startUpkeep(connection, streams, log, tickMs);
+  try {
+    for (;;) {
+      // Its last report may have been lost with the NATS server.
+      for (const { module, state } of crews) if (state === 'done') spent.add(module);
+      const begun = mayBegin(order, names, spent);
+      for (const crew of crews) {
+        crew.scale(wanted(crew.module), STOP_WITHIN_MS);
+        if (begun.includes(crew.module)) crew.start();
+        crew.killHung(hungAfterMs);
+      }
+      const released = releasable(names, spent);
+      connection.publish(controlSubject(id), JSON.stringify(control(released)));
+      screen.show(progress());
+      readouts.consider(
+        new Map(
+          crews.flatMap(({ module, size }) => {
+            const report = reports.of(module, size);
+            return report ? [[module, report] as const] : [];
+          }),
+        ),
+      );
+      if (crews.every(({ state }) => state === 'done')) return;
+      if (crews.some(({ state }) => state === 'failed')) break;
+      // One that ended although later modules still need it, since somebody stopped it after its budget.
+      for (const crew of crews) if (!released.includes(crew.module)) crew.restartDone();
+      if (!(await pause(tickMs, server ? AbortSignal.any([signal, server.failed]) : signal))) break;
+    }
+    screen.note('stopping, with checkpoints …');
+    await Promise.all(crews.map((crew) => crew.stop(STOP_WITHIN_MS)));
+    screen.show(progress());
+    const failed = crews.flatMap((crew) => crew.failed ?? [])[0];
+    const said = reports.each(failed?.module ?? '').find((r) => r.replica === failed?.replica);
+    if (failed) throw moduleFailure(out, failed, said);
+    if (server) server.failed.throwIfAborted();
+    throw new InterruptedError(
+      `stopped with checkpoints; go on with: gim run ${options.file} --out ${options.out} --resume`,
+    );
+  } finally {
+    killAll();
+    process.off('exit', killAll);
+    await upkeep.stop();
+    await readouts.stop();
+    screen.done();
+  }
+}
+
+/** False when `signal` ended the pause. */
+const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>
+  sleep(ms, true, { signal }).catch(() => false);
