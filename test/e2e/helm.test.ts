@@ -186,7 +186,7 @@ it('is upgraded under a run, whose pods go on', async () => {
 });
 
 it('completes the run and reads it out', async () => {
-  await until('the run is complete', async () => (await status()).phase === 'Complete', 400);
+  await until('the run is complete', async () => (await status()).phase === 'Complete', 1500);
   const { modules, conditions } = await status();
   expect(modules.map(({ name }: { name: string }) => name)).toEqual(MODULES);
   for (const module of modules) {
@@ -198,7 +198,7 @@ it('completes the run and reads it out', async () => {
   expect(truths.map(({ type }: { type: string }) => type)).toEqual(
     expect.arrayContaining(['Complete', 'Evaluated']),
   );
-}, 420_000);
+}, 1_600_000);
 
 it('leaves an encoder on the volume, which can be exported from there', async () => {
   const file = join(folder, 'encoder.safetensors');

@@ -131,14 +131,12 @@ it('a write whose answer is lost is not made twice', async () => {
     return method === 'PATCH' && path.includes('/jobs/lost-');
   });
   await start('lost');
-  await eventually('a Job', async () => (await scene.list(JOBS, 'lost')).length === 1, {
-    operator,
-  });
-  const [first] = await scene.list(JOBS, 'lost');
+  await eventually('a Job', async () => (await scene.list(JOBS, 'lost')).length > 0, { operator });
+  const uids = async () => (await scene.list(JOBS, 'lost')).map(({ metadata }) => metadata.uid);
+  const made = await uids();
   scene.proxy.fault = () => undefined;
   await comesUp('lost');
-  const jobs = await scene.list(JOBS, 'lost');
-  expect(jobs.map(({ metadata }) => metadata.uid)).toContain(first?.metadata.uid);
+  expect(await uids()).toEqual(expect.arrayContaining(made));
 });
 
 it('a conflict on every write of a status holds up nothing but the status', async () => {
