@@ -36,11 +36,13 @@ const count = async () => ({
   secrets: (await scene.list(SECRETS)).length,
   edges: (await scene.streams()).filter((name) => name.endsWith('_first')).length,
 });
-/** No run, and nothing of any. */
-async function nothingIsLeft(): Promise<boolean> {
-  const runs = (await scene.client.list(RUNS, NAMESPACE)).items.length;
-  return runs === 0 && (await scene.left()).length === 0 && (await scene.streams()).length === 0;
+/** Runs, and all that there is of any. */
+async function left(): Promise<string[]> {
+  const runs = (await scene.client.list(RUNS, NAMESPACE)).items;
+  const names = runs.map(({ metadata }) => `run ${metadata.name}`);
+  return [...names, ...(await scene.left()), ...(await scene.streams())];
 }
+const nothingIsLeft = () => expect.poll(left, { timeout: 240_000, interval: 1000 }).toEqual([]);
 const writes = () => scene.proxy.passed.filter(({ isWrite }) => isWrite).length;
 
 it(`${MANY} runs created at once all get what they need`, async () => {
@@ -86,7 +88,7 @@ it('and once all pods wait for a node, nothing more is written', async () => {
 
 it('deleted at once, they leave nothing', async () => {
   await scene.client.call('DELETE', pathOf(RUNS, NAMESPACE));
-  await eventually('nothing to be left', nothingIsLeft, { seconds: 240, operator });
+  await nothingIsLeft();
 });
 
 it('runs deleted while they are being created leave nothing', async () => {
@@ -96,9 +98,9 @@ it('runs deleted while they are being created leave nothing', async () => {
     await wait(random(300));
     await scene.deleteRun(name);
   }
-  await eventually('nothing to be left', nothingIsLeft, { seconds: 120, operator });
+  await nothingIsLeft();
   await wait(3000);
-  expect(await nothingIsLeft()).toBe(true);
+  expect(await left()).toEqual([]);
   // Streams went with their runs: none was left for a sweep.
   expect(operator.output()).not.toContain('that runs have left behind');
 });
