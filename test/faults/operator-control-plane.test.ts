@@ -127,10 +127,26 @@ it('a run is deleted while NATS does not answer, and its streams when it does ag
     process.kill(scene.nats.pid, 'SIGCONT');
   }
   await eventually('no stream', async () => (await streamsOf('upgraded')).length === 0, {
-    seconds: 60,
     operator,
   });
   expect(await streamsOf('unseen')).toHaveLength(1);
+});
+
+it('a run that goes without having been let go leaves no streams', async () => {
+  await startAndWait('hurried');
+  expect(await streamsOf('hurried')).toHaveLength(1);
+  operator.child.kill('SIGSTOP');
+  try {
+    await removeFinalizers('hurried');
+    await scene.deleteRun('hurried');
+    expect(await scene.run('hurried')).toBeUndefined();
+  } finally {
+    operator.child.kill('SIGCONT');
+  }
+  await eventually('no stream', async () => (await streamsOf('hurried')).length === 0, {
+    operator,
+  });
+  expect(operator.output()).not.toContain('that runs have left behind'); // no sweep was needed
 });
 
 it('a run is deleted while neither NATS nor the operator is there, and the next operator tidies up', async () => {
@@ -138,21 +154,17 @@ it('a run is deleted while neither NATS nor the operator is there, and the next 
   await eventually('the stream', async () => (await streamsOf('orphaned')).length === 1);
   await operator.stop();
   await scene.deleteRun('orphaned');
-  await scene.kubectl(
-    'patch',
-    'gimrun',
-    'orphaned',
-    '--type=merge',
-    '-p={"metadata":{"finalizers":[]}}',
-  );
+  await removeFinalizers('orphaned');
   await eventually('the run to be gone', async () => !(await scene.run('orphaned')));
   operator = await scene.operator();
   await eventually('no stream', async () => (await streamsOf('orphaned')).length === 0, {
-    seconds: 60,
     operator,
   });
   expect(await streamsOf('unseen')).toHaveLength(1);
 });
+
+const removeFinalizers = (run: string) =>
+  scene.kubectl('patch', 'gimrun', run, '--type=merge', '-p={"metadata":{"finalizers":[]}}');
 
 /** Makes etcd forget all versions of the past. Its gateway speaks JSON, with 64-bit numbers as strings. */
 async function compactEtcd(url: string): Promise<void> {

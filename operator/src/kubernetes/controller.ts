@@ -223,6 +223,7 @@ export class Controller {
     const run = this.#caches.runs.get(key);
     if (!run) {
       this.#queue.forget(key);
+      await this.#reconciler.gone(key);
       return undefined;
     }
     const afterSeconds = await this.#reconciler.reconcile(run, this.#caches.childrenOf(key));

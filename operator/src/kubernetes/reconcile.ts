@@ -25,6 +25,7 @@ import {
   controllerOf,
   JOBS,
   type KubeObject,
+  keyOf,
   MODULES,
   type ModuleObject,
   type Resource,
@@ -103,6 +104,11 @@ export class Reconciler {
     this.#options.credentials.forget(uid);
   }
 
+  /** Cleans up after a run that is not there any more. */
+  gone(key: string): Promise<void> {
+    return this.#streams.deleteLeft(key);
+  }
+
   /**
    * Brings the world to what the run asks for; resolves with the seconds after which to look again.
    * @throws ApiError, UnreachableError, to be tried again
@@ -110,6 +116,7 @@ export class Reconciler {
   async reconcile(cached: RunObject, children: Children): Promise<number | undefined> {
     const newest = this.#newest(cached);
     const { uid = '', deletionTimestamp } = newest.metadata;
+    await this.#streams.deleteLeft(keyOf(newest), uid);
     if (deletionTimestamp !== undefined) {
       this.forget(uid);
       return this.#deletion.release(newest, children);

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { ownerMetadata } from '../nats/sweep.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
-import type { RunObject } from './resource.ts';
+import { keyOf, type RunObject } from './resource.ts';
 
 export interface RunStreamsOptions {
   /** Null until the first connection to NATS; the caller reconciles all runs when it comes. */
@@ -21,6 +21,8 @@ export class RunStreams {
   readonly #options: RunStreamsOptions;
   /** Uids of runs whose streams are deleted. */
   readonly #deleted = new Set<string>();
+  /** What a run has that is to go with it, by the run's key. */
+  readonly #made = new Map<string, { uid: string | undefined; names: string[] }>();
 
   constructor(options: RunStreamsOptions) {
     this.#options = options;
@@ -28,13 +30,14 @@ export class RunStreams {
 
   /** Makes them be as planned. False if that did not work: the run goes on without, and is looked at again. */
   async ensure(
-    { metadata }: RunObject,
+    run: RunObject,
     streams: readonly (StreamPlan | StatePlan | BucketPlan)[],
   ): Promise<boolean> {
-    const { namespace = '', name } = metadata;
+    const { namespace = '', name, uid } = run.metadata;
     const nats = this.#options.nats();
     const operator = this.#options.operator();
     if (nats === null) return false;
+    this.#made.set(keyOf(run), { uid, names: namesOf(run, true) });
     try {
       const owner = operator === undefined ? {} : ownerMetadata(operator, { namespace, run: name });
       await ensureStreams(nats, streams, owner);
@@ -46,30 +49,57 @@ export class RunStreams {
   }
 
   /** Deletes all that the run can have, once; its checkpoints only with the run, and only if it says so. What is left when NATS is away, a sweep takes when it is back. */
-  async delete({ metadata, spec }: RunObject): Promise<void> {
-    const { namespace = '', name, uid = '' } = metadata;
+  async delete(run: RunObject): Promise<void> {
+    const { uid = '', deletionTimestamp } = run.metadata;
+    if (this.#deleted.has(uid)) return;
+    if (!(await this.#delete(run.metadata.name, namesOf(run, deletionTimestamp !== undefined))))
+      return;
+    this.#deleted.add(uid);
+    this.#made.delete(keyOf(run));
+  }
+
+  /**
+   * Deletes what runs of that key, but the one that is there now, have left: they went without having been let go.
+   * An API server that deletes an object at the moment at which it gets its first finalizer does not heed that.
+   */
+  async deleteLeft(key: string, uid?: string): Promise<void> {
+    const made = this.#made.get(key);
+    if (made === undefined || made.uid === uid) return;
+    if (await this.#delete(key, made.names)) this.#made.delete(key);
+  }
+
+  /** False if they are left to a sweep. */
+  async #delete(run: string, names: string[]): Promise<boolean> {
     const nats = this.#options.nats();
-    if (nats === null || this.#deleted.has(uid)) return;
-    const modules = spec.modules.slice(0, -1); // the last one sends to nobody
+    if (nats === null) return false;
     try {
-      const key = { namespace, name };
-      await deleteStreams(nats, [
-        ...modules.map((module) => ({ name: edgeStream(key, module.name) })),
-        { name: stateStream(key) },
-        ...(metadata.deletionTimestamp !== undefined && !keepsCheckpoints(spec)
-          ? [{ name: checkpointStream({ ...key, uid }) }]
-          : []),
-      ]);
-      this.#deleted.add(uid);
+      await deleteStreams(
+        nats,
+        names.map((name) => ({ name })),
+      );
+      return true;
     } catch (error) {
-      this.#options.log.warn({ err: error, run: name }, 'could not delete the streams');
+      this.#options.log.warn({ err: error, run }, 'could not delete the streams');
       this.#options.onLeft();
+      return false;
     }
   }
 
   forget(uid: string): void {
     this.#deleted.delete(uid);
   }
+}
+
+/** Streams that the run can have; `all`: with that of its checkpoints, if those are to go with it. */
+function namesOf({ metadata, spec }: RunObject, all: boolean): string[] {
+  const { namespace = '', name, uid = '' } = metadata;
+  const key = { namespace, name };
+  const senders = spec.modules.slice(0, -1); // the last one sends to nobody
+  return [
+    ...senders.map((module) => edgeStream(key, module.name)),
+    stateStream(key),
+    ...(all && !keepsCheckpoints(spec) ? [checkpointStream({ ...key, uid })] : []),
+  ];
 }
 
 const keepsCheckpoints = ({ checkpoints }: RunObject['spec']): boolean =>
