@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import type { Reporter } from 'vitest/node';
 
@@ -21,6 +22,8 @@ export default defineConfig({
     include: ['{crds,operator,trainer,test,bench,setup}/**/*.test.ts'],
     // libtensorflow keeps process-wide state: every file gets a process of its own.
     pool: 'forks',
+    // Much of a test is waiting for servers; two share two cores well.
+    maxWorkers: Math.max(2, availableParallelism() / 2),
     // Against hanging, on a machine of any speed: no test passes or fails by how fast it is.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -29,7 +29,12 @@ export type Measured = Omit<Result, 'weights'>;
 export const SLOWDOWNS = [1, 2, 4, 8];
 export const DEPTHS = [1, 8, 64];
 /** Where the claim is checked: more seeds than one tell the effect from chance. */
-export const CLAIM = { policy: 'latest', depth: 8, slowdown: 4, seeds: [1, 2, 3, 4, 5, 6, 7, 8] } as const;
+export const CLAIM = {
+  policy: 'latest',
+  depth: 8,
+  slowdown: 4,
+  seeds: [1, 2, 3, 4, 5, 6, 7, 8],
+} as const;
 
 /** What is measured, in order: first what the claim needs. */
 export function allCases(): Case[] {

@@ -1,6 +1,6 @@
 import { draftOf } from './draft.ts';
 import { schemaMistakes } from './messages.ts';
-import { isObject, type Mistake } from './path.ts';
+import { isObject, type Mistake, type Path, valueAt } from './path.ts';
 import { ruleMistakes } from './rules.ts';
 import { type Run, runSchema } from './run.ts';
 
@@ -19,4 +19,19 @@ export function checkRun(value: unknown): Checked {
   return parsed.success && mistakes.length === 0
     ? { run: parsed.data, mistakes: [] }
     : { run: null, mistakes };
+}
+
+/**
+ * The same without the fields that are unknown here. The API server lets only those through that its definition has: one
+ * that is unknown is of a later version, which its operator is yet to follow.
+ */
+export function withoutUnknownFields(value: unknown): unknown {
+  const { issues = [] } = runSchema.safeParse(value).error ?? {};
+  const known = structuredClone(value);
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const at = valueAt(known, issue.path as Path);
+    if (isObject(at)) for (const key of issue.keys) delete at[key];
+  }
+  return known;
 }

@@ -89,6 +89,7 @@ it('the API is upgraded in place while runs are alive', async () => {
     scene.kubectl('patch', 'gimrun', 'restarted', '--type=merge', '-p={"spec":{"note":"new"}}'),
   );
   expect((await scene.run('restarted'))?.spec).toHaveProperty('note', 'new');
+  scene.proxy.dropWatches(); // those of before do not see the new field
   await startAndWait('upgraded');
   await scene.kubectl(
     'patch',

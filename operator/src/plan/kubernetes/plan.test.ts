@@ -78,6 +78,14 @@ test('a run that cannot work fails before it starts, with all its mistakes', () 
   expect(plan(run, {}, after(0), { dataSetSize: 64 }).apply).toHaveLength(6);
 });
 
+test('fields of a later version change nothing', () => {
+  const run = aRun();
+  const [first, ...rest] = run.spec.modules;
+  const modules = [{ ...first, note: 'new' }, ...rest];
+  const later = { ...run, spec: { ...run.spec, modules, note: 'new' } } as typeof run;
+  expect(plan(later)).toEqual(plan(run));
+});
+
 test('a run that trains outlives a change that cannot work, and says so once', () => {
   const run = aRun({ data: UNKNOWN_SIZE });
   const trains = following(run, plan(run, atWork()));

@@ -1,4 +1,4 @@
-import { checkRun, formatPath, type Module } from '@greedy-infomax/crds';
+import { checkRun, formatPath, type Module, withoutUnknownFields } from '@greedy-infomax/crds';
 import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
 import { PlanError } from '../errors.ts';
 import { waitsFor } from '../order.ts';
@@ -210,7 +210,9 @@ function resolve(
   states: readonly ModuleState[],
 ): { plan: RunPlan } | { mistake: string } {
   const { apiVersion, kind, metadata, spec } = run;
-  const checked = checkRun({ apiVersion, kind, metadata: { name: metadata.name }, spec });
+  const asked = { apiVersion, kind, metadata: { name: metadata.name }, spec };
+  const strictly = checkRun(asked);
+  const checked = strictly.run ? strictly : checkRun(withoutUnknownFields(asked));
   if (!checked.run) {
     const mistakes = checked.mistakes.map(({ path, message }) => `${formatPath(path)} ${message}`);
     return { mistake: mistakes.join('; ') };
