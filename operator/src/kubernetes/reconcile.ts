@@ -149,7 +149,9 @@ export class Reconciler {
   #newest(cached: RunObject): RunObject {
     const { uid = '', resourceVersion } = cached.metadata;
     const written = this.#written.get(uid);
-    return written?.over.has(resourceVersion) ? written.run : cached;
+    if (written?.over.has(resourceVersion)) return written.run;
+    this.#written.delete(uid); // the cache has caught up
+    return cached;
   }
 
   #remember({ metadata: { uid = '', resourceVersion } }: RunObject, run: RunObject): void {

@@ -122,13 +122,20 @@ export function accuracyChart(
       scale: { domain: [0, 1] },
       axis: { title: 'accuracy', format: '.0%', tickCount: 5 },
     }) as const;
-  const label = (field: string, dy: number) =>
-    ({
-      mark: { type: 'text', dy, color: 'currentColor' },
-      encoding: { x, y: y(field), text: { field, type: 'quantitative', format: '.1%' } },
-    }) as const;
+  const values = evaluation.modules.map((module) => ({
+    ...module,
+    top: Math.max(module.accuracy, module.accuracyUntrained ?? 0),
+  }));
+  const label = {
+    mark: { type: 'text', dy: -8, color: 'currentColor' },
+    encoding: {
+      x,
+      y: y('top'),
+      text: { field: 'accuracy', type: 'quantitative', format: '.1%' },
+    },
+  } as const;
   return render(`Readout accuracy of ${names(modules)}, trained and untrained`, {
-    data: { values: evaluation.modules },
+    data: { values },
     layer: [
       {
         mark: { type: 'bar', width: { band: 0.62 }, opacity: 0.85 },
@@ -138,7 +145,7 @@ export function accuracyChart(
         mark: { type: 'tick', width: { band: 0.8 }, thickness: 2.5, color: 'currentColor' },
         encoding: { x, y: y('accuracyUntrained') },
       },
-      ...(roomForLabels ? [label('accuracy', -8)] : []),
+      ...(roomForLabels ? [label] : []),
     ],
   });
 }
