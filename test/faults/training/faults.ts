@@ -48,7 +48,9 @@ export interface Scene extends Partial<Prepared> {
 
 const killTrainer = (module: ModuleName, setting: Setting = {}): Fault => ({
   name: `kill -9 of the trainer of module ${module}${setting.whenFull ? ', buffers that block' : ''}`,
-  happens: 'started again after a second, goes on from its newest checkpoint; the others go on',
+  happens: `started again after a second, goes on from its newest checkpoint; ${
+    setting.whenFull ? 'what it had not used NATS gives out again after 20 s' : 'the others go on'
+  }`,
   setting,
   async strike(training) {
     process.kill(training.pid(module), 'SIGKILL');
