@@ -23,7 +23,7 @@ export default defineConfig({
     // libtensorflow keeps process-wide state: every file gets a process of its own.
     pool: 'forks',
     // Much of a test is waiting for servers; two share two cores well.
-    maxWorkers: Math.max(2, availableParallelism() / 2),
+    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
     // Against hanging, on a machine of any speed: no test passes or fails by how fast it is.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -5,7 +5,6 @@ import type { Case } from './cases.ts';
 /** Names in the order of the network. */
 export const MODULES = ['one', 'two', 'three'] as const;
 export const SLOWED = 'two';
-const BATCH = 16;
 
 /**
  * The run file of a case. With `latest` a module uses samples again while newer ones are missing, as in Decoupled
@@ -18,7 +17,7 @@ export function runFile({ policy, depth, seed }: Case, samples: number): string 
     seed,
     training: { samples },
     buffers: {
-      depth: BATCH * (depth ?? 1),
+      depth: run.spec.batchSize * (depth ?? 1),
       whenFull: policy === 'latest' ? 'dropOldest' : 'block',
       maxReuse: policy === 'latest' ? 15 : 0,
     },

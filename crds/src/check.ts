@@ -22,7 +22,7 @@ export function checkRun(value: unknown): Checked {
 }
 
 /**
- * The same without the fields that are unknown here. The API server lets only those through that its definition has: one
+ * What claims to be a run, without the fields that are unknown here. The API server lets only those through that its definition has: one
  * that is unknown is of a later version, which its operator is yet to follow.
  */
 export function withoutUnknownFields(value: unknown): unknown {

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually as lookUntil } from '../faults/scene.ts';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 import { type OperatorProcess, startOperator } from '../support/operator.ts';
@@ -30,26 +31,11 @@ const names = async (kind: string, run: string) =>
     .filter((line) => line !== '')
     .map((line) => line.slice(line.indexOf('/') + 1));
 
-async function eventually<T>(
+const eventually = <T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  seconds = 120,
-): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  let error: unknown;
-  while (Date.now() < end) {
-    try {
-      const value = await look();
-      if (value) return value;
-    } catch (thrown) {
-      error = thrown;
-    }
-    await new Promise((done) => setTimeout(done, 200));
-  }
-  throw new Error(
-    `waited ${seconds} s in vain: ${what}\n${error ?? ''}\n${operator.output().slice(-3000)}`,
-  );
-}
+  seconds?: number,
+): Promise<T> => lookUntil(what, look, { seconds, operator });
 
 const streamNames = async () => {
   const jsm = await jetstreamManager(connection);

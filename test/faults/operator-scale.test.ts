@@ -73,7 +73,7 @@ it('and once all pods wait for a node, nothing more is written', async () => {
         status?.modules?.every(({ reason }) => reason === 'Unschedulable'),
       );
     },
-    { seconds: 120, operator },
+    { operator },
   );
   await eventually(
     'three seconds without a write',

@@ -37,8 +37,8 @@ const isUp = async (name: string): Promise<boolean> => {
     observedGeneration === run?.metadata.generation
   );
 };
-const comesUp = (name: string, seconds = 120) =>
-  eventually(`Jobs and status of ${name}`, () => isUp(name), { seconds, operator });
+const comesUp = (name: string) =>
+  eventually(`Jobs and status of ${name}`, () => isUp(name), { operator });
 
 /** Does `fault` to the first `times` requests that `match`; tells how many it met. */
 function faults(
@@ -77,14 +77,12 @@ it('lists that fail twice, in ways of all kinds, are read again', async () => {
   };
   scene.proxy.dropWatches();
   await start('lists');
-  // The operator waits longer after each failure.
-  const patience = { operator };
   await eventually(
     'failures of every kind of list',
     async () => lists.size === WATCHES && [...lists.values()].every(({ length }) => length === 0),
-    patience,
+    { operator },
   );
-  await eventually('the watches', async () => scene.proxy.watches === WATCHES, patience);
+  await eventually('the watches', async () => scene.proxy.watches === WATCHES, { operator });
   await comesUp('lists');
 });
 
@@ -100,7 +98,7 @@ it('watches that break off are taken up again, and nothing of the time between i
 it('watches that say nothing any more are given up, also while their connection stands', async () => {
   scene.proxy.muteWatches();
   await start('muted');
-  await comesUp('muted', 120);
+  await comesUp('muted');
 });
 
 it.each<[string, ProxyFault]>([

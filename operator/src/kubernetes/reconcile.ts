@@ -204,8 +204,9 @@ export class Reconciler {
         return orRefused(object, applier.apply(resourceOf(object.kind), object, there));
       };
       // Pods mount their ConfigMaps, so Jobs come last; what else there is can be made at once.
-      for (const jobs of [false, true]) {
-        const atOnce = asObjects(apply).filter(({ kind }) => (kind === JOBS.kind) === jobs);
+      const objects = asObjects(apply);
+      const isJob = ({ kind }: KubeObject) => kind === JOBS.kind;
+      for (const atOnce of [objects.filter((object) => !isJob(object)), objects.filter(isJob)]) {
         const applied = await Promise.allSettled(atOnce.map(applyOne));
         const failed = applied.find(({ status }) => status === 'rejected');
         if (failed) throw (failed as PromiseRejectedResult).reason;

@@ -50,10 +50,10 @@ export class RunStreams {
 
   /** Deletes all that the run can have, once; its checkpoints only with the run, and only if it says so. What is left when NATS is away, a sweep takes when it is back. */
   async delete(run: RunObject): Promise<void> {
-    const { uid = '', deletionTimestamp } = run.metadata;
+    const { name, uid = '', deletionTimestamp } = run.metadata;
     if (this.#deleted.has(uid)) return;
-    if (!(await this.#delete(run.metadata.name, namesOf(run, deletionTimestamp !== undefined))))
-      return;
+    const names = namesOf(run, deletionTimestamp !== undefined);
+    if (!(await this.#delete(name, names))) return;
     this.#deleted.add(uid);
     this.#made.delete(keyOf(run));
   }

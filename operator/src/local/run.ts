@@ -107,7 +107,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   save();
 
   const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
-  const server = binary && (await startServer(binary, out, options.natsPort, plan, log));
+  const server = binary ? await startServer(binary, out, options.natsPort, plan, log) : undefined;
   try {
     const access = server ? { url: server.url } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
@@ -119,7 +119,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
       await leave(connection, plan, log);
     }
   } finally {
-    await (server || undefined)?.stop();
+    await server?.stop();
   }
 
   if (options.evaluate) await evaluateRun(out, (line) => screen.note(line), { signal });

@@ -35,7 +35,8 @@ export interface Parts {
   plan: RunPlan;
   connection: NatsConnection;
   access: NatsAccess;
-  server: NatsServer | undefined | '';
+  /** The run's own, if it has one. */
+  server: NatsServer | undefined;
   /** Filled with what trainers report. */
   reports: RunReports;
   log: Logger;

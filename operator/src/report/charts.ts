@@ -124,7 +124,7 @@ export function accuracyChart(
     }) as const;
   const values = evaluation.modules.map((module) => ({
     ...module,
-    top: Math.max(module.accuracy, module.accuracyUntrained ?? 0),
+    top: Math.max(module.accuracy, module.accuracyUntrained),
   }));
   const label = {
     mark: { type: 'text', dy: -8, color: 'currentColor' },

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Edge } from '@greedy-infomax/crds';
 import { shardConsumer } from '@greedy-infomax/crds/names';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 
@@ -10,6 +11,9 @@ const EXPIRES = 2000;
 const PATIENCE = 1000;
 /** Milliseconds between attempts to find a stream that is not there. */
 const RETRY = 250;
+
+/** Where an edge's messages are. */
+type Place = Pick<Edge, 'stream' | 'consumer'>;
 
 /** Who takes the messages that are pulled. */
 export interface Taker {
@@ -32,13 +36,13 @@ class TakerFault extends Error {
 
 /** Pulls an edge's messages, each shard from a durable consumer of its own, while they are wanted. */
 export class ShardPulls {
-  readonly #edge: { stream: string; consumer: string };
+  readonly #edge: Place;
   readonly #shards: number;
   readonly #taker: Taker;
   /** By shard. */
   readonly #open = new Map<number, ConsumerMessages>();
 
-  constructor(edge: { stream: string; consumer: string }, shards: number, taker: Taker) {
+  constructor(edge: Place, shards: number, taker: Taker) {
     this.#edge = edge;
     this.#shards = shards;
     this.#taker = taker;

@@ -99,7 +99,7 @@ class SourceWorker {
     this.#pulls = new ShardPulls(edge, this.#shards, {
       isClosed: () => this.#closed,
       owns: (shard) => this.#owns(shard),
-      hasRoom: () => !this.#holdsEnough(),
+      hasRoom: () => this.#hasRoom(),
       changed: () => this.#change(),
       receive: (message, shard) => this.#receive(message, shard),
     });
@@ -160,10 +160,10 @@ class SourceWorker {
     return this.#shards === 1 || shard % this.#readers === this.#options.replica;
   }
 
-  #holdsEnough(): boolean {
+  #hasRoom(): boolean {
     return this.#edge.stores && !this.#unused
-      ? this.#replay.size >= this.#capacity
-      : this.#replay.fresh >= this.#enough;
+      ? this.#replay.size < this.#capacity
+      : this.#replay.fresh < this.#enough;
   }
 
   /** Resolves when samples were taken, shares changed, or it is time to close. */

@@ -12,7 +12,7 @@ import { rewindHistory } from './history.ts';
 import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
-import { NO_PROGRESS } from './resume.ts';
+import { NO_PROGRESS, type Progress } from './resume.ts';
 import { Slowdown } from './slowdown.ts';
 
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
@@ -84,7 +84,6 @@ class Trainer {
   #feed: Feed | null = null;
   #sink: Sink | null = null;
   #company: Company | null = null;
-  #before = NO_PROGRESS;
   /** Messages told of in the log, and when. */
   #refused = 0;
   #refusedAt = 0;
@@ -115,10 +114,7 @@ class Trainer {
       this.#program,
     );
     const { before } = this.#checkpoints;
-    if (before) {
-      this.#before = before;
-      this.#reporter.meter = new Meter(before.firstLosses);
-    }
+    if (before) this.#reporter.meter = new Meter(before.firstLosses);
     this.#company = await Company.meet(this.#options, this.#messenger, this.#program, before);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
@@ -138,6 +134,11 @@ class Trainer {
       position: this.#before.position,
       stop: this.#options.stop,
     });
+  }
+
+  /** What was done before this process started. */
+  get #before(): Progress {
+    return this.#checkpoints?.before ?? NO_PROGRESS;
   }
 
   get #spent(): boolean {
