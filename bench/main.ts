@@ -21,6 +21,9 @@ const BENCHMARKS = [
   'growth',
 ];
 
+/** What stands on the page: with the results of benchmarks that write another on a GPU. */
+const SECTIONS = BENCHMARKS.flatMap((name) => [name, `${name}-gpu`]);
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { render: { type: 'boolean', default: false } },
@@ -49,7 +52,7 @@ function writePage(): void {
   const there = existsSync(join(import.meta.dirname, 'results'))
     ? readdirSync(join(import.meta.dirname, 'results'))
     : [];
-  const sections = BENCHMARKS.filter((name) => there.includes(`${name}.json`)).map((name) =>
+  const sections = SECTIONS.filter((name) => there.includes(`${name}.json`)).map((name) =>
     section(recorded(name)),
   );
   const head = `# Results

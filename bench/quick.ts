@@ -76,7 +76,7 @@ function measured(name: string, args: readonly string[]): BenchResult {
     execFileSync(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', script, ...args, '--record'],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
+      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CUDA_VISIBLE_DEVICES: '' } },
     );
     return recorded(name);
   } finally {

@@ -20,8 +20,14 @@ export interface Case {
   config: ModuleConfig;
 }
 
-/** All modules, or those of the families named. Throws a `RangeError` for a family that is not known. */
-export function casesOf(families: readonly string[] = Object.keys(FAMILIES)): Case[] {
+/**
+ * All modules, or those of the families named; with `fullBatch` at the batch of their run file. Throws a
+ * `RangeError` for a family that is not known.
+ */
+export function casesOf(
+  families: readonly string[] = Object.keys(FAMILIES),
+  fullBatch = false,
+): Case[] {
   return families.flatMap((family) => {
     const known = FAMILIES[family];
     if (!known) {
@@ -30,7 +36,7 @@ export function casesOf(families: readonly string[] = Object.keys(FAMILIES)): Ca
       );
     }
     const run = readRunFile(join(EXAMPLES, known.file));
-    const batchSize = known.batchSize ?? run.spec.batchSize;
+    const batchSize = (fullBatch ? undefined : known.batchSize) ?? run.spec.batchSize;
     // The budget does not matter here, and in epochs it would need the data set.
     const spec = { ...run.spec, batchSize, training: { samples: batchSize } };
     const plan = planRun({ ...run, spec }, { namespace: 'local', uid: 'bench' });

@@ -1,4 +1,5 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
+import { batchMemory } from '../../trainer/src/buffer/batch-memory.ts';
 import { inputSpec } from '../../trainer/src/model/input.ts';
 import { compileModule, moduleWeights } from '../../trainer/src/model/module.ts';
 import { size } from '../../trainer/src/step/function.ts';
@@ -56,8 +57,15 @@ export class OwnStep {
   }
 }
 
-/** Bytes of any value are pixels and levels of int8; its scales have to be numbers, and speech has a loudness. */
+/** In memory as an edge has it: bytes of any value are pixels and levels of int8; its scales have to be numbers, and speech has a loudness. */
 function randomBatch(config: ModuleConfig): Uint8Array {
+  const values = randomBytes(config);
+  const batch = new Uint8Array(batchMemory(values.length), 0, values.length);
+  batch.set(values);
+  return batch;
+}
+
+function randomBytes(config: ModuleConfig): Uint8Array {
   if (config.source.kind === 'speech') {
     const pcm = new Int16Array(size(inputSpec(config).shape) / 2);
     return new Uint8Array(pcm.map(() => (Math.random() - 0.5) * 4000).buffer);

@@ -21,14 +21,14 @@ export class Peer {
   readonly #lines: AsyncIterator<string>;
 
   /** Installs PyTorch if it has to. */
-  static async start(threads: number): Promise<Peer> {
+  static async start(device: 'cpu' | 'cuda', threads: number): Promise<Peer> {
     const python = execFileSync(join(import.meta.dirname, 'peer.sh'), {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     }).trim();
     const child = spawn(
       python,
-      [join(import.meta.dirname, 'peer.py'), '--threads', String(threads)],
+      [join(import.meta.dirname, 'peer.py'), '--device', device, '--threads', String(threads)],
       {
         stdio: ['pipe', 'pipe', 'inherit'],
         // Its threads wait for each other by spinning, which costs up to 50 times the step where any other process runs.

@@ -1,20 +1,24 @@
+import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { alternate, geometricMean, median, medianRatio } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
 import { type Case, casesOf } from './cases.ts';
-import { Peer } from './peer.ts';
+import type { Turn } from './own.ts';
+import { Peer, type PeerMethod } from './peer.ts';
 
 /**
  * Times one training step of every module against the same step in PyTorch, eager and compiled, in turns:
- * `node bench/step/run.ts [--only FAMILY,…] [--threads N] [--rounds N] [--seconds S] [--record]`.
- * A ratio above 1 means that the trainer is faster than the faster of the two.
+ * `node bench/step/run.ts [--only FAMILY,…] [--eager] [--threads N] [--rounds N] [--seconds S] [--record]`.
+ * A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves the compiled one out. After `make setup DEVICE=gpu` both
+ * run on the GPU, at the batches of the run files.
  */
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    eager: { type: 'boolean', default: false },
     threads: { type: 'string', default: String(availableParallelism()) },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1' },
@@ -22,6 +26,7 @@ const { values } = parseArgs({
   },
 });
 const threads = Number(values.threads);
+const METHODS: PeerMethod[] = values.eager ? ['eager'] : ['eager', 'compiled'];
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 
@@ -29,23 +34,24 @@ const seconds = Number(values.seconds);
 process.env.TF_NUM_INTRAOP_THREADS = values.threads;
 process.env.TF_NUM_INTEROP_THREADS = values.threads;
 const { OwnStep } = await import('./own.ts');
-const { tensorflowVersion } = await import('../../trainer/src/tf.ts');
+const { backend, tensorflowVersion } = await import('../../trainer/src/tf.ts');
 
 interface Row {
   family: string;
   name: string;
   own: number;
-  eager: number;
-  compiled: number;
+  /** By method. */
+  peer: number[];
   ratio: number;
   /** The same of the time of all processors. */
   cpuRatio: number;
 }
 
-const where = machine();
-const peer = await Peer.start(threads);
+const gpu = backend.binding.isUsingGpuDevice();
+const where = gpu ? `${gpuName()}; ${machine()}` : machine();
+const peer = await Peer.start(gpu ? 'cuda' : 'cpu', threads);
 const rows: Row[] = [];
-for (const subject of casesOf(values.only?.split(','))) {
+for (const subject of casesOf(values.only?.split(','), gpu)) {
   const row = await measure(subject);
   rows.push(row);
   console.log(cells(row).join('  '));
@@ -53,7 +59,11 @@ for (const subject of casesOf(values.only?.split(','))) {
 const peerVersion = peer.version;
 await peer.stop();
 
-const NOTES = [
+const GPU_NOTES = [
+  'The trainer takes its batch from the memory of the processor and hands its activations back there, as bytes; the batch of PyTorch lies on the GPU from the start, and nothing but the loss leaves it.',
+  'TF32 in convolutions, as both have it by default; cuDNN chooses its algorithms by measurement in both.',
+];
+const CPU_NOTES = [
   'PyTorch runs with OMP_WAIT_POLICY=PASSIVE and flushes denormals: its threads would else wait by spinning, which takes many times as long as soon as another process wants a core.',
   'Nearly all of the step of a module with convolutions is oneDNN, the library that PyTorch calls too; what differs is the rest.',
   'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse. Its remapper fails on the graph, and the step became slower.',
@@ -61,18 +71,17 @@ const NOTES = [
 const COLUMNS = [
   'module',
   'trainer, ms',
-  'PyTorch eager, ms',
-  'compiled, ms',
+  ...METHODS.map((method) => `PyTorch ${method}, ms`),
   'ratio to the faster',
   'in CPU time',
 ];
 const result = {
-  name: 'step',
-  title: `Step of a module, ${threads} threads`,
+  name: gpu ? 'step-gpu' : 'step',
+  title: gpu ? 'Step of a module on a GPU' : `Step of a module, ${threads} threads`,
   machine: `${where}; TensorFlow ${tensorflowVersion}, PyTorch ${peerVersion}`,
   method: `Forward, backward, Adam and encoded output against the same module in PyTorch, which neither decodes nor encodes; channels-last for images. Median of ${rounds} rounds in turns of ${seconds} s. A ratio above 1: the trainer is faster.`,
   tables: [{ columns: COLUMNS, rows: rows.map(cells) }],
-  notes: [summary(), ...NOTES],
+  notes: [summary(), ...(gpu ? GPU_NOTES : CPU_NOTES)],
   ratios: Object.fromEntries(rows.map(({ family, name, ratio }) => [`${family} ${name}`, ratio])),
 };
 console.log(`\n${result.tables.map(markdown).join('\n')}\n\n${summary()}`);
@@ -87,30 +96,25 @@ async function measure({ family, config }: Case): Promise<Row> {
       `${family} ${config.name} has ${own.parameters} parameters, and ${parameters} in PyTorch: they are not the same module`,
     );
   }
-  const competitors = {
+  const competitors: Record<string, () => Turn | Promise<Turn>> = {
     own: () => own.run(seconds),
-    eager: () => peer.run('eager', seconds),
-    compiled: () => peer.run('compiled', seconds),
+    ...Object.fromEntries(METHODS.map((method) => [method, () => peer.run(method, seconds)])),
   };
   const first = await alternate(competitors, 1);
   checkLosses(`${family} ${config.name}`, Object.values(first).flat());
   const turns = await alternate(competitors, rounds);
   own.dispose();
-  const ms = {
-    own: turns.own.map((turn) => median(turn.ms)),
-    eager: turns.eager.map((turn) => median(turn.ms)),
-    compiled: turns.compiled.map((turn) => median(turn.ms)),
-  };
-  const faster = median(ms.eager) < median(ms.compiled) ? 'eager' : 'compiled';
-  const cpu = (competitor: keyof typeof turns) => turns[competitor].map(({ cpuMs }) => cpuMs);
+  const ms = (competitor: string) => (turns[competitor] ?? []).map((turn) => median(turn.ms));
+  const cpu = (competitor: string) => (turns[competitor] ?? []).map(({ cpuMs }) => cpuMs);
+  const times = METHODS.map((method) => ({ method, ms: median(ms(method)) }));
+  const [faster] = times.toSorted((a, b) => a.ms - b.ms) as [(typeof times)[number]];
   return {
     family,
     name: config.name,
-    own: median(ms.own),
-    eager: median(ms.eager),
-    compiled: median(ms.compiled),
-    ratio: medianRatio(ms[faster], ms.own),
-    cpuRatio: medianRatio(cpu(faster), cpu('own')),
+    own: median(ms('own')),
+    peer: times.map((time) => time.ms),
+    ratio: medianRatio(ms(faster.method), ms('own')),
+    cpuRatio: medianRatio(cpu(faster.method), cpu('own')),
   };
 }
 
@@ -122,8 +126,15 @@ function checkLosses(name: string, turns: { loss: number }[]): void {
   }
 }
 
-function cells({ family, name, own, eager, compiled, ratio, cpuRatio }: Row): string[] {
-  const figures = [own, eager, compiled].map((ms) => ms.toFixed(ms < 10 ? 2 : 0));
+function gpuName(): string {
+  const [first] = execFileSync('nvidia-smi', ['--query-gpu=name', '--format=csv,noheader'], {
+    encoding: 'utf8',
+  }).split('\n');
+  return first as string;
+}
+
+function cells({ family, name, own, peer, ratio, cpuRatio }: Row): string[] {
+  const figures = [own, ...peer].map((ms) => ms.toFixed(ms < 10 ? 2 : 0));
   return [`${family} ${name}`, ...figures, ratio.toFixed(2), cpuRatio.toFixed(2)];
 }
 

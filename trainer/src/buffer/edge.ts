@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Edge } from '@greedy-infomax/crds';
 import type { NatsAccess } from '../nats.ts';
+import { batchMemory } from './batch-memory.ts';
 import {
   type BatchInfo,
   type FromWorker,
@@ -71,7 +72,8 @@ export interface Sink {
 
 export async function openSource(options: EdgeOptions): Promise<Source> {
   const { edge, batchSize } = options;
-  const memory = new SharedArrayBuffer(batchSize * edge.sampleBytes);
+  const bytes = batchSize * edge.sampleBytes;
+  const memory = batchMemory(bytes);
   const thread = new EdgeThread({
     ...options,
     role: 'source',
@@ -86,7 +88,11 @@ export async function openSource(options: EdgeOptions): Promise<Source> {
       thread.send({ type: 'take', count: batchSize, unused });
       const { info, counters } = await thread.next('batch', signal, { type: 'cancel' });
       counts = counters;
-      return { ...info, bytes: new Uint8Array(memory), done: () => thread.send({ type: 'done' }) };
+      return {
+        ...info,
+        bytes: new Uint8Array(memory, 0, bytes),
+        done: () => thread.send({ type: 'done' }),
+      };
     },
     share: (readers) => thread.send({ type: 'share', readers }),
     counters: () => counts,

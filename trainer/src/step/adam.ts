@@ -1,6 +1,7 @@
 import type { Optimizer } from '@greedy-infomax/crds';
-import { DT } from '../tf.ts';
+import { ATTR, DT } from '../tf.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
+import { addInput } from './words.ts';
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1) as TensorFlow's ResourceApplyAdam: one operation a variable.
@@ -9,6 +10,36 @@ import { type GraphBuilder, typeAttr } from './graph.ts';
 /** Scalars that change from step to step; fed to the graph. */
 export const ADAM_SCALARS = ['learningRate', 'beta1Power', 'beta2Power', 'epsilon'] as const;
 export type AdamScalars = Record<(typeof ADAM_SCALARS)[number], number>;
+
+/** Nodes of all scalars. */
+export type AdamNodes = Record<keyof AdamScalars | 'beta1' | 'beta2', string>;
+
+/** The placeholder of those that change, one after the other. */
+export const ADAM_INPUT = 'optimizer/scalars';
+
+/** Adds the placeholder, and the nodes of all scalars. */
+export function addAdamScalars(graph: GraphBuilder, { beta1, beta2 }: Optimizer): AdamNodes {
+  const count = ADAM_SCALARS.length;
+  const fed = addInput(graph, ADAM_INPUT, { shape: [count], dtype: 'float32' });
+  const each = graph.node(
+    'optimizer/each',
+    'Unpack',
+    [fed],
+    [
+      typeAttr('T', DT.float32),
+      { name: 'num', type: ATTR.int, value: count },
+      { name: 'axis', type: ATTR.int, value: 0 },
+    ],
+  );
+  return {
+    ...(Object.fromEntries(ADAM_SCALARS.map((name, i) => [name, `${each}:${i}`])) as Record<
+      keyof AdamScalars,
+      string
+    >),
+    beta1: graph.scalar('optimizer/beta1', beta1),
+    beta2: graph.scalar('optimizer/beta2', beta2),
+  };
+}
 
 /**
  * Their values at step `t`, counted from 1. ResourceApplyAdam adds its epsilon to sqrt(v), while the
@@ -32,7 +63,7 @@ export function applyAdam(
   graph: GraphBuilder,
   name: string,
   nodes: { variable: string; m: string; v: string; gradient: string },
-  scalars: Record<keyof AdamScalars | 'beta1' | 'beta2', string>,
+  scalars: AdamNodes,
 ): string {
   return graph.node(
     name,

@@ -1,14 +1,15 @@
 import { DT } from '../tf.ts';
-import { ADAM_SCALARS, applyAdam } from './adam.ts';
+import { ADAM_INPUT, type AdamNodes, applyAdam } from './adam.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
 import { traceFunction } from './trace.ts';
+import { addInput, addWords } from './words.ts';
 
 /** Turns functions and variables into nodes of a graph. */
 
 export interface CompiledOutput {
   name: string;
-  /** For an output of bytes, how many; they travel as int32. */
+  /** For an output of bytes, how many; they travel as words. */
   bytes?: number;
 }
 
@@ -31,7 +32,7 @@ export const node = (name: string): string => `weights/${name.replace(/[^A-Za-z0
 export function addAccess(graph: GraphBuilder, name: string, shape: readonly number[]): void {
   const handle = node(name);
   graph.identity(`${handle}/value`, graph.read(`${handle}/read`, handle), DT.float32);
-  const fed = graph.placeholder(`${handle}/new`, shape, DT.float32);
+  const fed = addInput(graph, `${handle}/new`, { shape, dtype: 'float32' });
   // A variable would keep the memory of a fed tensor, which belongs to JavaScript: it gets a copy.
   const copy = graph.node(`${handle}/copy`, 'DeepCopy', [fed], [typeAttr('T', DT.float32)]);
   const assign = graph.node(
@@ -49,13 +50,12 @@ export function addFunction(
   name: string,
   fn: StepFunction,
   weights: Readonly<Record<string, WeightValue>>,
-  scalars: Parameters<typeof applyAdam>[3],
+  scalars: AdamNodes,
 ): Compiled {
   const trace = traceFunction(fn, weights);
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {
-    const { shape, dtype } = fn.inputs[input] as TensorSpec;
-    producer.set(id, graph.placeholder(`${name}/in/${input}`, shape, DT[dtype]));
+    producer.set(id, addInput(graph, `${name}/in/${input}`, fn.inputs[input] as TensorSpec));
   }
   for (const [weight, id] of Object.entries(trace.weights)) {
     producer.set(id, graph.read(`${name}/read/${node(weight)}`, node(weight)));
@@ -98,7 +98,7 @@ export function addFunction(
     const value =
       bytes === undefined
         ? source(id)
-        : asInts(graph, `${name}/bytes/${output}`, source(id), bytes);
+        : addWords(graph, `${name}/bytes/${output}`, source(id), bytes);
     graph.identity(`${name}/out/${output}`, value, bytes === undefined ? dtype : DT.int32, updates);
     return { name: output, bytes };
   });
@@ -109,41 +109,8 @@ export function addFunction(
     trains,
     feeds: [
       ...Object.keys(fn.inputs).map((input) => `${name}/in/${input}:0`),
-      ...(trains ? ADAM_SCALARS.map((scalar) => `optimizer/${scalar}:0`) : []),
+      ...(trains ? [`${ADAM_INPUT}:0`] : []),
     ].join(','),
     fetches: outputs.map((output) => `${name}/out/${output.name}:0`).join(','),
   };
-}
-
-/** The addon cannot read bytes back: four at a time they are reinterpreted as an int32. */
-function asInts(graph: GraphBuilder, prefix: string, bytes: string, count: number): string {
-  const reshape = (name: string, x: string, shape: number[]) =>
-    graph.node(
-      `${prefix}/${name}`,
-      'Reshape',
-      [
-        x,
-        graph.constant(`${prefix}/${name}_shape`, [shape.length], DT.int32, Int32Array.from(shape)),
-      ],
-      [typeAttr('T', DT.uint8), typeAttr('Tshape', DT.int32)],
-    );
-  let flat = reshape('flat', bytes, [count]);
-  const missing = -count & 3;
-  if (missing > 0) {
-    const paddings = graph.constant(
-      `${prefix}/paddings`,
-      [1, 2],
-      DT.int32,
-      Int32Array.of(0, missing),
-    );
-    flat = graph.node(
-      `${prefix}/padded`,
-      'Pad',
-      [flat, paddings],
-      [typeAttr('T', DT.uint8), typeAttr('Tpaddings', DT.int32)],
-    );
-  }
-  const rows = reshape('rows', flat, [(count + missing) / 4, 4]);
-  const attrs = [typeAttr('T', DT.uint8), typeAttr('type', DT.int32)];
-  return graph.node(`${prefix}/ints`, 'Bitcast', [rows], attrs);
 }

@@ -120,6 +120,19 @@ export const stringAttr = (name: string, value: string): OpAttr => ({
   value,
 });
 
+/** Attributes of StridedSlice on bytes. Bit i of `whole` stands for axis i, of which begin and end are not heeded. */
+export const sliceAttrs = (whole: number): OpAttr[] => [
+  typeAttr('T', DT.uint8),
+  typeAttr('Index', DT.int32),
+  ...Object.entries({
+    begin_mask: whole,
+    end_mask: whole,
+    ellipsis_mask: 0,
+    new_axis_mask: 0,
+    shrink_axis_mask: 0,
+  }).map(([name, value]) => ({ name, type: ATTR.int, value })),
+];
+
 /** A graph under construction. Methods return the name of the node that they add. */
 export class GraphBuilder {
   readonly #graph = new protos.GraphDef();

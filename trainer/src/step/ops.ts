@@ -1,4 +1,5 @@
 import { ATTR, backend, type DataType, DT, type OpAttr, type Tensor, tensorId, tf } from '../tf.ts';
+import { sliceAttrs } from './graph.ts';
 
 /**
  * TensorFlow operations that tfjs has no function for. tfjs knows neither bytes nor bfloat16: a tensor
@@ -62,13 +63,14 @@ function through(x: Tensor, first: [string, OpAttr[]], second: [string, OpAttr[]
 export const reshapeBytes = (x: Tensor, shape: number[]): Tensor =>
   op('Reshape', [type('T', DT.uint8), type('Tshape', DT.int32)], [x, tf.tensor1d(shape, 'int32')]);
 
-/** Columns begin .. begin + size of bytes [rows, columns]. */
+/** Columns begin .. begin + size of bytes [rows, columns]. (Slice has no kernel for bytes on a GPU.) */
 export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
-  op(
-    'Slice',
-    [type('T', DT.uint8), type('Index', DT.int32)],
-    [x, tf.tensor1d([0, begin], 'int32'), tf.tensor1d([-1, size], 'int32')],
-  );
+  op('StridedSlice', sliceAttrs(1), [
+    x,
+    tf.tensor1d([0, begin], 'int32'),
+    tf.tensor1d([0, begin + size], 'int32'),
+    tf.tensor1d([1, 1], 'int32'),
+  ]);
 
 /** Bytes [rows, a] and [rows, b] -> [rows, a + b]. */
 export const concatBytes = (a: Tensor, b: Tensor): Tensor =>

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Optimizer } from '@greedy-infomax/crds';
 import { backend, DT, type Values } from '../tf.ts';
-import { ADAM_SCALARS, type AdamScalars, adamScalars } from './adam.ts';
+import { ADAM_SCALARS, adamScalars, addAdamScalars } from './adam.ts';
 import { addAccess, addFunction, type Compiled, node, SLOTS, slotName } from './compile.ts';
 import { type StepFunction, size, type WeightValue } from './function.ts';
 import { GraphBuilder, TAG } from './graph.ts';
+import { asWords } from './words.ts';
 
 /**
  * A training step as one call into TensorFlow.
@@ -57,13 +58,7 @@ export class Program<Name extends string> {
     );
     const graph = new GraphBuilder();
     for (const [name, shape] of this.#shapes) graph.variable(node(name), shape);
-    const scalars = {
-      ...Object.fromEntries(
-        ADAM_SCALARS.map((name) => [name, graph.placeholder(`optimizer/${name}`, [], DT.float32)]),
-      ),
-      beta1: graph.scalar('optimizer/beta1', options.optimizer.beta1),
-      beta2: graph.scalar('optimizer/beta2', options.optimizer.beta2),
-    } as Record<keyof AdamScalars | 'beta1' | 'beta2', string>;
+    const scalars = addAdamScalars(graph, options.optimizer);
     this.#functions = Object.fromEntries(
       Object.entries<StepFunction>(options.functions).map(([name, fn]) => [
         name,
@@ -93,11 +88,12 @@ export class Program<Name extends string> {
           `input '${input}' of '${name}' has ${values?.length ?? 'no'} values; its shape [${spec.shape.join(', ')}] needs ${size(spec.shape)}`,
         );
       }
-      return backend.binding.createTensor([...spec.shape], DT[spec.dtype], values);
+      return createTensor(values, spec.dtype === 'uint8' ? undefined : spec.shape);
     });
     if (fn.trains) {
       const scalars = adamScalars(this.#optimizer, this.step - this.momentsFrom + 1);
-      for (const scalar of ADAM_SCALARS) ids.push(scalarTensor(scalars[scalar]));
+      const values = Float32Array.from(ADAM_SCALARS, (scalar) => scalars[scalar]);
+      ids.push(createTensor(values));
     }
     const values = this.#call(ids, fn.feeds, fn.fetches);
     if (fn.trains) this.step += 1;
@@ -126,6 +122,7 @@ export class Program<Name extends string> {
 
   /** Replaces weights or moments; those not named keep their values. Throws a `FeedError` for a wrong size. */
   assign(values: Readonly<Record<string, Float32Array>>): void {
+    const names = Object.keys(values);
     for (const [name, value] of Object.entries(values)) {
       const shape = this.#shapes.get(name);
       if (shape === undefined || value.length !== size(shape)) {
@@ -133,9 +130,14 @@ export class Program<Name extends string> {
           `'${name}' has ${value.length} values; ${shape ? `its shape [${shape.join(', ')}] needs ${size(shape)}` : `there is no such weight`}`,
         );
       }
-      const id = backend.binding.createTensor([...shape], DT.float32, value);
-      this.#call([id], `${node(name)}/new:0`, `${node(name)}/assigned:0`);
     }
+    if (names.length === 0) return;
+    // All in one run: TensorFlow prepares the graph anew for every set of nodes that it is asked for.
+    this.#call(
+      names.map((name) => createTensor(values[name] as Float32Array, this.#shapes.get(name))),
+      names.map((name) => `${node(name)}/new:0`).join(','),
+      names.map((name) => `${node(name)}/assigned:0`).join(','),
+    );
   }
 
   dispose(): void {
@@ -157,8 +159,11 @@ export class Program<Name extends string> {
   }
 }
 
-const scalarTensor = (value: number): number =>
-  backend.binding.createTensor([], DT.float32, Float32Array.of(value));
+/** The words of values as a tensor of the addon, in the shape that `addInput` has given to their placeholder. */
+function createTensor(values: Values, shape?: readonly number[]): number {
+  const words = asWords(values);
+  return backend.binding.createTensor([...(shape ?? [words.length])], DT.int32, words);
+}
 
 function load(graph: GraphBuilder): number {
   const folder = mkdtempSync(join(tmpdir(), 'greedy-infomax-step-'));
