@@ -39,13 +39,17 @@ export const infoNCE: ObjectiveBuilder = {
         : representation;
     const stretch = stretchOf(seen, settings.subsample, draws);
     const scoreNegatives = NEGATIVES[sampling](stretch, settings, draws);
-    const losses = Array.from({ length: predictionSteps }, (_, i) => {
+    const steps = Array.from({ length: predictionSteps }, (_, i) => {
       const k = i + 1;
       const { contexts, targets } = pairs(stretch, k + skip); // [anchors, channels], [anchors, target channels]
       const matrix = weights[weightName(k)] as Tfjs.Tensor2D;
       const predicted = tf.matMul(contexts, matrix, false, predictOn === 'target'); // [anchors, target channels]
+      return { k, predicted, targets };
+    });
+    const negatives = scoreNegatives(steps);
+    const losses = steps.map(({ predicted, targets }, i) => {
       const positive = tf.sum(tf.mul(predicted, targets), 1, true); // [anchors, 1]
-      const scores = tf.concat([positive, scoreNegatives(k, predicted, targets)], 1); // [anchors, 1 + negatives]
+      const scores = tf.concat([positive, negatives[i] as Tensor], 1); // [anchors, 1 + negatives]
       return predictOn === 'target'
         ? tf.neg(tf.mean(tf.log(tf.add(first(tf.softmax(scores as Tfjs.Tensor2D)), EPSILON))))
         : tf.neg(tf.mean(first(tf.logSoftmax(scores as Tfjs.Tensor2D))));

@@ -4,11 +4,20 @@ import { DT, type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { Draws } from './objective.ts';
 import { places, type Stretch } from './stretch.ts';
 
-/**
- * Scores of negatives: from predictions and positives of step k, [anchors, target channels] each in the order
- * (sample, row, column), to [anchors, negatives].
- */
-type Scores = (k: number, predicted: Tensor, targets: Tensor) => Tensor;
+/** Predictions and positives of step k: [anchors, target channels] each, in the order (sample, row, column). */
+export interface Step {
+  k: number;
+  predicted: Tensor;
+  targets: Tensor;
+}
+
+/** Scores of the negatives of each step: [anchors, negatives]. */
+type Scores = (steps: readonly Step[]) => Tensor[];
+
+const eachStep =
+  (score: (step: Step) => Tensor): Scores =>
+  (steps) =>
+    steps.map(score);
 
 /**
  * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: at the
@@ -23,32 +32,28 @@ export const NEGATIVES: Record<
    * All pairs are scored by one matrix product and the scores of the negatives picked from it: gathering
    * vectors instead takes `negatives` times the memory of the targets.
    */
-  targets:
-    (_, { negatives }, draws) =>
-    (k, predicted, targets) => {
+  targets: (_, { negatives }, draws) =>
+    eachStep(({ k, predicted, targets }) => {
       const anchors = targets.shape[0] as number;
       const scores = tf.matMul(predicted as Tfjs.Tensor2D, targets as Tfjs.Tensor2D, false, true); // [anchors, anchors]
       const drawn = draws.ints(k, [anchors, negatives], anchors);
       const firsts = tf.expandDims(tf.range(0, anchors, 1, 'int32'), 1); // [anchors, 1]
       const rows = tf.mul(firsts, tf.scalar(anchors, 'int32')); // where an anchor's scores begin
       return pick(scores.flatten(), tf.add(rows, drawn));
-    },
+    }),
 
   shared({ all, target }, { negatives, skip }, draws) {
     const [samples, rows, cols] = target.shape as [number, number, number];
     const most = samples * (rows - 1 - skip) * cols; // anchors of step 1
     const drawn = draws.distinct(1, [negatives], most, all.shape[0] as number);
     const vectors = pick(all, transposed(drawn, [1, 0])); // [most, negatives, target channels]
-    return (_, predicted) => {
-      const anchors = predicted.shape[0] as number;
-      return products(predicted, tf.slice(vectors, [most - anchors, 0, 0], [-1, -1, -1]));
-    };
+    return (steps) => lastProducts(steps, vectors);
   },
 
   others({ all, allRows, start, target }, { negatives, skip }, draws) {
     const [samples, rows, cols] = target.shape as [number, number, number];
     const count = tf.scalar(all.shape[0] as number, 'int32');
-    return (k, predicted) => {
+    return eachStep(({ k, predicted }) => {
       const distance = k + skip;
       const anchors = predicted.shape[0] as number;
       const inStretch = places(
@@ -62,7 +67,7 @@ export const NEGATIVES: Record<
       const offsets = draws.ints(k, [anchors, negatives], (all.shape[0] as number) - 1);
       const beyond = tf.add(tf.add(tf.expandDims(positives, 1), offsets), tf.scalar(1, 'int32'));
       return products(predicted, pick(all, tf.mod(beyond, count)));
-    };
+    });
   },
 
   sequence({ all, allRows, target }, { negatives, skip }, draws) {
@@ -75,11 +80,7 @@ export const NEGATIVES: Record<
     ) as Tensor;
     const own = tf.add(transposed(drawn, [0, 2, 1]), tf.reshape(firsts, [samples, 1, 1]));
     const vectors = pick(all, own); // [samples, most, negatives, target channels]
-    return (_, predicted) => {
-      const anchors = (predicted.shape[0] as number) / samples;
-      const used = tf.slice(vectors, [0, most - anchors, 0, 0], [-1, -1, -1, -1]);
-      return products(predicted, tf.reshape(used, [-1, negatives, all.shape[1] as number]));
-    };
+    return (steps) => lastProducts(steps, vectors, samples);
   },
 };
 
@@ -89,6 +90,36 @@ const products = (predicted: Tensor, vectors: Tensor): Tensor =>
     tf.matMul(tf.expandDims(predicted, 1) as Tfjs.Tensor3D, vectors as Tfjs.Tensor3D, false, true),
     [1],
   );
+
+/**
+ * The same for all steps at once, with vectors [groups, most, negatives, channels] or, as one group, [most, negatives,
+ * channels]: the anchors of a step meet the last vectors of their group. Step by step the gradient of the vectors, the
+ * largest tensor of all, would be made and added up as often as there are steps.
+ */
+function lastProducts(steps: readonly Step[], vectors: Tensor, groups = 1): Tensor[] {
+  const [most, negatives, channels] = vectors.shape.slice(-3) as [number, number, number];
+  const anchorsOf = ({ predicted }: Step) => (predicted.shape[0] as number) / groups;
+  const behind = steps.map((step) =>
+    tf.pad(tf.reshape(step.predicted, [groups, anchorsOf(step), channels]), [
+      [0, 0],
+      [most - anchorsOf(step), 0],
+      [0, 0],
+    ]),
+  ); // [groups, most, channels]
+  const scores = tf.matMul(
+    tf.reshape(tf.stack(behind, 2), [groups * most, steps.length, channels]) as Tfjs.Tensor3D,
+    tf.reshape(vectors, [groups * most, negatives, channels]) as Tfjs.Tensor3D,
+    false,
+    true,
+  ); // [groups * most, steps, negatives]
+  const byStep = tf.unstack(tf.reshape(scores, [groups, most, steps.length, negatives]), 2);
+  return steps.map((step, i) =>
+    tf.reshape(tf.slice(byStep[i] as Tensor, [0, most - anchorsOf(step), 0], [-1, -1, -1]), [
+      -1,
+      negatives,
+    ]),
+  );
+}
 
 /** TensorFlow complains aloud of having no fast way to transpose whole numbers; float32 holds these exactly. */
 const transposed = (places: Tensor, axes: number[]): Tensor =>
