@@ -17,7 +17,7 @@ beforeAll(async () => {
   nats = await startNats();
   connection = await connect({ servers: nats.url });
   server = await TestApiServer.open();
-  client = new Client(server.config);
+  client = new Client(server.access);
 });
 afterAll(async () => {
   await client.close();

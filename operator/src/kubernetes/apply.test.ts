@@ -15,7 +15,7 @@ afterEach(async () => {
 async function open() {
   const server = await TestApiServer.open();
   cleanUp.push(() => server.close());
-  const client = new Client(server.config);
+  const client = new Client(server.access);
   cleanUp.push(() => client.close());
   return {
     server,

@@ -19,7 +19,7 @@ let abort: AbortController;
 
 beforeEach(async () => {
   server = await TestApiServer.open();
-  client = new Client(server.config);
+  client = new Client(server.access);
   caches = new Caches(client, [NAMESPACE], pino({ level: 'silent' }));
   abort = new AbortController();
   server.put(JOBS, job('a-first', 'a'));

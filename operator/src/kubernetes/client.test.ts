@@ -16,7 +16,7 @@ async function open({ tls = false } = {}) {
   const server = await TestApiServer.open({ tls });
   cleanUp.push(() => server.close());
   const requests: SeenRequest[] = [];
-  const client = new Client(server.config, (request) => requests.push(request));
+  const client = new Client(server.access, (request) => requests.push(request));
   cleanUp.push(() => client.close());
   return { server, client, requests };
 }
@@ -114,7 +114,7 @@ it('sends the credentials of the kubeconfig and trusts its authority', async () 
   const folder = mkdtempSync(join(tmpdir(), 'gim-kubeconfig-'));
   cleanUp.push(async () => rmSync(folder, { recursive: true }));
   const file = join(folder, 'config');
-  writeFileSync(file, server.config.exportConfig());
+  writeFileSync(file, JSON.stringify(server.kubeConfig));
   const client = new Client(loadKubeConfig(undefined, { KUBECONFIG: file }));
   cleanUp.push(() => client.close());
   expect((await client.list(CONFIG_MAPS)).items).toEqual([]);

@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
-import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
+import type { Access } from './access.ts';
 import { type KubeObject, pathOf, type Resource } from './resource.ts';
 
 /** The API server answered, and not with success. */
@@ -71,18 +70,16 @@ const PATCH_TYPES: Record<PatchType, string> = {
 };
 
 /**
- * Speaks JSON with the API server over few, kept connections. The library's typed API classes are not
- * used: they make dates of some times and lose what they do not know.
+ * Speaks JSON with the API server over few, kept connections. The library's typed API classes are not used: they
+ * make dates of some times, lose what they do not know, and take 75 MB of memory.
  */
 export class Client {
-  readonly config: KubeConfig;
+  readonly #access: Access;
   readonly #observe: (request: SeenRequest) => void;
-  #agent: { options: unknown; dispatcher: Agent } | undefined;
 
-  constructor(config: KubeConfig, observe: (request: SeenRequest) => void = () => {}) {
-    this.config = config;
+  constructor(access: Access, observe: (request: SeenRequest) => void = () => {}) {
+    this.#access = access;
     this.#observe = observe;
-    this.#pool();
   }
 
   /** The object, or undefined if there is none. */
@@ -205,8 +202,7 @@ export class Client {
 
   /** Ends every connection, also those in use. */
   async close(): Promise<void> {
-    await this.#agent?.dispatcher.destroy();
-    this.#agent = undefined;
+    await this.#access.close();
   }
 
   async #send(
@@ -215,24 +211,23 @@ export class Client {
     { query, body, contentType, signal, idleSeconds }: CallOptions & { idleSeconds: number },
   ): Promise<Dispatcher.ResponseData> {
     const what = `${method} ${path}`;
-    const url = new URL(`${this.config.getCurrentCluster()?.server ?? ''}${path}`);
+    const url = new URL(`${this.#access.server}${path}`);
     for (const [key, value] of Object.entries(query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
     let code = 0;
     try {
-      const context = new RequestContext(url.href, HttpMethod.GET);
-      await this.config.applySecurityAuthentication(context);
+      const { headers, dispatcher } = await this.#access.open();
       const response = await request(url, {
         method: method as Dispatcher.HttpMethod,
         headers: {
-          ...context.getHeaders(),
+          ...headers,
           accept: 'application/json',
           'user-agent': 'greedy-infomax',
           ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
         },
         body: body === undefined ? null : JSON.stringify(body),
-        dispatcher: context.getDispatcher() as Dispatcher | undefined,
+        dispatcher,
         signal,
         headersTimeout: Math.min(idleSeconds, 30) * 1000,
         bodyTimeout: idleSeconds * 1000,
@@ -247,35 +242,6 @@ export class Client {
     } finally {
       this.#observe({ method, path, code });
     }
-  }
-
-  /**
-   * The library makes a dispatcher, with a pool of connections of its own, for every request. This keeps
-   * one, and makes another when certificates are renewed. HTTP/1.1: over HTTP/2 all requests share one
-   * connection, so after a dead one each retry would hang like the first.
-   */
-  #pool(): void {
-    const config = this.config as unknown as {
-      createDispatcherOptions: KubeConfig['createDispatcherOptions'];
-      createDispatcher: (...args: Parameters<KubeConfig['createDispatcherOptions']>) => unknown;
-    };
-    const stock = config.createDispatcher.bind(config);
-    config.createDispatcher = (cluster, agentOptions) => {
-      if (this.#agent && isDeepStrictEqual(this.#agent.options, agentOptions)) {
-        return this.#agent.dispatcher;
-      }
-      const options = config.createDispatcherOptions(cluster, agentOptions);
-      const isProxy = options.type === 'proxy' || options.type === 'socks';
-      const dispatcher = isProxy
-        ? (stock(cluster, agentOptions) as Agent)
-        : new Agent({
-            allowH2: false,
-            ...(options.type === 'agent' && { connect: options.connect }),
-          });
-      void this.#agent?.dispatcher.close();
-      this.#agent = { options: agentOptions, dispatcher };
-      return dispatcher;
-    };
   }
 }
 

@@ -19,7 +19,7 @@ let signer: Signer;
 
 beforeEach(async () => {
   server = await TestApiServer.open();
-  client = new Client(server.config);
+  client = new Client(server.access);
   const auth = await makeAuth();
   signer = await openSigner(
     { file: 'operator.creds', content: auth['operator.creds'] },

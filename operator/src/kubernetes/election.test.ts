@@ -25,7 +25,7 @@ async function open() {
 /** A candidate with a clock of its own. */
 function candidate(server: TestApiServer, identity: string) {
   const clock = new TestClock();
-  const client = new Client(server.config);
+  const client = new Client(server.access);
   const said: string[] = [];
   const election = new Election(client, {
     namespace: 'system',

@@ -23,7 +23,7 @@ const STARTED = { type: 'Normal', reason: 'Started', action: 'Start', note: 'it 
 async function open() {
   const server = await TestApiServer.open();
   cleanUp.push(() => server.close());
-  const client = new Client(server.config);
+  const client = new Client(server.access);
   cleanUp.push(() => client.close());
   const clock = new TestClock();
   const options = { controller: 'greedyinfomax.dev/operator', instance: 'pod-1', clock };

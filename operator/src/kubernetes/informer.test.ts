@@ -26,7 +26,7 @@ async function open(options: InformerOptions = {}) {
   const server = await TestApiServer.open();
   cleanUp.push(() => server.close());
   server.put(PATH, job('a'));
-  const client = new Client(server.config);
+  const client = new Client(server.access);
   cleanUp.push(() => client.close());
   const informer = new Informer(client, JOBS, { ...QUICK, ...options });
   const changes: string[] = [];
@@ -191,7 +191,7 @@ it.each<Fault>([{ status: 500 }, { status: 429 }, 'drop', 'garbage', 'truncate']
     cleanUp.push(() => server.close());
     server.put(PATH, job('a'));
     server.fail(fault, undefined, 3);
-    const client = new Client(server.config);
+    const client = new Client(server.access);
     cleanUp.push(() => client.close());
     const informer = new Informer(client, JOBS, QUICK);
     const abort = new AbortController();

@@ -47,9 +47,8 @@ async function main(): Promise<number> {
     throw new Error('--trainer-image IMAGE (or TRAINER_IMAGE) is missing');
   }
   const metrics = new Metrics();
-  const config = loadKubeConfig(values.kubeconfig);
-  const host = new URL(config.getCurrentCluster()?.server ?? '').host;
-  const client = new Client(config, metrics.observeRequests(host));
+  const access = loadKubeConfig(values.kubeconfig);
+  const client = new Client(access, metrics.observeRequests(new URL(access.server).host));
   const concurrency = Number(values.concurrency);
   const signer = await signerOf(values['nats-creds'], values['nats-signing-key']);
   const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');

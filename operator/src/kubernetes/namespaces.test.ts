@@ -18,7 +18,7 @@ const job = (namespace: string, name: string) => ({
 async function open(namespaces?: string[]) {
   const server = await TestApiServer.open();
   cleanUp.push(() => server.close());
-  const client = new Client(server.config);
+  const client = new Client(server.access);
   cleanUp.push(() => client.close());
   const informer = new NamespacesInformer(client, JOBS, namespaces, {});
   const abort = new AbortController();

@@ -8,7 +8,8 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { Access } from './access.ts';
+import { accessOf, type KubeConfigFile } from './kube-config.ts';
 import type { KubeObject } from './resource.ts';
 import { makeCertificate } from './test-certificate.ts';
 import { type Fault, misbehave, send, status } from './test-faults.ts';
@@ -72,18 +73,24 @@ export class TestApiServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  get config(): KubeConfig {
-    const config = new KubeConfig();
-    config.loadFromClusterAndUser(
-      {
-        name: 'test',
-        server: `${this.#scheme}://127.0.0.1:${this.port}`,
-        skipTLSVerify: this.#ca === undefined,
-        ...(this.#ca && { caData: this.#ca.toString('base64') }),
-      },
-      { name: 'test', token: 'secret' },
-    );
-    return config;
+  /** A kubeconfig for it. */
+  get kubeConfig(): KubeConfigFile {
+    const cluster = {
+      server: `${this.#scheme}://127.0.0.1:${this.port}`,
+      ...(this.#ca
+        ? { 'certificate-authority-data': this.#ca.toString('base64') }
+        : { 'insecure-skip-tls-verify': true }),
+    };
+    return {
+      'current-context': 'test',
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+      clusters: [{ name: 'test', cluster }],
+      users: [{ name: 'test', user: { token: 'secret' } }],
+    };
+  }
+
+  get access(): Access {
+    return accessOf(this.kubeConfig);
   }
 
   /** Lets the next `times` requests that match fail. */
