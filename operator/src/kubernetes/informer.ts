@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { ApiError, type Client, type ObjectList, type Query, UnreachableError } from './client.ts';
 import { type Clock, pause, systemClock } from './clock.ts';
 import { type KubeObject, keyOf, pathOf, type Resource } from './resource.ts';
+import { share } from './share.ts';
 
 export type Change = 'added' | 'modified' | 'deleted';
 
@@ -52,6 +53,8 @@ export class Informer<T extends KubeObject> {
   readonly #handlers = new Set<Handler<T>>();
   readonly #synced = Promise.withResolvers<void>();
   #objects = new Map<string, T>();
+  /** The last object that came; the next one of its kind says much the same. */
+  #last: T | undefined;
   /** Where the next watch begins; empty: list first. */
   #version = '';
   #listedAt = 0;
@@ -152,7 +155,7 @@ export class Informer<T extends KubeObject> {
       // Without a resourceVersion: never older than what was seen, also after a change of API server.
       const query = this.#query({ limit: pageSize, continue: token });
       page = await this.#client.list(this.#resource, namespace, { query, signal });
-      for (const item of page.items) now.set(keyOf(item), this.#trim(item));
+      for (const item of page.items) now.set(keyOf(item), this.#kept(item));
       token = page.metadata.continue || undefined;
     } while (token !== undefined);
     const before = this.#objects;
@@ -186,7 +189,7 @@ export class Informer<T extends KubeObject> {
     if (type !== 'BOOKMARK') {
       const key = keyOf(object);
       const before = this.#objects.get(key);
-      const next = this.#trim(object);
+      const next = this.#kept(object);
       if (type === 'DELETED') {
         this.#objects.delete(key);
         if (before) this.#tell('deleted', next, before);
@@ -226,12 +229,14 @@ export class Informer<T extends KubeObject> {
   }
 
   /** Items of a list lack kind and version; managed fields are as large as the rest and never read. */
-  #trim(object: T): T {
+  #kept(object: T): T {
     const { apiVersion, kind } = this.#resource;
     const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
       managedFields?: unknown;
     };
-    return { ...object, apiVersion, kind, metadata };
+    const before = this.#objects.get(keyOf(object));
+    this.#last = share({ ...object, apiVersion, kind, metadata }, before ?? this.#last);
+    return this.#last;
   }
 }
 
