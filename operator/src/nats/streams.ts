@@ -36,13 +36,12 @@ export async function ensureStreams(
   metadata: Record<string, string> = {},
 ): Promise<number> {
   const jsm = await manager(connection);
+  // At once: the client sends what is asked in one turn as one packet. All are tried, also when one is refused.
+  const each = await Promise.allSettled(streams.map((stream) => ensure(jsm, stream, metadata)));
   let writes = 0;
-  for (const stream of streams) {
-    const isEdge = 'consumer' in stream;
-    writes += await ensureStream(jsm, withMetadata(configOf(stream), metadata));
-    for (const consumer of isEdge ? consumerConfigs(stream) : []) {
-      writes += await ensureConsumer(jsm, stream.name, consumer);
-    }
+  for (const result of each) {
+    if (result.status === 'rejected') throw result.reason;
+    writes += result.value;
   }
   return writes;
 }
@@ -53,41 +52,59 @@ export async function deleteStreams(
   streams: readonly Pick<StreamPlan, 'name'>[],
 ): Promise<void> {
   const jsm = await manager(connection);
-  for (const { name } of streams) {
-    await found(jsm.streams.delete(name));
-  }
+  await Promise.all(streams.map(({ name }) => found(jsm.streams.delete(name))));
 }
 
-async function ensureStream(jsm: JetStreamManager, wanted: WantedStream): Promise<number> {
+/** With its consumers; resolves with the number of writes. */
+async function ensure(
+  jsm: JetStreamManager,
+  stream: StreamPlan | StatePlan | BucketPlan,
+  metadata: Record<string, string>,
+): Promise<number> {
+  const done = await ensureStream(jsm, withMetadata(configOf(stream), metadata));
+  const consumers = 'consumer' in stream ? consumerConfigs(stream) : [];
+  // What was made just now has none.
+  const made = await Promise.all(
+    consumers.map((consumer) => ensureConsumer(jsm, stream.name, consumer, done === 'made')),
+  );
+  return made.filter(Boolean).length + (done === 'left' ? 0 : 1);
+}
+
+async function ensureStream(
+  jsm: JetStreamManager,
+  wanted: WantedStream,
+): Promise<'left' | 'made' | 'updated'> {
   const current = await found(jsm.streams.info(wanted.name));
-  if (current === null) {
-    await jsm.streams.add(wanted);
-    return 1;
-  }
-  if (agrees(current.config, wanted)) return 0;
-  // Retention and storage cannot change on a stream that exists. What it holds can be made again, but for
-  // checkpoints: there the server refuses the update.
-  const { retention, storage } = current.config;
-  const fixed = retention !== wanted.retention || storage !== wanted.storage;
-  if (fixed && checkpointsIn(wanted.metadata) === undefined) {
-    await jsm.streams.delete(wanted.name);
-    await jsm.streams.add(wanted);
-  } else {
+  if (current !== null && agrees(current.config, wanted)) return 'left';
+  if (current !== null && !isFixed(current.config, wanted)) {
     await jsm.streams.update(wanted.name, wanted);
+    return 'updated';
   }
-  return 1;
+  if (current !== null) await jsm.streams.delete(wanted.name);
+  await jsm.streams.add(wanted);
+  return 'made';
 }
 
+/**
+ * Retention and storage cannot change on a stream that exists. What it holds can be made again, but for checkpoints:
+ * there the server refuses the update.
+ */
+const isFixed = ({ retention, storage }: WantedStream, wanted: WantedStream): boolean =>
+  (retention !== wanted.retention || storage !== wanted.storage) &&
+  checkpointsIn(wanted.metadata) === undefined;
+
+/** Whether that took a write. */
 async function ensureConsumer(
   jsm: JetStreamManager,
   stream: string,
   wanted: WantedConsumer,
-): Promise<number> {
-  const current = await found(jsm.consumers.info(stream, wanted.durable_name));
-  if (current !== null && agrees(current.config, wanted)) return 0;
+  isNew: boolean,
+): Promise<boolean> {
+  const current = isNew ? null : await found(jsm.consumers.info(stream, wanted.durable_name));
+  if (current !== null && agrees(current.config, wanted)) return false;
   if (current === null) await jsm.consumers.add(stream, wanted);
   else await jsm.consumers.update(stream, wanted.durable_name, wanted);
-  return 1;
+  return true;
 }
 
 type WantedStream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'retention' | 'storage'>;
