@@ -75,6 +75,37 @@ it('writes nothing after a restart either', async () => {
   expect(writes()).toBe(1);
 });
 
+it('does not write for the sake of what cannot change', async () => {
+  const { applier, client } = await open();
+  const { object } = await applier.apply(JOBS, job(), undefined);
+  const template = { spec: { containers: [], restartPolicy: 'Always' } };
+  const other = { ...job(), spec: { ...job().spec, template } } as JobObject;
+  for (const each of [applier, new Applier(client)]) {
+    expect((await each.apply(JOBS, other, object)).written).toBe(false);
+  }
+});
+
+it('knows its own writes until another has written', async () => {
+  const { applier, client, server } = await open();
+  const { object } = await applier.apply(MODULES, module, undefined);
+  expect(applier.isOwn(object)).toBe(true);
+  expect(new Applier(client).isOwn(object)).toBe(false);
+  const meddled = server.put(MODULES_PATH, { ...object }) as unknown as ModuleObject;
+  expect(applier.isOwn(meddled)).toBe(false);
+  const status = await applier.applyStatus(MODULES, meddled, { replicas: 2 });
+  expect(applier.isOwn(status.object)).toBe(true);
+  applier.forget(object);
+  expect(applier.isOwn(status.object)).toBe(false);
+});
+
+it('marks an object again that has lost its mark', async () => {
+  const { applier, server } = await open();
+  const { object } = await applier.apply(MODULES, module, undefined);
+  const metadata = { ...object.metadata, annotations: {} };
+  const meddled = server.put(MODULES_PATH, { ...object, metadata }) as unknown as ModuleObject;
+  expect((await applier.apply(MODULES, module, meddled)).written).toBe(true);
+});
+
 it('writes what is wanted anew, and what others changed back', async () => {
   const { applier, server } = await open();
   const made = await applier.apply(JOBS, job(1), undefined);

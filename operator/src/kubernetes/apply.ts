@@ -42,6 +42,8 @@ interface Memory {
   hash: string;
   /** Hash of the applied fields as they came back: defaults filled in, quantities rewritten. */
   result: string;
+  /** The resourceVersion that the write made. */
+  version: string | undefined;
 }
 
 /**
@@ -66,24 +68,20 @@ export class Applier {
     desired: T,
     observed: T | undefined,
   ): Promise<Applied<T>> {
-    const hash = hashOf(desired);
+    const compared = withoutFixed(resource, desired);
+    const hash = hashOf(compared);
+    if (observed && this.#isSettled(observed, compared, hash)) {
+      return { object: observed, written: false };
+    }
     const { metadata } = desired;
     const annotations = { ...metadata.annotations, [APPLIED_ANNOTATION]: hash };
     const marked = plain({ ...desired, metadata: { ...metadata, annotations } });
-    if (observed) {
-      const memory = this.#memory.get(memoryKey(observed));
-      const settled =
-        memory?.hash === hash
-          ? hashOf(project(observed, marked)) === memory.result
-          : observed.metadata.annotations?.[APPLIED_ANNOTATION] === hash &&
-            isDeepStrictEqual(project(observed, marked), marked);
-      if (settled) return { object: observed, written: false };
-    }
     const object = await this.#patch(resource, marked, observed).catch(async (error: unknown) => {
       if (!observed) await this.#refuseTaken(resource, desired, error);
       throw error;
     });
-    this.#memory.set(memoryKey(object), { hash, result: hashOf(project(object, marked)) });
+    const result = hashOf(project(object, compared));
+    this.#memory.set(memoryKey(object), { hash, result, version: object.metadata.resourceVersion });
     return { object, written: true };
   }
 
@@ -108,14 +106,34 @@ export class Applier {
     const { namespace, name } = observed.metadata;
     const body = { metadata: { namespace, name }, status: wanted } as unknown as T;
     const object = await this.#patch(resource, body, observed, 'status');
-    this.#memory.set(key, { hash, result: hashOf(project(object.status, wanted)) });
+    const result = hashOf(project(object.status, wanted));
+    this.#memory.set(key, { hash, result, version: object.metadata.resourceVersion });
     return { object, written: true };
+  }
+
+  /** Whether the object is as the last write here has left it. */
+  isOwn(object: KubeObject): boolean {
+    const { resourceVersion } = object.metadata;
+    const key = memoryKey(object);
+    return [key, `${key}/status`].some(
+      (each) => this.#memory.get(each)?.version === resourceVersion,
+    );
   }
 
   /** Drops what is remembered of an object that is gone. */
   forget(object: KubeObject): void {
     this.#memory.delete(memoryKey(object));
     this.#memory.delete(`${memoryKey(object)}/status`);
+  }
+
+  #isSettled(observed: KubeObject, wanted: KubeObject, hash: string): boolean {
+    const { annotations, resourceVersion } = observed.metadata;
+    if (annotations?.[APPLIED_ANNOTATION] !== hash) return false;
+    const memory = this.#memory.get(memoryKey(observed));
+    if (memory?.hash !== hash) return isWithin(observed, wanted);
+    return (
+      memory.version === resourceVersion || hashOf(project(observed, wanted)) === memory.result
+    );
   }
 
   /** @throws NameTakenError if `error` came of an object that another has made. */
@@ -169,11 +187,12 @@ const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
 /** Without what JSON leaves out, so that it compares with what comes over the wire. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
+/** Written from its bytes: the slice of a text would keep the whole of it in memory. */
 const hashOf = (value: unknown): string =>
   createHash('sha256')
     .update(JSON.stringify(sorted(value)) ?? '')
-    .digest('hex')
-    .slice(0, 16);
+    .digest()
+    .toString('hex', 0, 8);
 
 /** With keys in order, so that equal values have equal text. */
 function sorted(value: unknown): unknown {
@@ -181,6 +200,30 @@ function sorted(value: unknown): unknown {
   if (!isRecord(value)) return value;
   const keys = Object.keys(value).sort();
   return Object.fromEntries(keys.map((key) => [key, sorted(value[key])]));
+}
+
+/** Without what cannot change: a Job keeps the template that it was made with. */
+function withoutFixed<T extends KubeObject>({ fixed = [] }: Resource<T>, object: T): T {
+  const { spec } = object as { spec?: object };
+  if (spec === undefined || fixed.length === 0) return object;
+  const changing = Object.entries(spec).filter(([field]) => !fixed.includes(field));
+  return { ...object, spec: Object.fromEntries(changing) };
+}
+
+/** Whether `value` is as `wanted` in all that it has a say in. */
+function isWithin(value: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(value) &&
+      value.length === wanted.length &&
+      wanted.every((item, i) => isWithin(value[i], item))
+    );
+  }
+  if (!isRecord(wanted)) return value === wanted;
+  return Object.entries(wanted).every(
+    // What is undefined does not go over the wire.
+    ([key, part]) => part === undefined || (isRecord(value) && isWithin(value[key], part)),
+  );
 }
 
 /** The part of `value` that `shape` has a say in; lists of another length count as a whole. */

@@ -85,6 +85,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   apiVersion: string;
   kind: string;
   plural: string;
+  /** Fields of the spec that cannot change once an object is there, so nobody need compare them. */
+  fixed?: readonly string[];
   /** Carries the type only; never there at run time. */
   object?: T;
 }
@@ -101,7 +103,12 @@ export const MODULES: Resource<ModuleObject> = {
   kind: 'GreedyInfoMaxModule',
   plural: 'greedyinfomaxmodules',
 };
-export const JOBS: Resource<JobObject> = { apiVersion: 'batch/v1', kind: 'Job', plural: 'jobs' };
+export const JOBS: Resource<JobObject> = {
+  apiVersion: 'batch/v1',
+  kind: 'Job',
+  plural: 'jobs',
+  fixed: ['podFailurePolicy', 'podReplacementPolicy', 'template'],
+};
 export const PODS: Resource<PodObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods' };
 export const CONFIG_MAPS: Resource<ConfigMapObject> = {
   apiVersion: 'v1',
