@@ -47,6 +47,8 @@ export class Controller {
   /** Name of this operator in the whole world, while it leads. */
   #leading: string | undefined;
   #nextSweep: NodeJS.Timeout | undefined;
+  /** Whether runs changed since they were last shown. */
+  #isNews = true;
   #nats: NatsConnection | null = null;
   #reports: TrainerReports | null = null;
 
@@ -120,12 +122,15 @@ export class Controller {
     if (signal.aborted) return;
     this.#leading = operator;
     this.#caches.runs.onChange((change, run) => {
+      this.#isNews = true;
       this.#queue.add(keyOf(run));
       if (change === 'deleted') this.#forget(run);
     });
     this.#caches.onChildChange((run, change, object) => {
-      this.#queue.add(run);
       if (change === 'deleted') this.#applier.forget(object);
+      // A reconcile takes into account what its own writes came to.
+      else if (this.#applier.isOwn(object)) return;
+      this.#queue.add(run);
     });
     this.#caches.onWarning((run) => this.#queue.add(run));
     this.#queue.start();
@@ -143,6 +148,7 @@ export class Controller {
 
   /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
   #natsIsBack(): void {
+    this.#reconciler.doubtStreams();
     for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
     this.#sweepIn(0);
   }
@@ -184,16 +190,18 @@ export class Controller {
   #tellTrainers(): void {
     if (this.#nats === null || this.#nats.isClosed()) return;
     for (const { run, released, modules } of this.#reconciler.told()) {
-      const counts = this.#reports?.countsOf(run.metadata.uid);
+      const counts = this.#reports?.countsOf(run.uid);
       const teams = modules.map(
         ({ name, replicas }) => [name, { replicas, samples: counts?.of(name) ?? {} }] as const,
       );
-      publishControl(this.#nats, run.metadata, released, Object.fromEntries(teams));
+      publishControl(this.#nats, run, released, Object.fromEntries(teams));
     }
   }
 
   /** Runs by phase, and how the modules of those at work train. */
   #showRuns(): void {
+    if (!this.#isNews) return; // thousands at rest cost nothing
+    this.#isNews = false;
     const byPhase: Record<string, number> = {};
     for (const { metadata, status } of this.#caches.runs.list()) {
       const phase = status?.phase ?? 'Pending';

@@ -1,37 +1,23 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { RunId } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
 import { withRefused } from '../plan/kubernetes/refused.ts';
 import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
 import { withNameTaken } from '../plan/kubernetes/taken.ts';
-import type {
-  KubernetesPlan,
-  KubernetesRun,
-  Observed,
-  PlanOptions,
-} from '../plan/kubernetes/types.ts';
-import { type Applier, NameTakenError } from './apply.ts';
+import type { KubernetesPlan, Observed, PlanOptions } from '../plan/kubernetes/types.ts';
+import type { Applier, NameTakenError } from './apply.ts';
 import type { Children } from './caches.ts';
+import { carryOut, together, withWritten } from './carry-out.ts';
 import type { Client } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { RunCredentials } from './credentials.ts';
 import { Deletion } from './deletion.ts';
 import type { EventRecorder } from './events.ts';
-import { asNote, asObjects, asObserved, asRun } from './planner-types.ts';
-import { orRefused, RefusedError } from './refused.ts';
-import {
-  CONFIG_MAPS,
-  controllerOf,
-  JOBS,
-  type KubeObject,
-  keyOf,
-  MODULES,
-  type ModuleObject,
-  type Resource,
-  RUNS,
-  type RunObject,
-} from './resource.ts';
+import { asNote, asObserved, asRun } from './planner-types.ts';
+import { RefusedError } from './refused.ts';
+import { keyOf, MODULES, type ModuleObject, RUNS, type RunObject } from './resource.ts';
 import { RunStreams } from './run-streams.ts';
 
 /** Carries out the plan of one run: streams, objects, status, then events. */
@@ -40,6 +26,8 @@ import { RunStreams } from './run-streams.ts';
 const STATUS_EVERY = 5;
 /** Seconds until streams are looked after again that could not be. */
 const STREAMS_AGAIN = 1;
+/** Plans that are carried out in a row, each with what the one before came to; mostly the second finds nothing to do. */
+const ROUNDS = 3;
 /** A time to live or a deadline is looked at so often at least: the system's date may be set meanwhile. */
 const LOOK_AGAIN_MAX = 600;
 
@@ -61,13 +49,9 @@ export interface ReconcilerOptions {
   clock?: Clock;
 }
 
-const RESOURCES: ReadonlyMap<string | undefined, Resource> = new Map(
-  [RUNS, MODULES, JOBS, CONFIG_MAPS].map((resource) => [resource.kind, resource as Resource]),
-);
-
 /** What the trainers of a run are told. */
 export interface Told {
-  run: KubernetesRun;
+  run: RunId;
   /** Modules whose trainers may end. */
   released: string[];
   /** How many trainers each should have. */
@@ -104,6 +88,11 @@ export class Reconciler {
     this.#options.credentials.forget(uid);
   }
 
+  /** Streams may be gone, as after a new connection to NATS. */
+  doubtStreams(): void {
+    this.#streams.doubt();
+  }
+
   /** Cleans up after a run that is not there any more. */
   gone(key: string): Promise<void> {
     return this.#streams.deleteLeft(key);
@@ -122,27 +111,47 @@ export class Reconciler {
       return this.#deletion.release(newest, children);
     }
     if (!isOurs(asRun(newest))) return undefined;
-    // Before the first stream: a run deleted at this moment must not leave one behind.
-    const run = isFinished(asRun(newest).status) ? newest : await this.#deletion.hold(newest);
-    if (run !== newest) this.#remember(cached, run);
-
-    const { clock, reports, plan: options } = this.#options;
+    const { clock } = this.#options;
     const now = clock.date();
-    const observed = asObserved(children, reports(uid));
-    const planned = planKubernetes({ run: asRun(run), observed, now, options });
-    const hasStreams = await this.#ensureStreams(run, planned);
-    // Trainers that hear of others publish weights: there is room for them now.
-    this.#tell(run, planned);
-    const obstacle = await this.#apply(run, planned, children);
-    const plan = obstacle ? aroundObstacle(run, planned, obstacle, now) : planned;
+    const done = await this.#carryOut(newest, children, now);
+    const { run } = done;
+    if (run !== newest) this.#remember(cached, run);
+    const { obstacle } = done;
+    const plan = obstacle ? aroundObstacle(run, done.plan, obstacle, now) : done.plan;
     const waits = [
       plan.requeueAfterSeconds,
-      hasStreams ? undefined : STREAMS_AGAIN,
-      await this.#writeStatus(cached, run, plan, children),
+      done.settled ? undefined : 0,
+      done.hasStreams ? undefined : STREAMS_AGAIN,
+      await this.#writeStatus(cached, run, plan, done.children),
     ].filter((wait) => wait !== undefined);
     // The queue tries again ever more slowly: nobody tells when the API server would take it.
     if (obstacle instanceof RefusedError) throw obstacle.cause;
     return waits.length > 0 ? Math.min(...waits, LOOK_AGAIN_MAX) : undefined;
+  }
+
+  /** Plans and does as planned, until there is nothing left to do; resolves also with the run as it is held. */
+  async #carryOut(before: RunObject, observed: Children, now: Date) {
+    const { reports, plan: options } = this.#options;
+    const { uid = '' } = before.metadata;
+    const run = asRun(before);
+    let children = observed;
+    let held: Promise<RunObject> | undefined;
+    for (let round = 1; ; round++) {
+      const input = { run, observed: asObserved(children, reports(uid)), now, options };
+      const plan = planKubernetes(input);
+      held ??= isFinished(run.status) ? Promise.resolve(before) : this.#deletion.hold(before);
+      // Before the first stream: a run deleted at this moment must not leave one behind.
+      const streams = held.then(() => this.#ensureStreams(before, plan));
+      // Trainers that hear of others publish weights: there is room for them now.
+      const told = streams.then(() => this.#tell(before, plan, children));
+      const { written, obstacle } = await carryOut(this.#options, before, plan, children, told);
+      children = withWritten(children, written);
+      const settled = written.length === 0 || obstacle !== undefined;
+      if (settled || round === ROUNDS) {
+        const hasStreams = await streams;
+        return { run: await held, plan, children, obstacle, settled, hasStreams };
+      }
+    }
   }
 
   /** The run as our last write left it, while the cache is behind; else a status would be made twice. */
@@ -163,13 +172,13 @@ export class Reconciler {
     this.#written.set(uid, { over, run });
   }
 
-  /** Has the trainers told what they must know; those of a finished run have ended, or are being ended. */
-  #tell(run: RunObject, { released, status }: KubernetesPlan): void {
-    const { uid = '' } = run.metadata;
-    if (isFinished(asRun(run).status)) this.#told.delete(uid);
+  /** Has the trainers told what they must know: those that there are, as no run of thousands at rest has any. */
+  #tell(run: RunObject, { released, status }: KubernetesPlan, { pods }: Children): void {
+    const { namespace = '', name, uid = '' } = run.metadata;
+    if (isFinished(asRun(run).status) || pods.length === 0) this.#told.delete(uid);
     else {
       const modules = (status.modules ?? []).map(({ name, replicas }) => ({ name, replicas }));
-      this.#told.set(uid, { run: asRun(run), released, modules });
+      this.#told.set(uid, { run: { namespace, name, uid }, released, modules });
     }
   }
 
@@ -178,44 +187,6 @@ export class Reconciler {
     if (streams !== null) return this.#streams.ensure(run, streams);
     await this.#streams.delete(run);
     return true;
-  }
-
-  /** Deletes and applies as planned, up to the first object that cannot be made; resolves with what is in its way. */
-  async #apply(
-    run: RunObject,
-    { credentials, remove, apply }: KubernetesPlan,
-    children: Children,
-  ): Promise<NameTakenError | RefusedError | undefined> {
-    const { applier, client } = this.#options;
-    const observed = [...children.modules, ...children.jobs, ...children.configMaps].filter(
-      (object) => controllerOf(object)?.uid === run.metadata.uid,
-    );
-    for (const { kind, namespace, name, uid } of remove) {
-      await client.delete(resourceOf(kind), namespace, name, uid);
-    }
-    try {
-      if (credentials) {
-        await orRefused(credentials.secret, this.#options.credentials.ensure(credentials));
-      }
-      const applyOne = (object: KubeObject): Promise<unknown> => {
-        const there = observed.find(
-          ({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name,
-        );
-        return orRefused(object, applier.apply(resourceOf(object.kind), object, there));
-      };
-      // Pods mount their ConfigMaps, so Jobs come last; what else there is can be made at once.
-      const objects = asObjects(apply);
-      const isJob = ({ kind }: KubeObject) => kind === JOBS.kind;
-      for (const atOnce of [objects.filter((object) => !isJob(object)), objects.filter(isJob)]) {
-        const applied = await Promise.allSettled(atOnce.map(applyOne));
-        const failed = applied.find(({ status }) => status === 'rejected');
-        if (failed) throw (failed as PromiseRejectedResult).reason;
-      }
-    } catch (error) {
-      if (error instanceof NameTakenError || error instanceof RefusedError) return error;
-      throw error;
-    }
-    return undefined;
   }
 
   /** Writes status and then events; resolves with the seconds to wait if it is too early to write. */
@@ -236,18 +207,14 @@ export class Reconciler {
       this.#remember(cached, object);
       for (const event of plan.events) recorder.record(run, asNote(event));
     }
-    for (const [name, status] of plan.moduleStatus) {
-      const module = modules.find(({ metadata }) => metadata.name === name);
-      if (module) await applier.applyStatus(MODULES, module as ModuleObject, status);
-    }
+    await together(
+      modules.map(async (module) => {
+        const status = plan.moduleStatus.get(module.metadata.name);
+        if (status) await applier.applyStatus(MODULES, module as ModuleObject, status);
+      }),
+    );
     return undefined;
   }
-}
-
-function resourceOf(kind: string | undefined): Resource {
-  const resource = RESOURCES.get(kind);
-  if (resource) return resource;
-  throw new TypeError(`the plan holds a ${kind}, which nobody applies or deletes`);
 }
 
 /** What is left of a plan when an object of it cannot be made. */

@@ -7,10 +7,12 @@ import { aRun } from '../plan/kubernetes/test-builders.ts';
 import { planBucket } from '../plan/stream.ts';
 import type { RunObject } from './resource.ts';
 import { RunStreams } from './run-streams.ts';
+import { TestClock } from './test-clock.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
 let streams: RunStreams;
+const clock = new TestClock();
 beforeAll(async () => {
   nats = await startNats();
   connection = await connect({ servers: nats.url });
@@ -19,6 +21,7 @@ beforeAll(async () => {
     operator: () => 'us',
     onLeft: () => {},
     log: pino({ level: 'silent' }),
+    clock,
   });
 });
 afterAll(async () => {
@@ -49,4 +52,29 @@ it.each([
   expect(await names()).toContain(bucket.name);
   await streams.delete(run);
   expect((await names()).includes(bucket.name)).toBe(stays);
+});
+
+it.each([
+  ['after some seconds', () => clock.advance(10_000)],
+  ['at once when they may be gone', () => streams.doubt()],
+])('looks after streams that were good again %s', async (_, turn) => {
+  const run = aRun({}, { metadata: { name: 'kept' } }) as unknown as RunObject;
+  const bucket = planBucket({ namespace: 'team', name: 'kept', uid: 'run-1' }, false);
+  const isThere = async () => (await names()).includes(bucket.name);
+  await streams.ensure(run, [bucket]);
+  await (await jetstreamManager(connection)).streams.delete(bucket.name);
+  clock.advance(9999);
+  expect(await streams.ensure(run, [bucket])).toBe(true);
+  expect(await isThere()).toBe(false);
+  turn();
+  await streams.ensure(run, [bucket]);
+  expect(await isThere()).toBe(true);
+});
+
+it('looks after other streams of the same run at once', async () => {
+  const run = aRun({}, { metadata: { name: 'changed' } }) as unknown as RunObject;
+  const of = (uid: string) => planBucket({ namespace: 'team', name: 'changed', uid }, false);
+  await streams.ensure(run, [of('1')]);
+  await streams.ensure(run, [of('2')]);
+  expect(await names()).toEqual(expect.arrayContaining([of('1').name, of('2').name]));
 });

@@ -1,10 +1,18 @@
+import { createHash } from 'node:crypto';
 import { checkpointStream, edgeStream, stateStream } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { ownerMetadata } from '../nats/sweep.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { keyOf, type RunObject } from './resource.ts';
+
+/**
+ * Seconds for which streams that were as planned are taken to be so: runs are looked at more often than that. When the
+ * connection breaks they are looked at again at once.
+ */
+const GOOD_FOR = 10;
 
 export interface RunStreamsOptions {
   /** Null until the first connection to NATS; the caller reconciles all runs when it comes. */
@@ -14,18 +22,32 @@ export interface RunStreamsOptions {
   /** Called when streams that nobody needs could not be deleted. */
   onLeft: () => void;
   log: Logger;
+  clock?: Clock;
+}
+
+interface Made {
+  uid: string | undefined;
+  /** What the run has that is to go with it. */
+  names: string[];
+  /** When all was last found to be as planned, and how that was. */
+  good?: { at: number; plan: string };
 }
 
 /** The streams of runs, on a NATS server that may be away. */
 export class RunStreams {
-  readonly #options: RunStreamsOptions;
+  readonly #options: RunStreamsOptions & { clock: Clock };
   /** Uids of runs whose streams are deleted. */
   readonly #deleted = new Set<string>();
-  /** What a run has that is to go with it, by the run's key. */
-  readonly #made = new Map<string, { uid: string | undefined; names: string[] }>();
+  /** By the run's key. */
+  readonly #made = new Map<string, Made>();
 
   constructor(options: RunStreamsOptions) {
-    this.#options = options;
+    this.#options = { clock: systemClock, ...options };
+  }
+
+  /** What was there may be gone, as after a new connection. */
+  doubt(): void {
+    for (const [key, { uid, names }] of this.#made) this.#made.set(key, { uid, names });
   }
 
   /** Makes them be as planned. False if that did not work: the run goes on without, and is looked at again. */
@@ -34,13 +56,21 @@ export class RunStreams {
     streams: readonly (StreamPlan | StatePlan | BucketPlan)[],
   ): Promise<boolean> {
     const { namespace = '', name, uid } = run.metadata;
+    const { clock } = this.#options;
     const nats = this.#options.nats();
     const operator = this.#options.operator();
     if (nats === null) return false;
-    this.#made.set(keyOf(run), { uid, names: namesOf(run, true) });
+    const owner = operator === undefined ? {} : ownerMetadata(operator, { namespace, run: name });
+    const plan = digest(JSON.stringify([streams, owner]));
+    const before = this.#made.get(keyOf(run));
+    if (before?.uid === uid && before?.good?.plan === plan) {
+      if (clock.now() - before.good.at < 1000 * GOOD_FOR) return true;
+    }
+    const made: Made = { uid, names: namesOf(run, true) };
+    this.#made.set(keyOf(run), made);
     try {
-      const owner = operator === undefined ? {} : ownerMetadata(operator, { namespace, run: name });
       await ensureStreams(nats, streams, owner);
+      made.good = { at: clock.now(), plan }; // of no effect if it was doubted meanwhile
       return true;
     } catch (error) {
       this.#options.log.warn({ err: error, run: name }, 'could not look after the streams');
@@ -89,6 +119,9 @@ export class RunStreams {
     this.#deleted.delete(uid);
   }
 }
+
+const digest = (text: string): string =>
+  createHash('sha256').update(text).digest().toString('hex', 0, 8);
 
 /** Streams that the run can have; `all`: with that of its checkpoints, if those are to go with it. */
 function namesOf({ metadata, spec }: RunObject, all: boolean): string[] {
