@@ -20,7 +20,7 @@ describe('the Deployment', () => {
       '--nats-signing-key=/etc/greedy-infomax/nats/signing.seed',
       '--trainer-image=greedy-infomax/trainer:0.1.0',
       '--lease-namespace=gim',
-      '--concurrency=4',
+      '--concurrency=8',
       '--health-port=8081',
       '--metrics-port=8080',
     ]);

@@ -28,7 +28,7 @@ const { values } = parseArgs({
     'lease-namespace': { type: 'string' },
     'health-port': { type: 'string', default: '8081' },
     'metrics-port': { type: 'string', default: '8080' },
-    concurrency: { type: 'string', default: '4' },
+    concurrency: { type: 'string', default: '8' },
   },
 });
 
