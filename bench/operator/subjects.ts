@@ -7,7 +7,7 @@ import { type Resource, RUNS } from '../../operator/src/kubernetes/resource.ts';
 import { makeCertificate } from '../../operator/src/kubernetes/test-certificate.ts';
 import { aRun, CRDS } from '../../test/faults/scene.ts';
 import { freePort, startNats } from '../../test/support/nats.ts';
-import { startOperator } from '../../test/support/operator.ts';
+import { compileOperator, startOperator } from '../../test/support/operator.ts';
 
 /** The controllers that are compared: each makes three Jobs of one pod for every object that it is given. */
 
@@ -36,6 +36,7 @@ const MODULES = ['first', 'second', 'third'];
 /** With a NATS server in which it makes the streams of each run. */
 export async function openOperator(): Promise<Subject> {
   const nats = await startNats();
+  const compiled = compileOperator();
   const buffers = { depth: 32 }; // thousands of runs must fit into one server
   return {
     name: 'operator',
@@ -44,7 +45,7 @@ export async function openOperator(): Promise<Subject> {
     label: 'greedyinfomax.dev/run',
     object: (name) => aRun(name, MODULES, { buffers }),
     async start(kubeconfig) {
-      const operator = await startOperator({ kubeconfig, natsUrl: nats.url });
+      const operator = await startOperator({ kubeconfig, natsUrl: nats.url, compiled });
       return {
         pid: operator.child.pid as number,
         readyUrl: `${operator.healthUrl}/readyz`,
@@ -52,7 +53,10 @@ export async function openOperator(): Promise<Subject> {
         kill: operator.kill,
       };
     },
-    close: () => nats.stop(),
+    async close() {
+      await nats.stop();
+      rmSync(compiled, { recursive: true });
+    },
   };
 }
 

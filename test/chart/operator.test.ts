@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ENTRYPOINT } from '../support/operator.ts';
 import { find, ofKind, type Rendered, render, type Values } from './render.ts';
 
 const NAME = 'greedy-infomax-operator';
@@ -14,6 +15,7 @@ describe('the Deployment', () => {
     const [container] = containers;
     expect(serviceAccountName).toBe(NAME);
     expect(container.image).toBe('greedy-infomax/operator:0.1.0');
+    expect(container.command).toEqual(ENTRYPOINT);
     expect(container.args).toEqual([
       '--nats=nats://greedy-infomax-nats.gim.svc:4222',
       '--nats-creds=/etc/greedy-infomax/nats/operator.creds',

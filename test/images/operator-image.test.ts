@@ -59,6 +59,14 @@ describe("the operator's image", () => {
     expect(output).toContain('this environment names no cluster; give --kubeconfig FILE');
   });
 
+  it('holds what Node makes of its sources, for the flags and the user that it runs with', async () => {
+    const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+    const { output } = await image.run({ args: ['--trainer-image', 'trainer:1'], env });
+    const read = output.split('\n').filter((line) => line.includes('transpile cache for'));
+    expect(read.length).toBeGreaterThan(50);
+    expect(read.filter((line) => !line.includes('...success'))).toEqual([]);
+  });
+
   it('has the command line too', async () => {
     const command = ['node', '--disable-warning=ExperimentalWarning', 'operator/src/cli/main.ts'];
     const { code, output } = await image.run({ command, args: ['--help'] });
