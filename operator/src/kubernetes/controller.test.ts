@@ -82,6 +82,23 @@ it('makes a run with one write for each thing there is to say', async () => {
   });
 });
 
+it('makes the Jobs of all runs that came at once before it says so of any', async () => {
+  const runs = Array.from({ length: 20 }, (_, i) => `run-${i}`);
+  for (const name of runs) {
+    server.put(RUNS_PATH, aRun({}, { metadata: { name, uid: name } }) as never);
+  }
+  await expect.poll(() => server.all(JOBS)).toHaveLength(2 * runs.length);
+  await rest();
+  const isStatus = (path: string) => /runs\/[^/]+\/status$/.test(path);
+  expect(writes().filter(isStatus)).toHaveLength(runs.length);
+  // Those whose turn it is when no other waits any more need not wait themselves.
+  const jobs = writes()
+    .slice(0, writes().findIndex(isStatus))
+    .filter((path) => /jobs/.test(path));
+  expect(jobs.length).toBeGreaterThan(runs.length);
+  expect(writes().filter((path) => /jobs/.test(path))).toHaveLength(2 * runs.length);
+});
+
 it('writes nothing at rest, also after a restart', async () => {
   server.put(RUNS_PATH, aRun() as never);
   await expect.poll(() => server.all(JOBS)).toHaveLength(2);

@@ -73,6 +73,7 @@ export class Controller {
       log,
       operator: () => this.#leading,
       onStreamsLeft: () => this.#sweepIn(SWEEP_SOON),
+      isBusy: () => this.#queue.depth > 0,
     });
     this.#queue = new WorkQueue({
       concurrency,

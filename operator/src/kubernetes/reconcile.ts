@@ -46,6 +46,8 @@ export interface ReconcilerOptions {
   operator: () => string | undefined;
   /** Called when streams that nobody needs could not be deleted. */
   onStreamsLeft: () => void;
+  /** Whether other runs wait for their turn. */
+  isBusy: () => boolean;
   clock?: Clock;
 }
 
@@ -68,6 +70,8 @@ export class Reconciler {
   readonly #written = new Map<string, { over: Set<string | undefined>; run: RunObject }>();
   /** By uid of the run. */
   readonly #told = new Map<string, Told>();
+  /** Uids of runs that let others go first. */
+  readonly #deferred = new Set<string>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = { clock: systemClock, ...options };
@@ -83,6 +87,7 @@ export class Reconciler {
   forget(uid: string): void {
     this.#statusAt.delete(uid);
     this.#told.delete(uid);
+    this.#deferred.delete(uid);
     this.#written.delete(uid);
     this.#streams.forget(uid);
     this.#options.credentials.forget(uid);
@@ -116,6 +121,7 @@ export class Reconciler {
     const done = await this.#carryOut(newest, children, now);
     const { run } = done;
     if (run !== newest) this.#remember(cached, run);
+    if (done.isDeferred) return 0;
     const { obstacle } = done;
     const plan = obstacle ? aroundObstacle(run, done.plan, obstacle, now) : done.plan;
     const waits = [
@@ -147,11 +153,19 @@ export class Reconciler {
       const { written, obstacle } = await carryOut(this.#options, before, plan, children, told);
       children = withWritten(children, written);
       const settled = written.length === 0 || obstacle !== undefined;
-      if (settled || round === ROUNDS) {
+      const isDeferred = !settled && this.#defers(uid);
+      if (settled || isDeferred || round === ROUNDS) {
         const hasStreams = await streams;
-        return { run: await held, plan, children, obstacle, settled, hasStreams };
+        return { run: await held, plan, children, obstacle, settled, isDeferred, hasStreams };
       }
     }
+  }
+
+  /** When many runs come at once, all get their Jobs before the status of any is written: but each waits once only. */
+  #defers(uid: string): boolean {
+    if (this.#deferred.delete(uid) || !this.#options.isBusy()) return false;
+    this.#deferred.add(uid);
+    return true;
   }
 
   /** The run as our last write left it, while the cache is behind; else a status would be made twice. */
