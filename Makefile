@@ -83,19 +83,19 @@ bench-growth: setup cluster-setup ## Fit how costs grow: step over batch, bytes 
 
 .PHONY: bench-step
 bench-step: setup ## Time the training step of each module against PyTorch's, which it installs (5.5 GB; 6 minutes)
-	node --disable-warning=ExperimentalWarning bench/step/run.ts --record
+	node --disable-warning=ExperimentalWarning bench/main.ts step
 
 .PHONY: bench-edge
 bench-edge: setup ## Time the edge between two processes against a bare NATS client and raw TCP (4 minutes)
-	node --disable-warning=ExperimentalWarning bench/edge/run.ts --record
+	node --disable-warning=ExperimentalWarning bench/main.ts edge
 
 .PHONY: bench-memory
 bench-memory: setup ## Measure the memory of a training process, by what it trains (3 minutes)
-	node --disable-warning=ExperimentalWarning bench/memory/run.ts --record
+	node --disable-warning=ExperimentalWarning bench/main.ts memory
 
 .PHONY: bench-averaging
 bench-averaging: setup ## Train digits with one and two trainers a module, by rule of averaging (10 minutes)
-	node --disable-warning=ExperimentalWarning bench/averaging/run.ts
+	node --disable-warning=ExperimentalWarning bench/main.ts averaging
 
 .PHONY: setup-test
 setup-test:

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { recorded, section } from './results.ts';
+import { BENCH_ENV, recorded, section } from './results.ts';
 
 /**
  * Runs the benchmarks and writes RESULTS.md from what they have recorded: `node bench/main.ts [NAME …] [--render]`.
@@ -40,7 +40,9 @@ for (const name of values.render ? [] : chosen) {
   console.log(`\n${name}`);
   const script = join(import.meta.dirname, name, 'run.ts');
   const args = ['--disable-warning=ExperimentalWarning', script, '--record'];
-  if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) failed.push(name);
+  if (spawnSync(process.execPath, args, { stdio: 'inherit', env: BENCH_ENV }).status !== 0) {
+    failed.push(name);
+  }
 }
 writePage();
 if (failed.length > 0) {

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Comparison, compare } from './compare.ts';
-import { type BenchResult, markdown, recorded } from './results.ts';
+import { BENCH_ENV, type BenchResult, markdown, recorded } from './results.ts';
 
 /**
  * Measures a few ratios again, in short, and fails when one is worse than the committed one beyond a tolerance:
@@ -76,7 +76,7 @@ function measured(name: string, args: readonly string[]): BenchResult {
     execFileSync(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', script, ...args, '--record'],
-      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CUDA_VISIBLE_DEVICES: '' } },
+      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...BENCH_ENV, CUDA_VISIBLE_DEVICES: '' } },
     );
     return recorded(name);
   } finally {

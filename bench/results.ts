@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { trainerEnv } from '../operator/src/local/trainers.ts';
 
 /**
  * What a benchmark found, kept in `results/NAME.json`: RESULTS.md is written from these files, and
@@ -28,6 +29,12 @@ export interface Table {
   columns: string[];
   rows: string[][];
 }
+
+/** All competitors get memory as trainers do; each decides on its threads itself. */
+export const BENCH_ENV: NodeJS.ProcessEnv = {
+  GLIBC_TUNABLES: trainerEnv({}, 1, 1).GLIBC_TUNABLES,
+  ...process.env,
+};
 
 const FOLDER = join(import.meta.dirname, 'results');
 
