@@ -57,7 +57,7 @@ export class OwnStep {
   }
 }
 
-/** In memory as an edge has it: bytes of any value are pixels and levels of int8; its scales have to be numbers, and speech has a loudness. */
+/** In memory as an edge has it. */
 function randomBatch(config: ModuleConfig): Uint8Array {
   const values = randomBytes(config);
   const batch = new Uint8Array(batchMemory(values.length), 0, values.length);
@@ -65,6 +65,7 @@ function randomBatch(config: ModuleConfig): Uint8Array {
   return batch;
 }
 
+/** Bytes of any value are pixels and levels of int8; its scales have to be numbers, and speech has a loudness. */
 function randomBytes(config: ModuleConfig): Uint8Array {
   if (config.source.kind === 'speech') {
     const pcm = new Int16Array(size(inputSpec(config).shape) / 2);

@@ -11,8 +11,8 @@ import { Peer, type PeerMethod } from './peer.ts';
 /**
  * Times one training step of every module against the same step in PyTorch, eager and compiled, in turns:
  * `node bench/step/run.ts [--only FAMILY,…] [--eager] [--threads N] [--rounds N] [--seconds S] [--record]`.
- * A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves the compiled one out. After `make setup DEVICE=gpu` both
- * run on the GPU, at the batches of the run files.
+ * A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves the compiled one out.
+ * After `make setup DEVICE=gpu` both run on the GPU, at the batches of the run files.
  */
 
 const { values } = parseArgs({

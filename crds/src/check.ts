@@ -22,8 +22,8 @@ export function checkRun(value: unknown): Checked {
 }
 
 /**
- * What claims to be a run, without the fields that are unknown here. The API server lets only those through that its definition has: one
- * that is unknown is of a later version, which its operator is yet to follow.
+ * What claims to be a run, without the fields that are unknown here. The API server lets only those through that its
+ * definition has: one that is unknown is of a later version, which its operator is yet to follow.
  */
 export function withoutUnknownFields(value: unknown): unknown {
   const { issues = [] } = runSchema.safeParse(value).error ?? {};

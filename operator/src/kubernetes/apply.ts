@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { API_GROUP } from '@greedy-infomax/crds';
+import { hash } from '../plan/kubernetes/objects.ts';
 import { ApiError, type Client, isConflict } from './client.ts';
 import { controllerOf, type KubeObject, type OwnerReference, type Resource } from './resource.ts';
 
@@ -187,12 +187,7 @@ const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
 /** Without what JSON leaves out, so that it compares with what comes over the wire. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** Written from its bytes: the slice of a text would keep the whole of it in memory. */
-const hashOf = (value: unknown): string =>
-  createHash('sha256')
-    .update(JSON.stringify(sorted(value)) ?? '')
-    .digest()
-    .toString('hex', 0, 8);
+const hashOf = (value: unknown): string => hash(JSON.stringify(sorted(value)) ?? '', 16);
 
 /** With keys in order, so that equal values have equal text. */
 function sorted(value: unknown): unknown {

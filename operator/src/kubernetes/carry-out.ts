@@ -1,4 +1,5 @@
 import type { KubernetesPlan } from '../plan/kubernetes/types.ts';
+import { together } from '../together.ts';
 import { type Applied, type Applier, NameTakenError } from './apply.ts';
 import type { Children } from './caches.ts';
 import type { Client } from './client.ts';
@@ -65,9 +66,9 @@ export async function carryOut(
       const removals = remove.map(({ kind, namespace, name, uid }) =>
         client.delete(resourceOf(kind), namespace, name, uid),
       );
-      await together([beforeJobs, ...removals]);
+      await together<unknown>([beforeJobs, ...removals]);
     }
-    await together([
+    await together<unknown>([
       beforeJobs,
       ...(credentials ? [orRefused(credentials.secret, secrets.ensure(credentials))] : []),
       ...objects.filter((object) => !isJob(object)).map(applyOne),
@@ -95,13 +96,6 @@ export function withWritten(children: Children, written: readonly KubeObject[]):
     jobs: of(JOBS, children.jobs),
     configMaps: of(CONFIG_MAPS, children.configMaps),
   };
-}
-
-/** Waits for all, so that nothing goes on unseen. @throws the first error */
-export async function together(works: readonly Promise<unknown>[]): Promise<void> {
-  const results = await Promise.allSettled(works);
-  const failed = results.find(({ status }) => status === 'rejected');
-  if (failed) throw (failed as PromiseRejectedResult).reason;
 }
 
 function resourceOf(kind: string | undefined): Resource {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
+import { hash } from '../plan/kubernetes/objects.ts';
 import { type Client, isAlreadyThere, isGone } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { EVENTS, type KubeObject, microTime } from './resource.ts';
@@ -149,8 +149,7 @@ export class EventRecorder {
 /** The same for the same event about the same object. */
 function nameOf({ metadata }: KubeObject, { type, reason, action, note }: EventNote): string {
   const said = JSON.stringify([metadata.uid, type, reason, action, note]);
-  const hash = createHash('sha256').update(said).digest('hex').slice(0, 16);
-  return `${metadata.name.slice(0, 200)}.${hash}`;
+  return `${metadata.name.slice(0, 200)}.${hash(said, 16)}`;
 }
 
 /** At most `bytes` of UTF-8, never half a character. */

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { checkpointStream, edgeStream, stateStream } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { deleteStreams, ensureStreams } from '../nats/streams.ts';
 import { ownerMetadata } from '../nats/sweep.ts';
+import { hash } from '../plan/kubernetes/objects.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { keyOf, type RunObject } from './resource.ts';
@@ -61,7 +61,7 @@ export class RunStreams {
     const operator = this.#options.operator();
     if (nats === null) return false;
     const owner = operator === undefined ? {} : ownerMetadata(operator, { namespace, run: name });
-    const plan = digest(JSON.stringify([streams, owner]));
+    const plan = hash(JSON.stringify([streams, owner]), 16);
     const before = this.#made.get(keyOf(run));
     if (before?.uid === uid && before?.good?.plan === plan) {
       if (clock.now() - before.good.at < 1000 * GOOD_FOR) return true;
@@ -119,9 +119,6 @@ export class RunStreams {
     this.#deleted.delete(uid);
   }
 }
-
-const digest = (text: string): string =>
-  createHash('sha256').update(text).digest().toString('hex', 0, 8);
 
 /** Streams that the run can have; `all`: with that of its checkpoints, if those are to go with it. */
 function namesOf({ metadata, spec }: RunObject, all: boolean): string[] {

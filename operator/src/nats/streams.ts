@@ -14,6 +14,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
+import { together } from '../together.ts';
 
 /** Makes the streams and consumers of a run be as planned, and removes them. */
 
@@ -37,13 +38,8 @@ export async function ensureStreams(
 ): Promise<number> {
   const jsm = await manager(connection);
   // At once: the client sends what is asked in one turn as one packet. All are tried, also when one is refused.
-  const each = await Promise.allSettled(streams.map((stream) => ensure(jsm, stream, metadata)));
-  let writes = 0;
-  for (const result of each) {
-    if (result.status === 'rejected') throw result.reason;
-    writes += result.value;
-  }
-  return writes;
+  const each = await together(streams.map((stream) => ensure(jsm, stream, metadata)));
+  return each.reduce((sum, writes) => sum + writes, 0);
 }
 
 /** Deletes the streams, and with them their consumers; those that are gone already are no error. */

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { backend, type Tensor, type Tfjs, tf } from '../tf.ts';
+import { batchMemory } from '../buffer/batch-memory.ts';
+import { backend, DT, type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { StepFunction } from './function.ts';
-import { randomInts } from './ops.ts';
+import { cast, randomInts } from './ops.ts';
 import { FeedError, Program } from './program.ts';
 import { RecordingError } from './recorder.ts';
 
@@ -93,6 +94,12 @@ function eagerly(steps: number, x: Float32Array) {
   }
   return { losses, values };
 }
+
+const MEMORIES = {
+  'memory of their own': (length: number) => new Uint8Array(length),
+  'the middle of other memory': (length: number) => new Uint8Array(new ArrayBuffer(20), 3, length),
+  'memory shared by threads': (length: number) => new Uint8Array(batchMemory(length), 0, length),
+};
 
 describe('a compiled step', () => {
   it('takes the same steps as eager tfjs with Adam as the paper writes it', () => {
@@ -190,5 +197,25 @@ describe('a compiled step', () => {
       return { x: x as Tensor };
     };
     expect(() => compile({ bad: { inputs: train.inputs, build } })).toThrow(RecordingError);
+  });
+
+  it.each(
+    Object.entries(MEMORIES).flatMap(([where, make]) => [4, 5, 7].map((n) => ({ where, make, n }))),
+  )('takes $n bytes from $where, and gives them, as they are', ({ make, n }) => {
+    const program = compile({
+      same: {
+        inputs: { x: { shape: [1, n], dtype: 'uint8' } },
+        build: ({ x }) => {
+          const numbers = cast(x as Tensor, DT.uint8, DT.float32);
+          return { numbers, bytes: cast(numbers, DT.float32, DT.uint8) };
+        },
+      },
+    });
+    const bytes = make(n).map((_, i) => 250 - i);
+    const x = make(n);
+    x.set(bytes);
+    const { numbers, bytes: out } = program.run('same', { x });
+    expect(Array.from(numbers ?? [])).toEqual(Array.from(bytes));
+    expect(Array.from(out ?? [])).toEqual(Array.from(bytes));
   });
 });

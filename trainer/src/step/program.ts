@@ -122,21 +122,21 @@ export class Program<Name extends string> {
 
   /** Replaces weights or moments; those not named keep their values. Throws a `FeedError` for a wrong size. */
   assign(values: Readonly<Record<string, Float32Array>>): void {
-    const names = Object.keys(values);
-    for (const [name, value] of Object.entries(values)) {
+    const fed = Object.entries(values).map(([name, value]) => {
       const shape = this.#shapes.get(name);
       if (shape === undefined || value.length !== size(shape)) {
         throw new FeedError(
           `'${name}' has ${value.length} values; ${shape ? `its shape [${shape.join(', ')}] needs ${size(shape)}` : `there is no such weight`}`,
         );
       }
-    }
-    if (names.length === 0) return;
+      return { handle: node(name), value, shape };
+    });
+    if (fed.length === 0) return;
     // All in one run: TensorFlow prepares the graph anew for every set of nodes that it is asked for.
     this.#call(
-      names.map((name) => createTensor(values[name] as Float32Array, this.#shapes.get(name))),
-      names.map((name) => `${node(name)}/new:0`).join(','),
-      names.map((name) => `${node(name)}/assigned:0`).join(','),
+      fed.map(({ value, shape }) => createTensor(value, shape)),
+      fed.map(({ handle }) => `${handle}/new:0`).join(','),
+      fed.map(({ handle }) => `${handle}/assigned:0`).join(','),
     );
   }
 

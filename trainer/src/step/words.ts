@@ -3,7 +3,7 @@ import { size, type TensorSpec } from './function.ts';
 import { type GraphBuilder, sliceAttrs, typeAttr } from './graph.ts';
 
 /**
- * Values on their way into a graph and out of it. All travel as words, int32 [n]: the addon cannot read bytes back,
+ * Values on their way into a graph and out of it. All travel as words of int32: the addon cannot read bytes back,
  * and whatever is no int32 it takes to the GPU and back again before it feeds it.
  */
 

@@ -90,8 +90,15 @@ export const canonicalJson = (value: unknown): string =>
       : part,
   );
 
+/**
+ * The first digits of a text's SHA-256, an even number of them. Written from its bytes: the slice of a longer text would
+ * keep the whole of it in memory.
+ */
 export const hash = (text: string, length: number): string =>
-  createHash('sha256').update(text).digest('hex').slice(0, length);
+  createHash('sha256')
+    .update(text)
+    .digest()
+    .toString('hex', 0, length / 2);
 
 /** Whether the run's checkpoints lie in the object store. */
 export const usesBucket = ({ spec }: KubernetesRun): boolean =>
