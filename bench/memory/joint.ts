@@ -1,6 +1,6 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { prefixed, weightsOf } from '../../trainer/src/evaluate/features.ts';
-import { encodeWithTarget, represent } from '../../trainer/src/model/encoder.ts';
+import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
 import { decodeInput, inputSpec } from '../../trainer/src/model/input.ts';
 import { drawsFrom, moduleWeights } from '../../trainer/src/model/module.ts';
 import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
@@ -27,9 +27,9 @@ export class JointStep {
             let x = decodeInput(batch as Tensor, first.source, first.input);
             const losses = modules.map(({ name, layers, objective, grid }) => {
               const own = weightsOf(name, all);
-              const encoded = encodeWithTarget(layers, own, x);
-              x = withoutGradient(encoded.z);
-              return OBJECTIVES[objective.type].loss(objective, own, represent(encoded, grid), {
+              const { z, representation } = encodeAndRepresent(layers, own, x, grid);
+              x = withoutGradient(z);
+              return OBJECTIVES[objective.type].loss(objective, own, representation, {
                 labels: tf.zeros([first.batchSize], 'int32'),
                 draws: drawsFrom(seed as Tensor),
               });

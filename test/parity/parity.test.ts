@@ -1,6 +1,6 @@
 import type { Layer, Objective } from '@greedy-infomax/crds';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encode, pool } from '../../trainer/src/model/encoder.ts';
+import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
 import { cutPatches } from '../../trainer/src/model/input.ts';
 import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
 import type { StepFunction, TensorSpec } from '../../trainer/src/step/function.ts';
@@ -45,18 +45,12 @@ function compile(
     feeds[input] = values;
   }
   const build: StepFunction['build'] = (fed, weights) => {
-    const z = encode(layers, weights, fed.x as Tensor);
-    const pooled = pool(z, [7, 7]);
-    const loss = OBJECTIVES[objective.type].loss(
-      objective,
-      weights,
-      { context: pooled, target: pooled },
-      {
-        labels: fed.labels as Tensor,
-        draws: { ints: (k) => fed[`k${k}`] as Tensor, distinct: () => fed.none as Tensor },
-      },
-    );
-    return { loss, z, pooled };
+    const { z, representation } = encodeAndRepresent(layers, weights, fed.x as Tensor, [7, 7]);
+    const loss = OBJECTIVES[objective.type].loss(objective, weights, representation, {
+      labels: fed.labels as Tensor,
+      draws: { ints: (k) => fed[`k${k}`] as Tensor, distinct: () => fed.none as Tensor },
+    });
+    return { loss, z, pooled: representation.context };
   };
   const program = Program.compile({
     weights: parametersOf(fixture, `${prefix}param.`),

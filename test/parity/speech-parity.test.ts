@@ -1,6 +1,6 @@
 import type { InfoNCE, Layer } from '@greedy-infomax/crds';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeWithTarget, represent } from '../../trainer/src/model/encoder.ts';
+import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
 import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
 import type { StepFunction, TensorSpec } from '../../trainer/src/step/function.ts';
 import { Program } from '../../trainer/src/step/program.ts';
@@ -59,7 +59,7 @@ function compile(prefix: string, input: string, layers: Layer[], sampling: InfoN
     feed(name.slice(draw.length), name, 'int32');
   }
   const build: StepFunction['build'] = (fed, weights) => {
-    const encoded = encodeWithTarget(layers, weights, fed.x as Tensor);
+    const { z, representation } = encodeAndRepresent(layers, weights, fed.x as Tensor, null);
     const loss = OBJECTIVES.infoNCE.loss(
       {
         type: 'infoNCE',
@@ -71,7 +71,7 @@ function compile(prefix: string, input: string, layers: Layer[], sampling: InfoN
         sampling,
       },
       weights,
-      represent(encoded, null),
+      representation,
       {
         labels: fed.none as Tensor,
         draws: {
@@ -80,7 +80,7 @@ function compile(prefix: string, input: string, layers: Layer[], sampling: InfoN
         },
       },
     );
-    return { loss, z: encoded.z };
+    return { loss, z };
   };
   const program = Program.compile({
     weights: parametersOf(fixture, `${prefix}param.`),

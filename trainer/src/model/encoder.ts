@@ -2,6 +2,7 @@ import { LAYERS, type Layer, type PatchShape, targetLayers } from '@greedy-infom
 import type { Representation } from '../objective/objective.ts';
 import type { Weights } from '../step/function.ts';
 import { type Tensor, tf } from '../tf.ts';
+import { meanOverPositions } from './layers/mean.ts';
 import type { Parameter } from './layers/parameters.ts';
 import { LAYER_BUILDERS } from './layers.ts';
 
@@ -31,29 +32,43 @@ const encodeFrom = (first: number, layers: readonly Layer[], weights: Weights, x
       x,
     );
 
-/** The same, with what the objective is to predict: the input of a gru layer at the end, else z itself. */
-export function encodeWithTarget(
+/**
+ * The same, with what the objective sees of it: patches pooled to a grid, or, without one, the steps of a sequence as
+ * they are, of which a gru layer at the end predicts its input. No gradient comes from z where there is a grid.
+ */
+export function encodeAndRepresent(
   layers: readonly Layer[],
   weights: Weights,
   x: Tensor,
-): { z: Tensor; target: Tensor } {
+  grid: readonly [rows: number, cols: number] | null,
+): { z: Tensor; representation: Representation } {
+  if (grid) {
+    const last = layers.length - 1;
+    const h = encode(layers.slice(0, last), weights, x);
+    const { y, mean } = applyWithMean(layers[last] as Layer, weights, prefix(last), h);
+    const context = toGrid(mean, grid);
+    return { z: y, representation: { context, target: context } };
+  }
   const before = targetLayers(layers);
-  const target = encodeFrom(0, before, weights, x);
-  return { z: encodeFrom(before.length, layers, weights, target), target };
+  const target = encode(before, weights, x);
+  const context = encodeFrom(before.length, layers, weights, target);
+  return { z: context, representation: { context, target } };
+}
+
+function applyWithMean(layer: Layer, weights: Weights, prefix: string, x: Tensor) {
+  const builder = LAYER_BUILDERS[layer.type];
+  if (builder.applyWithMean) return builder.applyWithMean(layer, weights, prefix, x);
+  const y = builder.apply(layer, weights, prefix, x);
+  return { y, mean: meanOverPositions(y) };
 }
 
 /**
  * What the objective and the readout see of a patch: the mean over its positions of the raw, signed z.
  * z [samples * patches, rows, cols, channels] -> [samples, grid rows, grid cols, channels].
  */
-export const pool = (z: Tensor, [gridRows, gridCols]: readonly [number, number]): Tensor =>
-  tf.reshape(tf.mean(z, [1, 2]), [-1, gridRows, gridCols, z.shape.at(-1) as number]);
+export const pool = (z: Tensor, grid: readonly [number, number]): Tensor =>
+  toGrid(meanOverPositions(z), grid);
 
-/** What the objective sees: patches pooled to a grid, or, without one, the steps of a sequence as they are. */
-export function represent(
-  { z, target }: { z: Tensor; target: Tensor },
-  grid: readonly [number, number] | null,
-): Representation {
-  const context = grid ? pool(z, grid) : z;
-  return { context, target: target === z ? context : grid ? pool(target, grid) : target };
-}
+/** [samples * patches, channels] -> [samples, grid rows, grid cols, channels]. */
+const toGrid = (mean: Tensor, [rows, cols]: readonly [number, number]): Tensor =>
+  tf.reshape(mean, [-1, rows, cols, mean.shape[1] as number]);

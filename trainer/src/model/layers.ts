@@ -14,6 +14,13 @@ export interface LayerBuilder {
   parameters(layer: Layer, channelsIn: number, prefix: string): Parameter[];
   /** x [patches, rows, cols, channels] -> [patches, rows', cols', channels']. */
   apply(layer: Layer, weights: Weights, prefix: string, x: Tensor): Tensor;
+  /** The same as y, and its mean over positions; for layers of which that has a cheaper gradient than y. */
+  applyWithMean?(
+    layer: Layer,
+    weights: Weights,
+    prefix: string,
+    x: Tensor,
+  ): { y: Tensor; mean: Tensor };
 }
 
 /** A layer is one row here and one in `LAYERS`. */

@@ -10,7 +10,7 @@ import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
 import { distinctInts, randomInts } from '../step/ops.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
-import { encode, encoderParameters, encodeWithTarget, represent } from './encoder.ts';
+import { encode, encodeAndRepresent, encoderParameters } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 import { decodeInput, inputSpec } from './input.ts';
 
@@ -50,15 +50,15 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
     },
     build: ({ batch, labels, seed }, weights) => {
       const x = decodeInput(batch as Tensor, config.source, config.input);
-      const encoded = encodeWithTarget(config.layers, weights, x);
+      const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
       const loss = OBJECTIVES[config.objective.type].loss(
         config.objective,
         weights,
-        represent(encoded, config.grid),
+        representation,
         { labels: labels as Tensor, draws: drawsFrom(seed as Tensor) },
       );
       // Of a module that trains alone the next one gets nothing before the end.
-      return config.order === 'iterative' ? { loss } : { loss, ...activations(config, encoded.z) };
+      return config.order === 'iterative' ? { loss } : { loss, ...activations(config, z) };
     },
     minimise: 'loss',
   };

@@ -3,6 +3,7 @@ import type { Weights } from '../../step/function.ts';
 import { type Tensor, tf } from '../../tf.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
+import { meanOfConv2d, meanOverPositions } from './mean.ts';
 import { convParameters, type Parameter } from './parameters.ts';
 
 /** One convolution of a block's body. */
@@ -56,31 +57,45 @@ export function preActivationBlocks(
       }),
     apply: (layer, weights, prefix, x) =>
       blocksOf(layer, x.shape.at(-1) as number, prefix).reduce(
-        (input, block) => applyBlock(block, weights, input),
+        (input, block) => applyBlock(block, weights, input).y,
         x,
       ),
+    applyWithMean(layer, weights, prefix, x) {
+      const blocks = blocksOf(layer, x.shape.at(-1) as number, prefix);
+      const input = blocks.slice(0, -1).reduce((h, block) => applyBlock(block, weights, h).y, x);
+      const { y, mean } = applyBlock(blocks.at(-1) as Block, weights, input);
+      return { y, mean: mean() };
+    },
   };
 }
 
+interface Block {
+  prefix: string;
+  stride: number;
+  convs: readonly BodyConv[];
+  projects: boolean;
+}
+
+/** y, and its mean over positions. */
 function applyBlock(
-  block: { prefix: string; stride: number; convs: readonly BodyConv[]; projects: boolean },
+  { prefix, stride, convs, projects }: Block,
   weights: Weights,
   x: Tensor,
-): Tensor {
+): { y: Tensor; mean: () => Tensor } {
   const activated = tf.relu(x);
-  const shortcut = block.projects
-    ? conv2d(activated, weights, `${block.prefix}.shortcut`, block.stride, 0)
-    : x;
-  const y = block.convs.reduce(
-    (h, { name, kernel, stride }, i) =>
-      conv2d(
-        i === 0 ? h : tf.relu(h),
-        weights,
-        `${block.prefix}.${name}`,
-        stride,
-        (kernel - 1) / 2,
-      ),
-    activated,
-  );
-  return tf.add(y, shortcut);
+  const last = convs.at(-1) as BodyConv;
+  const h = convs
+    .slice(0, -1)
+    .reduce(
+      (h, { name, kernel, stride }) =>
+        tf.relu(conv2d(h, weights, `${prefix}.${name}`, stride, (kernel - 1) / 2)),
+      activated,
+    );
+  const body = [h, weights, `${prefix}.${last.name}`, last.stride, (last.kernel - 1) / 2] as const;
+  const shortcut = [activated, weights, `${prefix}.shortcut`, stride, 0] as const;
+  return {
+    y: tf.add(conv2d(...body), projects ? conv2d(...shortcut) : x),
+    mean: () =>
+      tf.add(meanOfConv2d(...body), projects ? meanOfConv2d(...shortcut) : meanOverPositions(x)),
+  };
 }

@@ -2,6 +2,7 @@ import { convDefaults } from '@greedy-infomax/crds';
 import { tf } from '../../tf.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
+import { meanOfConv2d, meanOverPositions } from './mean.ts';
 import { convParameters } from './parameters.ts';
 
 /** One convolution with bias. */
@@ -12,5 +13,14 @@ export const conv: LayerBuilder = {
     const { stride, padding, activation } = convDefaults(layer);
     const y = conv2d(x, weights, prefix, stride, padding);
     return activation === 'relu' ? tf.relu(y) : y;
+  },
+  applyWithMean(layer, weights, prefix, x) {
+    const { stride, padding, activation } = convDefaults(layer);
+    const y = conv.apply(layer, weights, prefix, x);
+    const mean =
+      activation === 'relu'
+        ? meanOverPositions(y)
+        : meanOfConv2d(x, weights, prefix, stride, padding);
+    return { y, mean };
   },
 };

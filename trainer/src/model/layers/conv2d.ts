@@ -2,9 +2,9 @@ import type { Weights } from '../../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 
 /** The same along rows and columns, or one number for each. */
-type Along = number | readonly [rows: number, cols: number];
+export type Along = number | readonly [rows: number, cols: number];
 
-const both = (n: Along): [number, number] => (typeof n === 'number' ? [n, n] : [n[0], n[1]]);
+export const both = (n: Along): [number, number] => (typeof n === 'number' ? [n, n] : [n[0], n[1]]);
 
 /**
  * x [patches, rows, cols, in] -> [patches, rows', cols', out], with the weight and bias named `prefix`,
