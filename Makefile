@@ -82,7 +82,7 @@ bench-growth: setup cluster-setup ## Fit how costs grow: step over batch, bytes 
 	node --disable-warning=ExperimentalWarning bench/main.ts growth
 
 .PHONY: bench-step
-bench-step: setup ## Time the training step of each module against PyTorch's, which it installs (5.5 GB; 6 minutes)
+bench-step: setup ## Time the training step of each module against PyTorch's, which it installs (5.5 GB; 12 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts step
 
 .PHONY: bench-edge
@@ -92,6 +92,10 @@ bench-edge: setup ## Time the edge between two processes against a bare NATS cli
 .PHONY: bench-memory
 bench-memory: setup ## Measure the memory of a training process, by what it trains (3 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts memory
+
+.PHONY: bench-precision
+bench-precision: setup ## Train digits in float32 and in bfloat16: accuracy and time (10 minutes)
+	node --disable-warning=ExperimentalWarning bench/main.ts precision
 
 .PHONY: bench-averaging
 bench-averaging: setup ## Train digits with one and two trainers a module, by rule of averaging (10 minutes)

@@ -16,6 +16,7 @@ const BENCHMARKS = [
   'edge',
   'memory',
   'averaging',
+  'precision',
   'operator',
   'startup',
   'growth',

@@ -22,7 +22,7 @@ interface Check {
 const CHECKS: readonly Check[] = [
   {
     name: 'step',
-    args: ['--only', 'digits', '--rounds', '3', '--seconds', '1'],
+    args: ['--only', 'digits', '--precision', 'float32', '--rounds', '3', '--seconds', '1'],
     ratios: /^digits /,
     tolerance: 0.3,
   },

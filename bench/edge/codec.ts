@@ -41,7 +41,7 @@ function rowOf(format: Format, zeros: number): string[] {
   const decoder = programOf(
     { bytes: { shape: [1, bytes.length], dtype: 'uint8' } },
     // A sum alone comes back: the values stay where the step needs them.
-    (inputs) => tf.sum(codec.decode(inputs.bytes as Tensor, POSITIONS, CHANNELS)),
+    (inputs) => tf.sum(codec.decode(inputs.bytes as Tensor, POSITIONS, CHANNELS, true)),
   );
   const encode = millisecondsOf(() => encoder.run('call', { z }));
   const decode = millisecondsOf(() => decoder.run('call', { bytes }));

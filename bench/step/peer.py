@@ -1,7 +1,8 @@
 """The step of a module again, as an engineer would write it in PyTorch: what the trainer's step is measured against.
 
 Takes JSON lines on stdin and answers each with one on stdout:
-    {"module": {...}}                              builds it anew -> {"parameters": n}
+    {"module": {...}, "precision": "float32" | "bfloat16"}
+                                                   builds it anew -> {"parameters": n}
     {"method": "eager" | "compiled", "seconds": s} trains for so long
                                                    -> {"ms": [of each step], "cpuMs": of a step, "loss": of the first}
 
@@ -175,20 +176,22 @@ def batch_of(config):
 class Trained:
     """A module with its batch, trained eagerly or compiled."""
 
-    def __init__(self, config):
+    def __init__(self, config, precision):
         torch._dynamo.reset()
         torch.manual_seed(2)
         step = Step(config)
         if config["grid"] is not None:
             step = step.to(memory_format=torch.channels_last)
         self.batch = batch_of(config)
+        self.low = precision == "bfloat16"
         self.methods = {"eager": step, "compiled": torch.compile(step)}
         self.adam = torch.optim.Adam(step.parameters(), lr=config["learningRate"], fused=True)
         self.parameters = sum(p.numel() for p in step.parameters())
 
     def step(self, method):
         self.adam.zero_grad(set_to_none=True)
-        loss = self.methods[method](self.batch)
+        with torch.autocast(self.batch.device.type, torch.bfloat16, enabled=self.low):
+            loss = self.methods[method](self.batch)
         loss.backward()
         self.adam.step()
         return loss.item()
@@ -216,7 +219,7 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         if "module" in request:
-            trained = Trained(request["module"])
+            trained = Trained(request["module"], request["precision"])
             answer = {"parameters": trained.parameters}
         else:
             answer = trained.run(request["method"], request["seconds"])

@@ -48,7 +48,7 @@ export class Peer {
 
   /** Makes the module; the one before is forgotten. */
   build(config: ModuleConfig): Promise<{ parameters: number }> {
-    return this.#ask({ module: peerModule(config) });
+    return this.#ask({ module: peerModule(config), precision: config.precision });
   }
 
   run(method: PeerMethod, seconds: number): Promise<Turn> {

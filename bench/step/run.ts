@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { type Precision, precisionSchema } from '@greedy-infomax/crds';
 import { alternate, geometricMean, median, medianRatio } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
@@ -10,14 +11,16 @@ import { Peer, type PeerMethod } from './peer.ts';
 
 /**
  * Times one training step of every module against the same step in PyTorch, eager and compiled, in turns:
- * `node bench/step/run.ts [--only FAMILY,…] [--eager] [--threads N] [--rounds N] [--seconds S] [--record]`.
- * A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves the compiled one out.
+ * `node bench/step/run.ts [--only FAMILY,…] [--precision float32,bfloat16] [--eager] [--threads N] [--rounds N]
+ * [--seconds S] [--record]`. A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves
+ * the compiled one out. Without --precision bfloat16 is measured too where the machine multiplies it itself.
  * After `make setup DEVICE=gpu` both run on the GPU, at the batches of the run files.
  */
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    precision: { type: 'string' },
     eager: { type: 'boolean', default: false },
     threads: { type: 'string', default: String(availableParallelism()) },
     rounds: { type: 'string', default: '5' },
@@ -34,9 +37,11 @@ const seconds = Number(values.seconds);
 process.env.TF_NUM_INTRAOP_THREADS = values.threads;
 process.env.TF_NUM_INTEROP_THREADS = values.threads;
 const { OwnStep } = await import('./own.ts');
+const { multipliesBfloat16 } = await import('../../trainer/src/step/bfloat16.ts');
 const { backend, tensorflowVersion } = await import('../../trainer/src/tf.ts');
 
 interface Row {
+  precision: Precision;
   family: string;
   name: string;
   own: number;
@@ -51,10 +56,17 @@ const gpu = backend.binding.isUsingGpuDevice();
 const where = gpu ? `${gpuName()}; ${machine()}` : machine();
 const peer = await Peer.start(gpu ? 'cuda' : 'cpu', threads);
 const rows: Row[] = [];
-for (const subject of casesOf(values.only?.split(','), gpu)) {
-  const row = await measure(subject);
-  rows.push(row);
-  console.log(cells(row).join('  '));
+const precisions = values.precision?.split(',').map((name) => precisionSchema.parse(name)) ?? [
+  'float32',
+  ...(multipliesBfloat16() ? (['bfloat16'] as const) : []),
+];
+for (const precision of precisions) {
+  console.log(`\n${precision}`);
+  for (const subject of casesOf(values.only?.split(','), gpu)) {
+    const row = await measure(subject, precision);
+    rows.push(row);
+    console.log(cells(row).join('  '));
+  }
 }
 const peerVersion = peer.version;
 await peer.stop();
@@ -65,11 +77,11 @@ const GPU_NOTES = [
 ];
 const CPU_NOTES = [
   'PyTorch runs with OMP_WAIT_POLICY=PASSIVE and flushes denormals: its threads would else wait by spinning, which takes many times as long as soon as another process wants a core.',
+  'In bfloat16 the trainer takes its products of bfloat16, and PyTorch its autocast to it.',
   'Nearly all of the step of a module with convolutions is oneDNN, the library that PyTorch calls too; what differs is the rest.',
-  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse. Its remapper fails on the graph, and the step became slower.',
+  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse: its remapper fails on the graph, and the step became slower. XLA for all of the graph: digits 1.5 to 2 times as slow. oneDNN with products of bfloat16 and everything between them in float32 (ONEDNN_DEFAULT_FPMATH_MODE): its gradients of weights stay in float32, and others became slower.',
 ];
 const COLUMNS = [
-  'module',
   'trainer, ms',
   ...METHODS.map((method) => `PyTorch ${method}, ms`),
   'ratio to the faster',
@@ -80,15 +92,24 @@ const result = {
   title: gpu ? 'Step of a module on a GPU' : `Step of a module, ${threads} threads`,
   machine: `${where}; TensorFlow ${tensorflowVersion}, PyTorch ${peerVersion}`,
   method: `Forward, backward, Adam and encoded output against the same module in PyTorch, which neither decodes nor encodes; channels-last for images. Median of ${rounds} rounds in turns of ${seconds} s. A ratio above 1: the trainer is faster.`,
-  tables: [{ columns: COLUMNS, rows: rows.map(cells) }],
-  notes: [summary(), ...(gpu ? GPU_NOTES : CPU_NOTES)],
-  ratios: Object.fromEntries(rows.map(({ family, name, ratio }) => [`${family} ${name}`, ratio])),
+  tables: precisions.map((precision) => ({
+    columns: [precision, ...COLUMNS],
+    rows: rows.filter((row) => row.precision === precision).map(cells),
+  })),
+  notes: [...precisions.map(summary), ...(gpu ? GPU_NOTES : CPU_NOTES)],
+  ratios: Object.fromEntries(
+    rows.map(({ precision, family, name, ratio }) => [
+      `${family} ${name}${precision === 'float32' ? '' : `, ${precision}`}`,
+      ratio,
+    ]),
+  ),
 };
-console.log(`\n${result.tables.map(markdown).join('\n')}\n\n${summary()}`);
+console.log(`\n${result.tables.map(markdown).join('\n')}\n\n${precisions.map(summary).join('\n')}`);
 if (values.record) record(result);
 
 /** The same module in both; the first turn of each, which compiles and warms up, does not count. */
-async function measure({ family, config }: Case): Promise<Row> {
+async function measure({ family, config: described }: Case, precision: Precision): Promise<Row> {
+  const config = { ...described, precision };
   const own = new OwnStep(config);
   const { parameters } = await peer.build(config);
   if (parameters !== own.parameters) {
@@ -109,6 +130,7 @@ async function measure({ family, config }: Case): Promise<Row> {
   const times = METHODS.map((method) => ({ method, ms: median(ms(method)) }));
   const [faster] = times.toSorted((a, b) => a.ms - b.ms) as [(typeof times)[number]];
   return {
+    precision,
     family,
     name: config.name,
     own: median(ms('own')),
@@ -138,8 +160,22 @@ function cells({ family, name, own, peer, ratio, cpuRatio }: Row): string[] {
   return [`${family} ${name}`, ...figures, ratio.toFixed(2), cpuRatio.toFixed(2)];
 }
 
-function summary(): string {
-  const mean = (chosen: Row[]) => geometricMean(chosen.map(({ ratio }) => ratio)).toFixed(2);
-  const families = Object.entries(Object.groupBy(rows, ({ family }) => family));
-  return `Geometric mean: ${mean(rows)} (${families.map(([name, chosen]) => `${name} ${mean(chosen ?? [])}`).join(', ')}).`;
+function summary(precision: Precision): string {
+  const of = rows.filter((row) => row.precision === precision);
+  const mean = (ratios: number[]) => geometricMean(ratios).toFixed(2);
+  const families = Object.entries(Object.groupBy(of, ({ family }) => family))
+    .map(([name, chosen = []]) => `${name} ${mean(chosen.map(({ ratio }) => ratio))}`)
+    .join(', ');
+  const result = `Geometric mean in ${precision}: ${mean(of.map(({ ratio }) => ratio))} (${families}).`;
+  const gains = of.flatMap(({ family, name, own }) => {
+    const before = rows.find(
+      (row) => row.precision === 'float32' && row.family === family && row.name === name,
+    );
+    return before && precision !== 'float32' ? [{ family, gain: before.own / own }] : [];
+  });
+  if (gains.length === 0) return result;
+  const gained = Object.entries(Object.groupBy(gains, ({ family }) => family))
+    .map(([name, chosen = []]) => `${name} ${mean(chosen.map(({ gain }) => gain))}`)
+    .join(', ');
+  return `${result} To the trainer itself in float32: ${mean(gains.map(({ gain }) => gain))} (${gained}).`;
 }

@@ -9,6 +9,7 @@ import {
   objectiveSchema,
   optimizerSchema,
   patchesSchema,
+  precisionSchema,
   readoutSettingsSchema,
   windowSchema,
 } from './run.ts';
@@ -74,6 +75,7 @@ export const moduleConfigSchema = z.strictObject({
   layers: z.array(layerSchema),
   objective: objectiveSchema,
   optimizer: optimizerSchema,
+  precision: precisionSchema,
   batchSize: z.int(),
   /** Samples to train on. */
   budget: z.int(),

@@ -15,3 +15,11 @@ export const optimizerSchema = z
   })
   .describe('The optimizer of each module.');
 export type Optimizer = z.infer<typeof optimizerSchema>;
+
+export const precisionSchema = z
+  .enum(['float32', 'bfloat16'])
+  .default('float32')
+  .describe(
+    'What the products of a training step are taken of; weights, optimizer and loss are float32 in either. bfloat16 is faster where processors multiply it themselves (AMX, tensor cores) and slower where they do not.',
+  );
+export type Precision = z.infer<typeof precisionSchema>;

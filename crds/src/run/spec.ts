@@ -7,7 +7,7 @@ import { augmentationSchema, dataSchema, patchesSchema, windowSchema } from './d
 import { evaluationSchema } from './evaluation.ts';
 import { moduleSchema } from './module.ts';
 import { objectiveSchema } from './objective.ts';
-import { optimizerSchema } from './optimizer.ts';
+import { optimizerSchema, precisionSchema } from './optimizer.ts';
 import { podTemplateSchema, resourcesSchema } from './pod.ts';
 
 export const runSpecSchema = z.strictObject({
@@ -45,6 +45,7 @@ export const runSpecSchema = z.strictObject({
     )
     .meta(immutable('order')),
   optimizer: optimizerSchema.prefault({}),
+  precision: precisionSchema,
   batchSize: z
     .int()
     .min(1)

@@ -94,6 +94,7 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
       layers: module.layers,
       objective: objectiveFor(module.objective ?? spec.objective, domainOf(spec.data)),
       optimizer: module.optimizer ?? spec.optimizer,
+      precision: spec.precision,
       batchSize,
       budget: budgetOf(spec.training, batchSize, dataSetSize),
       order: spec.order,

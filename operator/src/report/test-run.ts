@@ -72,6 +72,7 @@ export function makeConfig(name: string, index: number, changes: Partial<ModuleC
     optimizer: { type: 'adam', learningRate: 2e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     batchSize: 32,
     budget: 60_000,
+    precision: 'float32',
     order: 'simultaneous',
     averaging: {
       rule: 'average',

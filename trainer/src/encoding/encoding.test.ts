@@ -26,7 +26,7 @@ function roundTrip(
       decode: {
         inputs: { bytes: { shape: [samples, rowBytes], dtype: 'uint8' } },
         build: ({ bytes }) => ({
-          z: CODECS[encoding].decode(bytes as Tensor, positions, channels),
+          z: CODECS[encoding].decode(bytes as Tensor, positions, channels, rectified),
         }),
       },
     },

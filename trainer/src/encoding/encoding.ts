@@ -13,7 +13,7 @@ export interface Codec {
   /** float32 [samples, positions, channels] -> bytes [samples, n]. */
   encode(z: Tensor, rectified: boolean): Tensor;
   /** bytes [samples, n] -> float32 [samples, positions, channels]. */
-  decode(bytes: Tensor, positions: number, channels: number): Tensor;
+  decode(bytes: Tensor, positions: number, channels: number, rectified: boolean): Tensor;
 }
 
 export const CODECS: Record<Encoding, Codec> = { float32, bfloat16, int8 };

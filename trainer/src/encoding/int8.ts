@@ -29,14 +29,15 @@ export const int8: Codec = {
     const highest = overPositions(z, tf.max); // [samples, 1, channels]
     const lowest = rectified ? tf.zerosLike(highest) : overPositions(z, tf.min);
     const step = tf.maximum(tf.div(tf.sub(highest, lowest), 255), SMALLEST_STEP);
-    const levels = tf.floor(tf.add(tf.div(tf.sub(z, lowest), step), 0.5));
+    const above = rectified ? z : tf.sub(z, lowest);
+    const levels = tf.add(tf.div(above, step), 0.5); // the cast takes away what is behind the point
     const scales = bitcast(tf.concat([lowest, step], 1), DT.float32, DT.uint8); // [samples, 2, channels, 4]
     return concatBytes(
       reshapeBytes(scales, [samples, -1]),
       reshapeBytes(cast(levels, DT.float32, DT.uint8), [samples, -1]),
     );
   },
-  decode(bytes, positions, channels) {
+  decode(bytes, positions, channels, rectified) {
     const samples = bytes.shape[0] as number;
     const scaleBytes = 8 * channels;
     const scales = bitcast(
@@ -49,6 +50,7 @@ export const int8: Codec = {
       cast(sliceBytes(bytes, scaleBytes, positions * channels), DT.uint8, DT.float32),
       [samples, positions, channels],
     );
-    return tf.add(tf.mul(levels, step as typeof levels), lowest as typeof levels);
+    const above = tf.mul(levels, step as typeof levels);
+    return rectified ? above : tf.add(above, lowest as typeof levels);
   },
 };

@@ -1,7 +1,7 @@
 import type { ModuleConfig, Window } from '@greedy-infomax/crds';
 import { CODECS } from '../encoding/encoding.ts';
 import type { TensorSpec } from '../step/function.ts';
-import { cast, extractPatches, fromInt16 } from '../step/ops.ts';
+import { cast, extractPatches, fromInt16, nonNegative } from '../step/ops.ts';
 import { DT, type Tensor, tf } from '../tf.ts';
 
 type Source = ModuleConfig['source'];
@@ -23,8 +23,10 @@ export function decodeInput(batch: Tensor, source: Source, input: ModuleConfig['
   const [patches, rows, cols, channels] = input;
   if (source.kind === 'data') return cutPatches(batch, source);
   if (source.kind === 'speech') return normaliseSpeech(batch, source.window);
-  const z = CODECS[source.edge.encoding].decode(batch, patches * rows * cols, channels);
-  return tf.reshape(z, [-1, rows, cols, channels]);
+  const { encoding, rectified } = source.edge;
+  const z = CODECS[encoding].decode(batch, patches * rows * cols, channels, rectified);
+  const x = tf.reshape(z, [-1, rows, cols, channels]);
+  return rectified ? nonNegative(x) : x;
 }
 
 /** bytes [images, rows, cols, channels] -> normalised patches [images * patches, size, size, channels]. */

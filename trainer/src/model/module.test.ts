@@ -32,6 +32,7 @@ function config(overrides: Partial<ModuleConfig> = {}): ModuleConfig {
     optimizer: { type: 'adam', learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     batchSize: 2,
     budget: 10,
+    precision: 'float32',
     order: 'simultaneous',
     averaging: {
       rule: 'average',
@@ -105,16 +106,19 @@ describe('an encoder', () => {
 });
 
 describe('a module', () => {
-  it('lowers its loss from about chance', () => {
-    const program = compileModule(config());
-    const losses = Array.from(
-      { length: 60 },
-      (_, i) => program.run('train', feed(i)).loss?.[0] as number,
-    );
-    expect(losses[0]).toBeCloseTo(Math.log(4), 1);
-    expect(losses.at(-1)).toBeLessThan(losses[0] as number);
-    program.dispose();
-  });
+  it.each(['float32', 'bfloat16'] as const)(
+    'lowers its loss from about chance in %s',
+    (precision) => {
+      const program = compileModule(config({ precision }));
+      const losses = Array.from(
+        { length: 60 },
+        (_, i) => program.run('train', feed(i)).loss?.[0] as number,
+      );
+      expect(losses[0]).toBeCloseTo(Math.log(4), 1);
+      expect(losses.at(-1)).toBeLessThan(losses[0] as number);
+      program.dispose();
+    },
+  );
 
   it('sends relu of its output, from before the step', () => {
     const program = compileModule(config());

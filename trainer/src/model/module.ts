@@ -2,12 +2,14 @@ import {
   type ModuleConfig,
   outputShape,
   type PatchShape,
+  type Precision,
   targetLayers,
 } from '@greedy-infomax/crds';
 import { CODECS } from '../encoding/encoding.ts';
 import { type Draws, OBJECTIVES } from '../objective/objective.ts';
+import { multipliesBfloat16 } from '../step/bfloat16.ts';
 import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
-import { distinctInts, randomInts } from '../step/ops.ts';
+import { distinctInts, randomInts, relu } from '../step/ops.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
 import { encode, encodeAndRepresent, encoderParameters } from './encoder.ts';
@@ -40,6 +42,10 @@ export function moduleWeights(config: ModuleConfig): Record<string, WeightValue>
   );
 }
 
+/** The precision that a module's steps have: what it asks for, where the machine has it. */
+export const precisionOf = ({ precision }: ModuleConfig): Precision =>
+  multipliesBfloat16() ? precision : 'float32';
+
 export function compileModule(config: ModuleConfig): ModuleProgram {
   const batch = inputSpec(config);
   const train: StepFunction = {
@@ -70,6 +76,7 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
   return Program.compile({
     weights: moduleWeights(config),
     optimizer: config.optimizer,
+    precision: precisionOf(config),
     functions: config.sink
       ? { train, forward }
       : { train, forward: { inputs: {}, build: () => ({}) } },
@@ -84,7 +91,7 @@ const encodeBatch = (config: ModuleConfig, batch: Tensor, weights: Weights): Ten
 function activations({ sink }: ModuleConfig, z: Tensor): Record<string, Tensor> {
   if (!sink) return {};
   const [patches, rows, cols, channels] = sink.shape;
-  const sent = tf.reshape(sink.rectified ? tf.relu(z) : z, [-1, patches * rows * cols, channels]);
+  const sent = tf.reshape(sink.rectified ? relu(z) : z, [-1, patches * rows * cols, channels]);
   return { activations: CODECS[sink.encoding].encode(sent, sink.rectified) };
 }
 

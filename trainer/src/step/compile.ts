@@ -1,8 +1,10 @@
+import type { Precision } from '@greedy-infomax/crds';
 import { DT } from '../tf.ts';
 import { ADAM_INPUT, type AdamNodes, applyAdam } from './adam.ts';
+import { inBfloat16, type Surroundings } from './bfloat16.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
-import { traceFunction } from './trace.ts';
+import { type Trace, traceFunction } from './trace.ts';
 import { addInput, addWords } from './words.ts';
 
 /** Turns functions and variables into nodes of a graph. */
@@ -44,6 +46,20 @@ export function addAccess(graph: GraphBuilder, name: string, shape: readonly num
   graph.identity(`${handle}/assigned`, graph.scalar(`${handle}/done`, 0), DT.float32, [assign]);
 }
 
+/** What a recording is given as float32, and what it is made for. */
+const around = (
+  { weights, inputs, outputs, gradients }: Trace,
+  fn: StepFunction,
+): Surroundings => ({
+  given: [
+    ...Object.values(weights),
+    ...Object.entries(inputs).flatMap(([name, id]) =>
+      fn.inputs[name]?.dtype === 'float32' ? [id] : [],
+    ),
+  ],
+  wanted: [...Object.values(outputs).map(({ id }) => id), ...Object.values(gradients)],
+});
+
 /** Records `fn` on zeros and adds what it did to the graph, under the prefix `name`. */
 export function addFunction(
   graph: GraphBuilder,
@@ -51,8 +67,11 @@ export function addFunction(
   fn: StepFunction,
   weights: Readonly<Record<string, WeightValue>>,
   scalars: AdamNodes,
+  precision: Precision,
 ): Compiled {
   const trace = traceFunction(fn, weights);
+  const recording =
+    precision === 'bfloat16' ? inBfloat16(trace.recording, around(trace, fn)) : trace.recording;
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {
     producer.set(id, addInput(graph, `${name}/in/${input}`, fn.inputs[input] as TensorSpec));
@@ -63,7 +82,7 @@ export function addFunction(
   const source = (id: number): string => {
     const known = producer.get(id);
     if (known !== undefined) return known;
-    const constant = trace.recording.constants.get(id);
+    const constant = recording.constants.get(id);
     if (constant === undefined)
       throw new Error(`'${name}' uses tensor ${id}, which it did not make`);
     const added = graph.constant(
@@ -75,7 +94,7 @@ export function addFunction(
     producer.set(id, added);
     return added;
   };
-  trace.recording.ops.forEach(({ op, attrs, inputs, outputs }, i) => {
+  recording.ops.forEach(({ op, attrs, inputs, outputs }, i) => {
     const added = graph.node(`${name}/${i}_${op}`, op, inputs.map(source), attrs);
     for (const [k, { id }] of outputs.entries())
       producer.set(id, k === 0 ? added : `${added}:${k}`);

@@ -123,6 +123,17 @@ export function distinctInts(seed: Tensor, shape: number[], count: number, max: 
   return backend.createOutputTensor(places);
 }
 
+/** Tensors that hold nothing below zero: their relu is they themselves, which spares a copy and its gradient another. */
+const NON_NEGATIVE = new WeakSet<Tensor>();
+
+/** Says of `x` that it holds nothing below zero. */
+export function nonNegative(x: Tensor): Tensor {
+  NON_NEGATIVE.add(x);
+  return x;
+}
+
+export const relu = (x: Tensor): Tensor => (NON_NEGATIVE.has(x) ? x : nonNegative(tf.relu(x)));
+
 /** The gradient of relu: `dy` where `y`, its output, is above zero. */
 export const reluGrad = (dy: Tensor, y: Tensor): Tensor =>
   op('ReluGrad', [type('T', DT.float32)], [dy, y]);

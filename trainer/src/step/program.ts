@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Optimizer } from '@greedy-infomax/crds';
+import type { Optimizer, Precision } from '@greedy-infomax/crds';
 import { backend, DT, type Values } from '../tf.ts';
 import { ADAM_SCALARS, adamScalars, addAdamScalars } from './adam.ts';
 import { addAccess, addFunction, type Compiled, node, SLOTS, slotName } from './compile.ts';
@@ -35,12 +35,13 @@ export class Program<Name extends string> {
 
   /**
    * Records and compiles `functions`; takes 0.2 to 3 s. `weights` are their first values; the moments of
-   * Adam start at zero.
+   * Adam start at zero. `precision` is that of products; all that is given and returned is float32 in either.
    */
   static compile<Name extends string>(options: {
     weights: Readonly<Record<string, WeightValue>>;
     optimizer: Optimizer;
     functions: Readonly<Record<Name, StepFunction>>;
+    precision?: Precision;
   }): Program<Name> {
     return new Program(options);
   }
@@ -49,6 +50,7 @@ export class Program<Name extends string> {
     weights: Readonly<Record<string, WeightValue>>;
     optimizer: Optimizer;
     functions: Readonly<Record<Name, StepFunction>>;
+    precision?: Precision;
   }) {
     this.#optimizer = options.optimizer;
     this.#shapes = new Map(
@@ -62,7 +64,7 @@ export class Program<Name extends string> {
     this.#functions = Object.fromEntries(
       Object.entries<StepFunction>(options.functions).map(([name, fn]) => [
         name,
-        addFunction(graph, name, fn, options.weights, scalars),
+        addFunction(graph, name, fn, options.weights, scalars, options.precision ?? 'float32'),
       ]),
     ) as Record<Name, Compiled>;
     for (const [name, shape] of this.#shapes) addAccess(graph, name, shape);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { openSink, type Sink, type TakeOptions } from '../buffer/edge.ts';
-import { compileModule, type ModuleProgram } from '../model/module.ts';
+import { compileModule, type ModuleProgram, precisionOf } from '../model/module.ts';
 import type { NatsAccess } from '../nats.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Company } from './company.ts';
@@ -108,6 +108,11 @@ class Trainer {
     const { config, nats, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
+    if (precisionOf(config) !== config.precision) {
+      this.#options.log.warn(
+        `precision is ${config.precision}, which this machine has no instructions for: training in ${precisionOf(config)}`,
+      );
+    }
     this.#checkpoints = await Checkpoints.open(
       this.#options,
       this.#messenger.connection,

@@ -1,5 +1,6 @@
 import type { Layer } from '@greedy-infomax/crds';
 import type { Weights } from '../../step/function.ts';
+import { relu } from '../../step/ops.ts';
 import { type Tensor, tf } from '../../tf.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
@@ -82,13 +83,13 @@ function applyBlock(
   weights: Weights,
   x: Tensor,
 ): { y: Tensor; mean: () => Tensor } {
-  const activated = tf.relu(x);
+  const activated = relu(x);
   const last = convs.at(-1) as BodyConv;
   const h = convs
     .slice(0, -1)
     .reduce(
       (h, { name, kernel, stride }) =>
-        tf.relu(conv2d(h, weights, `${prefix}.${name}`, stride, (kernel - 1) / 2)),
+        relu(conv2d(h, weights, `${prefix}.${name}`, stride, (kernel - 1) / 2)),
       activated,
     );
   const body = [h, weights, `${prefix}.${last.name}`, last.stride, (last.kernel - 1) / 2] as const;

@@ -1,5 +1,5 @@
 import { convDefaults } from '@greedy-infomax/crds';
-import { tf } from '../../tf.ts';
+import { relu } from '../../step/ops.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
 import { meanOfConv2d, meanOverPositions } from './mean.ts';
@@ -12,7 +12,7 @@ export const conv: LayerBuilder = {
   apply(layer, weights, prefix, x) {
     const { stride, padding, activation } = convDefaults(layer);
     const y = conv2d(x, weights, prefix, stride, padding);
-    return activation === 'relu' ? tf.relu(y) : y;
+    return activation === 'relu' ? relu(y) : y;
   },
   applyWithMean(layer, weights, prefix, x) {
     const { stride, padding, activation } = convDefaults(layer);

@@ -1,5 +1,6 @@
 import { convDefaults } from '@greedy-infomax/crds';
 import type { Weights } from '../../step/function.ts';
+import { relu } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
@@ -15,7 +16,7 @@ export const conv1d: LayerBuilder = {
       x.shape[2] === 1 && kernel % stride === 0
         ? product(x, weights, prefix, stride, padding)
         : conv2d(x, weights, prefix, [stride, 1], [padding, 0]);
-    return activation === 'relu' ? tf.relu(y) : y;
+    return activation === 'relu' ? relu(y) : y;
   },
 };
 
