@@ -11,6 +11,7 @@ const LAYERS: readonly [string, readonly Layer[]][] = [
   ['one that strides', [{ type: 'conv', channels: 5, kernel: 3, stride: 2 }]],
   ['one of an even kernel', [{ type: 'conv', channels: 5, kernel: 4, stride: 3, padding: 2 }]],
   ['one larger than its input', [{ type: 'conv', channels: 5, kernel: 7, padding: 3 }]],
+  ['one with more places than positions', [{ type: 'residual', channels: 5, stride: 4 }]],
   ['one without padding', [{ type: 'conv', channels: 5, kernel: 5, padding: 0 }]],
   ['one with a relu', [{ type: 'conv', channels: 5, activation: 'relu' }]],
   ['a block with an identity', [{ type: 'residual', channels: 4 }]],

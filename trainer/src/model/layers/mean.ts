@@ -23,19 +23,29 @@ export function meanOfConv2d(
   const [patches, rows, cols] = x.shape as [number, number, number, number];
   const [kernelRows, kernelCols, channelsIn, channels] = filter.shape;
   const [strides, paddings] = [both(stride), both(padding)];
-  const alongRows = seen(rows, kernelRows, strides[0], paddings[0]);
-  const alongCols = seen(cols, kernelCols, strides[1], paddings[1]);
+  const alongRows = sharesOf(rows, kernelRows, strides[0], paddings[0]);
+  const alongCols = sharesOf(cols, kernelCols, strides[1], paddings[1]);
   const shares = alongRows.flatMap((r) =>
     alongCols.flatMap((c) => r.flatMap((atRow) => c.map((atCol) => atRow * atCol))),
   );
-  const places = kernelRows * kernelCols;
-  const means = tf.matMul(
-    tf.tensor3d(shares, [1, places, rows * cols]),
-    tf.reshape(x, [patches, rows * cols, channelsIn]) as Tfjs.Tensor3D,
-  ); // [patches, places, in]
+  const [places, positions] = [kernelRows * kernelCols, rows * cols];
+  const share = tf.tensor3d(shares, [1, places, positions]);
+  // Positions of the input are brought to places of the kernel, or the other way round: to what there are fewer of.
+  const [inputs, kernels] =
+    places <= positions
+      ? [tf.matMul(share, tf.reshape(x, [patches, positions, channelsIn]) as Tfjs.Tensor3D), filter]
+      : [
+          x,
+          tf.matMul(
+            share,
+            tf.reshape(filter, [1, places, channelsIn * channels]) as Tfjs.Tensor3D,
+            true,
+          ),
+        ];
+  const seen = Math.min(places, positions) * channelsIn;
   const y = tf.matMul(
-    tf.reshape(means, [patches, places * channelsIn]) as Tfjs.Tensor2D,
-    tf.reshape(filter, [places * channelsIn, channels]) as Tfjs.Tensor2D,
+    tf.reshape(inputs, [patches, seen]) as Tfjs.Tensor2D,
+    tf.reshape(kernels, [seen, channels]) as Tfjs.Tensor2D,
   );
   return tf.add(y, bias);
 }
@@ -56,7 +66,7 @@ export function meanOverPositions(x: Tensor): Tensor {
  * Along one axis, for each place of the kernel: which share of the outputs sees each of the positions there, which is
  * one output's or nothing.
  */
-function seen(positions: number, kernel: number, stride: number, padding: number): number[][] {
+function sharesOf(positions: number, kernel: number, stride: number, padding: number): number[][] {
   const outputs = Math.floor((positions + 2 * padding - kernel) / stride) + 1;
   return Array.from({ length: kernel }, (_, place) =>
     Array.from({ length: positions }, (_, position) => {
