@@ -5,6 +5,7 @@ import { decodeInput, inputSpec } from '../../trainer/src/model/input.ts';
 import { drawsFrom, moduleWeights } from '../../trainer/src/model/module.ts';
 import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
 import { size } from '../../trainer/src/step/function.ts';
+import { stopGradient } from '../../trainer/src/step/ops.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import { type Tensor, tf } from '../../trainer/src/tf.ts';
 
@@ -28,7 +29,7 @@ export class JointStep {
             const losses = modules.map(({ name, layers, objective, grid }) => {
               const own = weightsOf(name, all);
               const { z, representation } = encodeAndRepresent(layers, own, x, grid);
-              x = withoutGradient(z);
+              x = stopGradient(z);
               return OBJECTIVES[objective.type].loss(objective, own, representation, {
                 labels: tf.zeros([first.batchSize], 'int32'),
                 draws: drawsFrom(seed as Tensor),
@@ -51,9 +52,3 @@ export class JointStep {
     return loss?.[0] as number;
   }
 }
-
-const withoutGradient = (z: Tensor): Tensor =>
-  tf.customGrad((x) => ({
-    value: tf.clone(x as Tensor),
-    gradFunc: () => [tf.zerosLike(x as Tensor)],
-  }))(z);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
-import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
+import type { Forecast, Stage } from '../../operator/src/plan/simulate/pipeline.ts';
 import { simulate } from '../../operator/src/plan/simulate/simulate.ts';
 import { pipelineOf, type Stages, stagesSchema } from '../../operator/src/plan/simulate/stages.ts';
 import { median } from '../alternate.ts';
@@ -116,17 +116,15 @@ async function trainIn({ whenFull, slow }: Case): Promise<Training> {
 function forecastOf({ whenFull, slow }: Case, { modules }: InTurn, cores = threads): Forecast {
   const run = readRunFile(fileOf(whenFull));
   const plan = planRun(run, { namespace: 'local', uid: 'bench' });
-  const slowed = Object.entries(modules).map(([name, stage]) =>
-    slow?.module === name
-      ? ([name, slowedBy(stage, slow.factor)] as const)
-      : ([name, stage] as const),
+  const pipeline = pipelineOf(plan.modules, stagesSchema.parse({ cores, modules }), samples);
+  const stages = pipeline.stages.map((stage) =>
+    slow?.module === stage.name ? slowedBy(stage, slow.factor) : stage,
   );
-  const stages = stagesSchema.parse({ cores, modules: Object.fromEntries(slowed) });
-  return simulate(pipelineOf(plan.modules, stages, samples));
+  return simulate({ ...pipeline, stages });
 }
 
 /** It waits for the rest, and computes no more than before. */
-function slowedBy(stage: Stages['modules'][string], factor: number) {
+function slowedBy(stage: Stage, factor: number): Stage {
   return { ...stage, msPerBatch: factor * stage.msPerBatch, cores: stage.cores / factor };
 }
 

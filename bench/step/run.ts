@@ -79,7 +79,7 @@ const CPU_NOTES = [
   'PyTorch runs with OMP_WAIT_POLICY=PASSIVE and flushes denormals: its threads would else wait by spinning, which takes many times as long as soon as another process wants a core.',
   'In bfloat16 the trainer takes its products of bfloat16, and PyTorch its autocast to it.',
   'Nearly all of the step of a module with convolutions is oneDNN, the library that PyTorch calls too; what differs is the rest.',
-  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse: its remapper fails on the graph, and the step became slower. XLA for all of the graph: digits 1.5 to 2 times as slow. oneDNN with products of bfloat16 and everything between them in float32 (ONEDNN_DEFAULT_FPMATH_MODE): its gradients of weights stay in float32, and others became slower.',
+  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse: its remapper fails on the graph, and the step became slower. XLA for all of the graph: digits 1.5 to 2 times as slow. oneDNN with products of bfloat16 and everything between them in float32 (ONEDNN_DEFAULT_FPMATH_MODE): its gradients of weights stay in float32, and others became slower. Padding as an attribute of a strided convolution instead of a copy: no gain, and in bfloat16 seven times as slow, since oneDNN then does not take it.',
 ];
 const COLUMNS = [
   'trainer, ms',

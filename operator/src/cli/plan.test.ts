@@ -80,6 +80,14 @@ it('gim plan --simulate --json tells the same for a machine whose cores are shar
   expect(second).toMatchObject({ whenFull: 'block', bottleneck: 'the cores' });
 });
 
+it('gim plan --simulate gives each trainer of one machine no more threads than gim run does', async () => {
+  const of = async (two: object) => {
+    const modules = { one: stage(10), two, three: stage(10) };
+    return JSON.parse((await simulated({ cores: 3, modules }, '--json')).output);
+  };
+  expect(await of({ msPerBatch: 40, cores: 2 })).toEqual(await of({ msPerBatch: 80, cores: 1 }));
+});
+
 it.each([
   ['lacks a module', { modules: { one: stage(1), two: stage(1) } }, 'there is none for three'],
   [

@@ -19,6 +19,9 @@ function op(name: string, attrs: OpAttr[], inputs: Tensor[]): Tensor {
 export const cast = (x: Tensor, from: DataType, to: DataType): Tensor =>
   op('Cast', [type('SrcT', from), type('DstT', to)], [x]);
 
+/** The same values, beyond which no gradient goes: what does not go through tfjs is not in its record. */
+export const stopGradient = (x: Tensor): Tensor => op('StopGradient', [type('T', DT.float32)], [x]);
+
 /** Reinterprets bits: float32 [..] -> bytes [.., 4], and back. */
 export const bitcast = (x: Tensor, from: DataType, to: DataType): Tensor =>
   op('Bitcast', [type('T', from), type('type', to)], [x]);

@@ -28,8 +28,8 @@ export const stagesSchema = z.strictObject({
   cores: positive.optional(),
   /** Of an edge, through the NATS server. Default: as measured on one machine. */
   linkMegabytesPerSecond: positive.default(700),
-  /** Of producer, server and consumer together, for what crosses an edge. */
-  linkCpuSecondsPerGigabyte: z.number().min(0).default(4),
+  /** Of producer, server and consumer together, for what crosses an edge. Default: as bench/edge measured it. */
+  linkCpuSecondsPerGigabyte: z.number().min(0).default(6),
   /** Standard deviation of the time of a step by its mean. */
   jitter: z.number().min(0).max(0.5).default(0.1),
   seed: z.int().default(1),
@@ -70,16 +70,23 @@ export function pipelineOf(
       `the stage times must name the modules ${modules.map(({ name }) => name).join(', ')}; ${missing.length > 0 ? `there is none for ${missing.join(', ')}` : `the run has no ${unknown.join(', ')}`}`,
     );
   }
+  const trainers = modules.map(({ name }) => stages[name]?.replicas ?? replicas(name));
+  const threads = threadsOf(machine.cores, trainers);
   const edges = modules.flatMap(({ sink, batchSize }) => (sink ? [{ sink, batchSize }] : []));
   const [first] = edges;
   return {
-    stages: modules.map(({ name, batchSize }): Stage => {
-      const {
-        msPerBatch,
-        forwardMsPerBatch = msPerBatch / 3,
-        ...rest
-      } = stages[name] as Stages['modules'][string];
-      return { name, batchSize, msPerBatch, forwardMsPerBatch, replicas: replicas(name), ...rest };
+    stages: modules.map(({ name, batchSize }, i): Stage => {
+      const stage = stages[name] as Stages['modules'][string];
+      const { msPerBatch, forwardMsPerBatch = msPerBatch / 3, cores } = stage;
+      const longer = Math.max(1, cores / threads);
+      return {
+        name,
+        batchSize,
+        msPerBatch: longer * msPerBatch,
+        forwardMsPerBatch: longer * forwardMsPerBatch,
+        cores: cores / longer,
+        replicas: trainers[i] as number,
+      };
     }),
     links: edges.map(({ sink, batchSize }) => linkOf(sink, batchSize, machine)),
     whenFull: first?.sink.whenFull ?? 'dropOldest',
@@ -90,6 +97,12 @@ export function pipelineOf(
     jitter: machine.jitter,
     seed: machine.seed,
   };
+}
+
+/** Threads of each trainer: those of one machine share out its cores, as `gim run` does. */
+function threadsOf(cores: number | undefined, trainers: readonly number[]): number {
+  if (cores === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.floor(cores / trainers.reduce((sum, count) => sum + count, 0)));
 }
 
 function linkOf(edge: Edge, batchSize: number, machine: Omit<Stages, 'modules'>): Link {
