@@ -58,7 +58,7 @@ test-kills: setup ## Kill a writer of checkpoints 200 times: the newest one is a
 	KILLS=200 vitest run trainer/src/checkpoint/store.test.ts
 
 .PHONY: bench
-bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (45 minutes; installs PyTorch)
+bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (65 minutes; installs PyTorch)
 	node --disable-warning=ExperimentalWarning bench/main.ts
 
 .PHONY: bench-quick

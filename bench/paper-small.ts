@@ -4,9 +4,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseDocument } from 'yaml';
-import { summarySchema } from '../operator/src/report/summary.ts';
 import { METHODS, type Method, markdownTable, type Outcome, rowsOf } from './paper-table.ts';
-import { GIM, TrainingError } from './training.ts';
+import { GIM, summaryOf, TrainingError } from './training.ts';
 
 /**
  * Trains every method of the paper's table on handwritten digits, one after another, and prints the table; it is
@@ -57,7 +56,7 @@ async function train({ title, file }: Method, folder: string) {
   const child = spawn(GIM, ['run', runFile, '--out', out], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new TrainingError(`${title}: gim run ended with code ${code}; see ${out}`);
-  return summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
+  return summaryOf(out);
 }
 
 /** The run file with the budget that was asked for. */

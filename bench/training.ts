@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { type Summary, summarySchema } from '../operator/src/report/summary.ts';
 
 /** A training as a user starts it, and what its trainers' logs tell of it: for the benchmarks that train. */
 
@@ -9,6 +11,7 @@ export class TrainingError extends Error {
   override readonly name = 'TrainingError';
 }
 
+const DIGITS = join(import.meta.dirname, '../examples/digits.yaml');
 export const GIM = join(import.meta.dirname, '../bin/gim');
 
 /**
@@ -34,6 +37,22 @@ export async function trainBy(
   if (code !== 0) throw new TrainingError(`gim run ended with code ${code}, see ${out}:\n${said}`);
   return said;
 }
+
+/** Writes the digits example to `file` with what `change` makes of its spec, and gives that. */
+export function writeDigits(
+  file: string,
+  // biome-ignore lint/suspicious/noExplicitAny: YAML as it is written, before any schema.
+  change: (spec: any) => void,
+) {
+  const run = parse(readFileSync(DIGITS, 'utf8'));
+  change(run.spec);
+  writeFileSync(file, stringify(run));
+  return run.spec;
+}
+
+/** What the finished training in `out` has come to. */
+export const summaryOf = (out: string): Summary =>
+  summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
 
 /** Milliseconds since the epoch of a module's first step and of the end of its budget, as its trainer's log tells. */
 export function trainingTimes(out: string, module: string): { from: number; to: number } {

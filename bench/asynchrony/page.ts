@@ -1,3 +1,4 @@
+import { mean } from '../alternate.ts';
 import { markdown } from '../results.ts';
 import { allCases, CLAIM, nameOf, type Result } from './cases.ts';
 import { MODULES, runFile } from './run-file.ts';
@@ -163,6 +164,3 @@ function errorOf(values: readonly number[]): number {
   const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
   return Math.sqrt(squares / (values.length - 1) / values.length);
 }
-
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -12,6 +12,7 @@ import { planRun } from '../../operator/src/plan/run.ts';
 import { openBatches } from '../../trainer/src/data/batches.ts';
 import { openImageSubject } from '../../trainer/src/evaluate/images.ts';
 import { type LabelledFeatures, readoutAccuracy } from '../../trainer/src/evaluate/readout.ts';
+import { mean } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
 import { Replica, type Sharing } from './replica.ts';
@@ -171,8 +172,4 @@ async function train(variant: Variant, seed: number): Promise<Outcome> {
   );
   for (const module of replicas.flat()) module.dispose();
   return { accuracies, loss: mean(losses.slice(-100)) };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,8 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
-
-const DIGITS = join(import.meta.dirname, '../../examples/digits.yaml');
+import { writeDigits } from '../training.ts';
 
 /** Writes the digits example to `file` with another budget, policy and no readout. */
 export function writeRunFile(
@@ -10,10 +6,10 @@ export function writeRunFile(
   samples: number,
   whenFull: 'dropOldest' | 'block',
 ): void {
-  const run = parse(readFileSync(DIGITS, 'utf8'));
-  run.spec.training = { samples };
-  run.spec.buffers.whenFull = whenFull;
-  run.spec.checkpoints.everySeconds = 600;
-  run.spec.evaluation = { atEnd: false };
-  writeFileSync(file, stringify(run));
+  writeDigits(file, (spec) => {
+    spec.training = { samples };
+    spec.buffers.whenFull = whenFull;
+    spec.checkpoints.everySeconds = 600;
+    spec.evaluation = { atEnd: false };
+  });
 }

@@ -1,13 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Precision } from '@greedy-infomax/crds';
-import { parseDocument } from 'yaml';
-import { type Summary, summarySchema } from '../../operator/src/report/summary.ts';
+import { formatPercent } from '../../operator/src/report/format.ts';
+import type { Summary } from '../../operator/src/report/summary.ts';
+import { mean } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
-import { GIM, trainBy } from '../training.ts';
+import { GIM, summaryOf, trainBy, writeDigits } from '../training.ts';
 
 /**
  * What bfloat16 costs in accuracy and gains in time: trains examples/digits.yaml in either precision, from the same
@@ -64,16 +65,14 @@ async function train(precision: Precision, seed: number): Promise<Summary> {
   const out = join(folder, `${precision}-${seed}`);
   mkdirSync(out);
   const file = join(folder, `${precision}-${seed}.yaml`);
-  const document = parseDocument(
-    readFileSync(join(import.meta.dirname, '../../examples/digits.yaml'), 'utf8'),
-  );
-  document.setIn(['spec', 'seed'], seed);
-  document.setIn(['spec', 'precision'], precision);
-  document.setIn(['spec', 'training'], document.createNode({ samples }));
-  document.setIn(['spec', 'evaluation', 'epochs'], EPOCHS);
-  writeFileSync(file, document.toString());
+  writeDigits(file, (spec) => {
+    spec.seed = seed;
+    spec.precision = precision;
+    spec.training = { samples };
+    spec.evaluation.epochs = EPOCHS;
+  });
   await trainBy([GIM, 'run', file, '--out', out], out, {});
-  return summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
+  return summaryOf(out);
 }
 
 function cells(precision: Precision): string[] {
@@ -86,7 +85,7 @@ function cells(precision: Precision): string[] {
     precision,
     ...accuracies.map(
       (each) =>
-        `${percent(mean(each))} (${percent(Math.min(...each))} to ${percent(Math.max(...each))})`,
+        `${formatPercent(mean(each))} (${formatPercent(Math.min(...each))} to ${formatPercent(Math.max(...each))})`,
     ),
     mean(rates).toFixed(0),
     `${mean(of.map(({ wallSeconds }) => wallSeconds)).toFixed(0)} s`,
@@ -95,12 +94,4 @@ function cells(precision: Precision): string[] {
 
 function accuracyOf(module: Summary['modules'][number] | undefined): number[] {
   return module?.probeAccuracy == null ? [] : [module.probeAccuracy];
-}
-
-function mean(figures: readonly number[]): number {
-  return figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

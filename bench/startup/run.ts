@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parse, stringify } from 'yaml';
 import { formatBytes } from '../../operator/src/report/format.ts';
 import { median } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
+import { writeDigits } from '../training.ts';
 
 /**
  * How long a trainer takes from its start to its first step, and how large what is installed is:
@@ -76,16 +76,16 @@ if (values.record) record(result);
 function start(): Start {
   const folder = mkdtempSync(join(tmpdir(), 'bench-startup-'));
   const file = join(folder, 'run.yaml');
-  const run = parse(readFileSync(join(ROOT, 'examples/digits.yaml'), 'utf8'));
-  run.spec.modules = run.spec.modules.slice(0, 1);
-  run.spec.training = { samples: run.spec.batchSize };
-  writeFileSync(file, stringify(run));
+  const { modules } = writeDigits(file, (spec) => {
+    spec.modules = spec.modules.slice(0, 1);
+    spec.training = { samples: spec.batchSize };
+  });
   const out = join(folder, 'out');
   const began = Date.now();
   execFileSync(join(ROOT, 'bin/gim'), ['run', file, '--out', out, '--no-evaluate'], {
     stdio: 'ignore',
   });
-  const log = join(out, 'modules', run.spec.modules[0].name, 'trainer.log');
+  const log = join(out, 'modules', modules[0].name, 'trainer.log');
   // The log is made right before the process.
   const made = statSync(log).birthtimeMs;
   const lines = readFileSync(log, 'utf8');

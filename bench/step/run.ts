@@ -162,20 +162,24 @@ function cells({ family, name, own, peer, ratio, cpuRatio }: Row): string[] {
 
 function summary(precision: Precision): string {
   const of = rows.filter((row) => row.precision === precision);
-  const mean = (ratios: number[]) => geometricMean(ratios).toFixed(2);
-  const families = Object.entries(Object.groupBy(of, ({ family }) => family))
-    .map(([name, chosen = []]) => `${name} ${mean(chosen.map(({ ratio }) => ratio))}`)
-    .join(', ');
-  const result = `Geometric mean in ${precision}: ${mean(of.map(({ ratio }) => ratio))} (${families}).`;
+  const ratios = byFamily(of);
+  const result = `Geometric mean in ${precision}: ${ratios}.`;
+  if (precision === 'float32') return result;
   const gains = of.flatMap(({ family, name, own }) => {
     const before = rows.find(
       (row) => row.precision === 'float32' && row.family === family && row.name === name,
     );
-    return before && precision !== 'float32' ? [{ family, gain: before.own / own }] : [];
+    return before ? [{ family, ratio: before.own / own }] : [];
   });
-  if (gains.length === 0) return result;
-  const gained = Object.entries(Object.groupBy(gains, ({ family }) => family))
-    .map(([name, chosen = []]) => `${name} ${mean(chosen.map(({ gain }) => gain))}`)
-    .join(', ');
-  return `${result} To the trainer itself in float32: ${mean(gains.map(({ gain }) => gain))} (${gained}).`;
+  return gains.length === 0
+    ? result
+    : `${result} To the trainer itself in float32: ${byFamily(gains)}.`;
+}
+
+/** Geometric mean of all, and of each family. */
+function byFamily(ratios: readonly Pick<Row, 'family' | 'ratio'>[]): string {
+  const meanOf = (chosen: typeof ratios) =>
+    geometricMean(chosen.map(({ ratio }) => ratio)).toFixed(2);
+  const families = Object.entries(Object.groupBy(ratios, ({ family }) => family));
+  return `${meanOf(ratios)} (${families.map(([name, chosen = []]) => `${name} ${meanOf(chosen)}`).join(', ')})`;
 }

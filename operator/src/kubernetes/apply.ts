@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { API_GROUP } from '@greedy-infomax/crds';
-import { hash } from '../plan/kubernetes/objects.ts';
+import { canonicalJson, hash } from '../plan/kubernetes/objects.ts';
 import { ApiError, type Client, isConflict } from './client.ts';
 import { controllerOf, type KubeObject, type OwnerReference, type Resource } from './resource.ts';
 
@@ -187,15 +187,7 @@ const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
 /** Without what JSON leaves out, so that it compares with what comes over the wire. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-const hashOf = (value: unknown): string => hash(JSON.stringify(sorted(value)) ?? '', 16);
-
-/** With keys in order, so that equal values have equal text. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isRecord(value)) return value;
-  const keys = Object.keys(value).sort();
-  return Object.fromEntries(keys.map((key) => [key, sorted(value[key])]));
-}
+const hashOf = (value: unknown): string => hash(canonicalJson(value) ?? '', 16);
 
 /** Without what cannot change: a Job keeps the template that it was made with. */
 function withoutFixed<T extends KubeObject>({ fixed = [] }: Resource<T>, object: T): T {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
+import { threadsOf } from '../plan/threads.ts';
 import { Pulse } from './pulse.ts';
 import { killWithParent } from './watchdog.ts';
 
@@ -187,7 +188,7 @@ export function trainerEnv(
   cores: number,
   modules: number,
 ): NodeJS.ProcessEnv {
-  const threads = String(Math.max(1, Math.floor(cores / modules)));
+  const threads = String(threadsOf(cores, modules));
   return {
     TF_NUM_INTRAOP_THREADS: threads,
     TF_NUM_INTEROP_THREADS: threads,

@@ -44,7 +44,7 @@ export function moduleWeights(config: ModuleConfig): Record<string, WeightValue>
 
 /** The precision that a module's steps have: what it asks for, where the machine has it. */
 export const precisionOf = ({ precision }: ModuleConfig): Precision =>
-  multipliesBfloat16() ? precision : 'float32';
+  precision === 'bfloat16' && !multipliesBfloat16() ? 'float32' : precision;
 
 export function compileModule(config: ModuleConfig): ModuleProgram {
   const batch = inputSpec(config);

@@ -86,14 +86,16 @@ export function inBfloat16(recording: Recording, { given, wanted }: Surroundings
     lowIds.set(id, known);
     return known;
   };
-  const casts = (ids: Iterable<number>) => [...ids].filter((id) => floats.has(id) && asLow.has(id));
-  const ops: RecordedOp[] = casts([...given, ...recording.constants.keys()]).map((id) =>
-    cast(id, lowId(id), DT.float32, DT.bfloat16),
-  );
+  /** Casts of those that are needed in bfloat16. */
+  const lowered = (ids: readonly number[]) =>
+    ids
+      .filter((id) => floats.has(id) && asLow.has(id))
+      .map((id) => cast(id, lowId(id), DT.float32, DT.bfloat16));
+  const ops = lowered([...given, ...recording.constants.keys()]);
   for (const op of recording.ops) {
     const ids = op.outputs.map(({ id }) => id);
     if (!low.has(op)) {
-      ops.push(op, ...casts(ids).map((id) => cast(id, lowId(id), DT.float32, DT.bfloat16)));
+      ops.push(op, ...lowered(ids));
       continue;
     }
     ops.push({
@@ -110,8 +112,9 @@ export function inBfloat16(recording: Recording, { given, wanted }: Surroundings
         dtype: DT.bfloat16,
       })),
     });
-    for (const id of ids)
-      if (asFloat.has(id)) ops.push(cast(lowId(id), id, DT.bfloat16, DT.float32));
+    for (const id of ids.filter((each) => asFloat.has(each))) {
+      ops.push(cast(lowId(id), id, DT.bfloat16, DT.float32));
+    }
   }
   return { ops, constants: recording.constants };
 }

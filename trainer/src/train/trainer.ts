@@ -108,9 +108,10 @@ class Trainer {
     const { config, nats, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
-    if (precisionOf(config) !== config.precision) {
+    const precision = precisionOf(config);
+    if (precision !== config.precision) {
       this.#options.log.warn(
-        `precision is ${config.precision}, which this machine has no instructions for: training in ${precisionOf(config)}`,
+        `precision is ${config.precision}, which this machine has no instructions for: training in ${precision}`,
       );
     }
     this.#checkpoints = await Checkpoints.open(

@@ -5,6 +5,7 @@ import {
   samplesPerFrame,
 } from '@greedy-infomax/crds';
 import { z } from 'zod';
+import { threadsOf } from '../threads.ts';
 import type { Link, Pipeline, Stage } from './pipeline.ts';
 
 /** The file of `gim plan --simulate`: what was measured of each module, and what the machine has. */
@@ -71,7 +72,13 @@ export function pipelineOf(
     );
   }
   const trainers = modules.map(({ name }) => stages[name]?.replicas ?? replicas(name));
-  const threads = threadsOf(machine.cores, trainers);
+  const threads =
+    machine.cores === undefined
+      ? Number.POSITIVE_INFINITY
+      : threadsOf(
+          machine.cores,
+          trainers.reduce((sum, count) => sum + count),
+        );
   const edges = modules.flatMap(({ sink, batchSize }) => (sink ? [{ sink, batchSize }] : []));
   const [first] = edges;
   return {
@@ -97,12 +104,6 @@ export function pipelineOf(
     jitter: machine.jitter,
     seed: machine.seed,
   };
-}
-
-/** Threads of each trainer: those of one machine share out its cores, as `gim run` does. */
-function threadsOf(cores: number | undefined, trainers: readonly number[]): number {
-  if (cores === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.floor(cores / trainers.reduce((sum, count) => sum + count, 0)));
 }
 
 function linkOf(edge: Edge, batchSize: number, machine: Omit<Stages, 'modules'>): Link {

@@ -4,7 +4,7 @@ import { relu } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import type { LayerBuilder } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
-import { convParameters } from './parameters.ts';
+import { convParameters, convWeights } from './parameters.ts';
 
 /** One convolution with bias along the rows, which are the steps of a sequence. */
 export const conv1d: LayerBuilder = {
@@ -31,8 +31,7 @@ function product(
   stride: number,
   padding: number,
 ): Tensor {
-  const filter = weights[`${prefix}.weight`] as Tfjs.Tensor4D;
-  const bias = weights[`${prefix}.bias`] as Tfjs.Tensor1D;
+  const { filter, bias } = convWeights(weights, prefix);
   const [kernel, , channelsIn, channels] = filter.shape;
   const [samples, steps] = x.shape as [number, number];
   const strides = kernel / stride;

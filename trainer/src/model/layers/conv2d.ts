@@ -1,5 +1,6 @@
 import type { Weights } from '../../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
+import { convWeights } from './parameters.ts';
 
 /** The same along rows and columns, or one number for each. */
 export type Along = number | readonly [rows: number, cols: number];
@@ -17,8 +18,7 @@ export function conv2d(
   stride: Along,
   padding: Along,
 ): Tensor {
-  const filter = weights[`${prefix}.weight`] as Tfjs.Tensor4D;
-  const bias = weights[`${prefix}.bias`] as Tfjs.Tensor1D;
+  const { filter, bias } = convWeights(weights, prefix);
   const strides = both(stride);
   const [rows, cols] = both(padding);
   // 'same' pads evenly at stride 1 only; with a stride TensorFlow would put the odd zero behind.

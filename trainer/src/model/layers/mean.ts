@@ -1,6 +1,7 @@
 import type { Weights } from '../../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import { type Along, both } from './conv2d.ts';
+import { convWeights } from './parameters.ts';
 
 /** Means over the positions of a patch, which are all that the objective sees of it. */
 
@@ -18,8 +19,7 @@ export function meanOfConv2d(
   stride: Along,
   padding: Along,
 ): Tensor {
-  const filter = weights[`${prefix}.weight`] as Tfjs.Tensor4D;
-  const bias = weights[`${prefix}.bias`] as Tfjs.Tensor1D;
+  const { filter, bias } = convWeights(weights, prefix);
   const [patches, rows, cols] = x.shape as [number, number, number, number];
   const [kernelRows, kernelCols, channelsIn, channels] = filter.shape;
   const [strides, paddings] = [both(stride), both(padding)];

@@ -1,3 +1,6 @@
+import type { Weights } from '../../step/function.ts';
+import type { Tfjs } from '../../tf.ts';
+
 /** What a layer asks to be made before the first step. */
 export interface Parameter {
   name: string;
@@ -20,3 +23,12 @@ export function convParameters(
     { name: `${prefix}.bias`, shape: [channelsOut], fanIn },
   ];
 }
+
+/** Those of a convolution, as tensors. */
+export const convWeights = (
+  weights: Weights,
+  prefix: string,
+): { filter: Tfjs.Tensor4D; bias: Tfjs.Tensor1D } => ({
+  filter: weights[`${prefix}.weight`] as Tfjs.Tensor4D,
+  bias: weights[`${prefix}.bias`] as Tfjs.Tensor1D,
+});
