@@ -22,19 +22,19 @@ interface Check {
 const CHECKS: readonly Check[] = [
   {
     name: 'step',
-    args: ['--only', 'digits', '--precision', 'float32', '--rounds', '3', '--seconds', '1'],
-    ratios: /^digits /,
+    args: ['--only', 'digits', '--precision', 'float32', '--rounds', '2', '--seconds', '1'],
+    ratios: /^digits \w+$/,
     tolerance: 0.3,
   },
   {
     name: 'edge',
-    args: ['--only', 'int8', '--rounds', '2', '--seconds', '2', '--block', '0'],
+    args: ['--only', 'int8', '--rounds', '1', '--seconds', '3', '--block', '0'],
     ratios: /^int8 /,
     tolerance: 0.3,
   },
   {
     name: 'pipeline',
-    args: ['--samples', '1600', '--rounds', '1', '--no-peer'],
+    args: ['--samples', '3200', '--rounds', '1', '--cases', '1', '--no-peer'],
     ratios: /^to in turn$/,
     tolerance: 0.3,
   },
@@ -49,9 +49,11 @@ for (const { name, args, ratios, tolerance } of CHECKS) {
       `there is no result of ${name} to compare with; make bench-${name} makes one`,
     );
   }
+  const begin = performance.now();
   rows.push(
     ...compare(name, recorded(name).ratios, measured(name, args).ratios, ratios, tolerance),
   );
+  console.error(`${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
 }
 rmSync(kept, { recursive: true });
 

@@ -90,9 +90,18 @@ export const PRODUCERS: Record<Way, End> = {
       const most = (edge.depth / 2) * count;
       while ((await jsm.consumers.info(edge.stream, name)).num_pending > most) await sleep(PAUSE);
     };
+    /** False where the stream is full, which only one that does not drop can be. */
+    const taken = (bytes: Uint8Array) =>
+      js.publish(subject, bytes).then(
+        () => true,
+        (error) => {
+          if (edge.whenFull === 'block') return false;
+          throw error;
+        },
+      );
     const publish = async (i: number) => {
       const bytes = part(i);
-      await js.publish(subject, bytes);
+      while (!(await taken(bytes))) await sleep(PAUSE);
       tally.bytes += bytes.length;
     };
     const lanes = Array.from({ length: WINDOW }, async (_, lane) => {

@@ -150,7 +150,9 @@ function start(what: Start): ChildProcess {
 
 async function readingOf(child: ChildProcess): Promise<Reading> {
   child.send('read');
-  const [reading] = await once(child, 'message');
+  const ended = new AbortController();
+  child.once('exit', () => ended.abort(new Error('an end of the way has ended')));
+  const [reading] = await once(child, 'message', { signal: ended.signal });
   return reading as Reading;
 }
 

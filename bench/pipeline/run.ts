@@ -18,7 +18,7 @@ import { writeRunFile } from './run-file.ts';
 /**
  * Three digits modules asynchronous in three processes, against one process that trains them in turn, against a PyTorch
  * loop, and against what `gim plan --simulate` says: `node bench/pipeline/run.ts [--samples N] [--rounds N] [--seconds S]
- * [--no-peer] [--record]`. A ratio above 1: the run is faster.
+ * [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster.
  */
 
 const { values } = parseArgs({
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     samples: { type: 'string', default: '6400' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '10' },
+    cases: { type: 'string', default: '3' },
     peer: { type: 'boolean', default: true },
     record: { type: 'boolean', default: false },
   },
@@ -52,7 +53,7 @@ interface Case {
   slow?: { module: string; factor: number };
 }
 
-const CASES: readonly Case[] = [
+const CASES = [
   { name: 'dropOldest', whenFull: 'dropOldest' },
   { name: 'block', whenFull: 'block' },
   {
@@ -60,7 +61,7 @@ const CASES: readonly Case[] = [
     whenFull: 'block',
     slow: { module: 'strokes', factor: 4 },
   },
-];
+].slice(0, Number(values.cases)) as Case[];
 
 const where = machine();
 const folder = mkdtempSync(join(tmpdir(), 'bench-pipeline-'));

@@ -5,7 +5,7 @@ import { inboxPrefix } from '@greedy-infomax/crds';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { NatsAuth } from '../../operator/src/nats/auth/keys.ts';
-import { connectNats } from '../../trainer/src/nats.ts';
+import { connectNats } from '../../trainer/src/nats/connect.ts';
 import {
   CHECKOUT_VOLUMES,
   CLUSTER_TIMEOUT,

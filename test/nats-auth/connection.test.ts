@@ -7,7 +7,7 @@ import { connect } from '@nats-io/transport-node';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { connectionOptions } from '../../operator/src/nats/connection.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
-import { connectNats } from '../../trainer/src/nats.ts';
+import { connectNats } from '../../trainer/src/nats/connect.ts';
 import { TINY } from '../support/gim.ts';
 import { startNats } from '../support/nats.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';

@@ -24,7 +24,7 @@ import { LastMessages } from '../../trainer/src/averaging/last-messages.ts';
 import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
 import { CheckpointBucket } from '../../trainer/src/checkpoint/bucket.ts';
 import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
-import { connectNats, type NatsAccess } from '../../trainer/src/nats.ts';
+import { connectNats, type NatsAccess } from '../../trainer/src/nats/connect.ts';
 import { Messenger } from '../../trainer/src/train/messenger.ts';
 import { TINY } from '../support/gim.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';

@@ -12,7 +12,7 @@ import pino from 'pino';
 import { writeAtomically } from './checkpoint/atomic.ts';
 import { ConfigMismatchError } from './checkpoint/errors.ts';
 import { DataError } from './data/errors.ts';
-import { NatsFileError } from './nats.ts';
+import { NatsFileError } from './nats/connect.ts';
 import { ConfigurationError, DivergedError } from './train/errors.ts';
 
 /** Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`. */

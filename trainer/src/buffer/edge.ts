@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Edge } from '@greedy-infomax/crds';
-import type { NatsAccess } from '../nats.ts';
+import type { NatsAccess } from '../nats/connect.ts';
 import { batchMemory } from './batch-memory.ts';
 import {
   type BatchInfo,

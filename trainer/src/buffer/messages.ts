@@ -1,5 +1,5 @@
 import type { Edge } from '@greedy-infomax/crds';
-import type { NatsAccess } from '../nats.ts';
+import type { NatsAccess } from '../nats/connect.ts';
 
 /** What the compute thread and the thread of the NATS client say to each other. */
 

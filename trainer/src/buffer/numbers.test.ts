@@ -49,4 +49,18 @@ describe('numbers of a sample', () => {
     bytes.set(float32([Number.NaN]), 29);
     expect(() => check('float32', bytes.subarray(1))).toThrow(FrameError);
   });
+
+  it('are read to the last, be they many or an odd number', () => {
+    for (const [start, count] of [
+      [0, 5],
+      [1, 5],
+      [1, 100_001],
+    ] as const) {
+      const bytes = new Uint8Array(start + 2 * count);
+      bytes.set(bfloat16(new Array(count).fill(3)), start);
+      check('bfloat16', bytes.subarray(start));
+      bytes.set(bfloat16([Number.NaN]), start + 2 * (count - 1));
+      expect(() => check('bfloat16', bytes.subarray(start))).toThrow(FrameError);
+    }
+  });
 });

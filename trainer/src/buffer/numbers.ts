@@ -1,5 +1,6 @@
 import type { Edge } from '@greedy-infomax/crds';
 import { type Frame, FrameError } from './frame.ts';
+import { eachPiece } from './words.ts';
 
 /** Far beyond what a layer puts out; the square of it is still a float32. */
 const LARGEST = 1e18;
@@ -45,8 +46,17 @@ export function checkNumbers(
 }
 
 /** Little-endian values, as on every machine that this runs on. */
-const areSmall = (bytes: Uint8Array, { exponents, carry, overflow }: Layout): boolean =>
-  (carries(wordsOf(bytes), exponents, carry) & overflow) === 0;
+function areSmall(bytes: Uint8Array, { exponents, carry, overflow }: Layout): boolean {
+  let bits = 0;
+  eachPiece(bytes, 0, (piece) => {
+    const words = Math.floor(piece.length / 4);
+    bits |= carries(new Int32Array(piece.buffer, piece.byteOffset, words), exponents, carry);
+    const rest = new Uint8Array(4);
+    rest.set(piece.subarray(4 * words));
+    bits |= carries(new Int32Array(rest.buffer), exponents, carry);
+  });
+  return (bits & overflow) === 0;
+}
 
 /**
  * All bits that are set in any of the sums. Four words a turn: so long a function V8 compiles for itself, and well, instead
@@ -63,19 +73,4 @@ function carries(words: Int32Array, exponents: number, carry: number): number {
   }
   for (; i < words.length; i += 1) bits |= (((words[i] as number) >>> 1) & exponents) + carry;
   return bits;
-}
-
-let scratch = new Int32Array(0);
-
-/** The bytes as words, with zeros behind them; copied where they lie between words. */
-function wordsOf(bytes: Uint8Array): Int32Array {
-  const count = Math.ceil(bytes.length / 4);
-  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
-    return new Int32Array(bytes.buffer, bytes.byteOffset, count);
-  }
-  if (scratch.length < count) scratch = new Int32Array(count);
-  const words = scratch.subarray(0, count);
-  words[count - 1] = 0;
-  new Uint8Array(scratch.buffer).set(bytes);
-  return words;
 }

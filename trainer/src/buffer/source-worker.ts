@@ -9,6 +9,7 @@ import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
 import { ShardPulls } from './shard-pulls.ts';
 import { SkipCounter } from './skips.ts';
+import { copyInWords } from './words.ts';
 
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
 const OPEN_PER_SHARD = 4;
@@ -235,7 +236,7 @@ class SourceWorker {
     for (const [i, sample] of samples.entries()) {
       let at = i * size;
       for (const part of sample.parts) {
-        this.#batch.set(part, at);
+        copyInWords(part, this.#batch, at);
         at += part.length;
       }
       sample.origin.outstanding -= 1;

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { connectNats } from '../nats.ts';
+import { connectNats } from '../nats/connect.ts';
 import type { WorkerOptions } from './messages.ts';
 import { runSink } from './sink-worker.ts';
 import { runSource } from './source-worker.ts';

@@ -17,7 +17,7 @@ import { ConfigMismatchError } from '../checkpoint/errors.ts';
 import { newestCheckpoint, newestInBucket } from '../checkpoint/newest.ts';
 import type { Checkpoint } from '../checkpoint/store.ts';
 import { DataError } from '../data/errors.ts';
-import { connectNats } from '../nats.ts';
+import { connectNats } from '../nats/connect.ts';
 import { EvaluationError } from './errors.ts';
 import { type EvaluationResult, evaluate, type Trained } from './evaluate.ts';
 import { writePictures } from './pictures.ts';

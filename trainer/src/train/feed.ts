@@ -10,7 +10,7 @@ import { Positions } from '../averaging/positions.ts';
 import { openSource, type TakeOptions } from '../buffer/edge.ts';
 import { openBatches } from '../data/batches.ts';
 import { openSpeechBatches } from '../data/speech-batches.ts';
-import type { NatsAccess } from '../nats.ts';
+import type { NatsAccess } from '../nats/connect.ts';
 
 /** Where a module's batches come from, be it the data set or the module before. */
 

@@ -8,7 +8,7 @@ import {
   reportSubject,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectNats, type NatsAccess } from '../nats.ts';
+import { connectNats, type NatsAccess } from '../nats/connect.ts';
 
 interface MessengerOptions extends NatsAccess {
   run: RunId;

@@ -3,7 +3,7 @@ import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { openSink, type Sink, type TakeOptions } from '../buffer/edge.ts';
 import { compileModule, type ModuleProgram, precisionOf } from '../model/module.ts';
-import type { NatsAccess } from '../nats.ts';
+import type { NatsAccess } from '../nats/connect.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Company } from './company.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';

@@ -30,7 +30,7 @@ export const stagesSchema = z.strictObject({
   /** Of an edge, through the NATS server. Default: as measured on one machine. */
   linkMegabytesPerSecond: positive.default(700),
   /** Of producer, server and consumer together, for what crosses an edge. Default: as bench/edge measured it. */
-  linkCpuSecondsPerGigabyte: z.number().min(0).default(6),
+  linkCpuSecondsPerGigabyte: z.number().min(0).default(4.5),
   /** Standard deviation of the time of a step by its mean. */
   jitter: z.number().min(0).max(0.5).default(0.1),
   seed: z.int().default(1),

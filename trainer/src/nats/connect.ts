@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ConnectionOptions,
-  connect,
   credsAuthenticator,
   errors,
   type NatsConnection,
 } from '@nats-io/transport-node';
+import { connect } from './transport.ts';
 
 /** How every part of a trainer reaches NATS. */
 

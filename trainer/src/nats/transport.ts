@@ -1,0 +1,49 @@
+import { createConnection, type Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  type NatsConnection,
+  NatsConnectionImpl,
+  setTransportFactory,
+} from '@nats-io/transport-node';
+import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { WholeMessages } from './whole-messages.ts';
+
+/** Connects as `connect` of @nats-io/transport-node does, with another way to read (decision 11). */
+export function connect(options: ConnectionOptions): Promise<NatsConnection> {
+  setTransportFactory({ factory: () => new WholeTransport(), dnsResolveFn: nodeResolveHost });
+  return NatsConnectionImpl.connect(options);
+}
+
+/**
+ * The transport of the NATS client, but what it hands to the parser is whole messages. With TLS nothing is other than
+ * in the client's own: Node gives the socket's bytes to the TLS socket above it.
+ */
+class WholeTransport extends NodeTransport {
+  override dial({ hostname, port }: { hostname: string; port: number }): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const messages = new WholeMessages();
+      const socket = createConnection({
+        host: hostname,
+        port,
+        noDelay: true,
+        onread: {
+          buffer: () => messages.room(),
+          callback: (bytes) => {
+            try {
+              const whole = messages.take(bytes);
+              if (whole) socket.emit('data', whole); // Node's own sockets do not, when they are given memory
+            } catch (error) {
+              socket.destroy(error as Error);
+            }
+            return true;
+          },
+        },
+      });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(socket);
+      });
+    });
+  }
+}

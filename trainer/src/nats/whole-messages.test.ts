@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { WholeMessages } from './whole-messages.ts';
+
+const MEGABYTE = 1 << 20;
+
+test('messages come out whole and unchanged, however they were cut on the way', () => {
+  const sent = Buffer.concat([
+    Buffer.from('INFO {"max_payload":1048576}\r\nPONG\r\n'),
+    message('a.b', Buffer.from('PING\r\nMSG x 1 5\r\n')), // what looks like operations is payload
+    message('a.b', Buffer.alloc(0)),
+    withHeaders('a.b', 'NATS/1.0\r\nNats-Msg-Id: 7\r\n\r\n', Buffer.alloc(300_000, '\n')),
+    Buffer.from('+OK\r\nPING\r\n'),
+    message('a.b', Buffer.alloc(MEGABYTE, 'M')),
+  ]);
+  for (const most of [1, 7, 1000, 65536, 700_000]) {
+    const pieces = pass(sent, most);
+    expect(Buffer.concat(pieces).equals(sent)).toBe(true);
+    for (const piece of pieces) {
+      expect(piece.subarray(-2).toString()).toBe('\r\n');
+      expect(piece.toString('latin1', 0, 4)).toMatch(/^(INFO|PONG|PING|\+OK|MSG |HMSG)/);
+    }
+  }
+});
+
+test('a message that is cut in many reads comes out as one', () => {
+  const sent = message('a', Buffer.alloc(MEGABYTE, 'x'));
+  expect(pass(sent, 1000)).toHaveLength(1);
+});
+
+test('memory that was handed on keeps its bytes', () => {
+  const messages = Array.from({ length: 40 }, (_, i) => message('a', Buffer.alloc(400_000, i)));
+  const pieces = pass(Buffer.concat(messages), 300_000);
+  expect(Buffer.concat(pieces).equals(Buffer.concat(messages))).toBe(true);
+});
+
+test('a message larger than the memory that is kept ready fits too', () => {
+  const sent = message('a', Buffer.alloc(30 * MEGABYTE, 'x'));
+  const pieces = pass(Buffer.concat([sent, sent]), 600_000);
+  expect(pieces.map(({ length }) => length)).toEqual([sent.length, sent.length]);
+});
+
+test.each(['MSG a 1 many\r\n', 'MSG a 1 -5\r\n', 'HMSG a 1 5 99999999999\r\n'])(
+  'a size that no server sends is refused: %j',
+  (line) => {
+    expect(() => pass(Buffer.from(line), 100)).toThrow(/no size: H?MSG a 1/);
+  },
+);
+
+/** What comes out when at most so many bytes are read at a time. */
+function pass(sent: Buffer, most: number): Buffer[] {
+  const messages = new WholeMessages();
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < sent.length; ) {
+    const bytes = sent.copy(messages.room(), 0, at, at + most);
+    at += bytes;
+    const whole = messages.take(bytes);
+    if (whole) pieces.push(whole);
+  }
+  return pieces;
+}
+
+const message = (subject: string, payload: Buffer): Buffer =>
+  Buffer.concat([
+    Buffer.from(`MSG ${subject} 1 ${payload.length}\r\n`),
+    payload,
+    Buffer.from('\r\n'),
+  ]);
+
+function withHeaders(subject: string, headers: string, payload: Buffer): Buffer {
+  const sizes = `${headers.length} ${headers.length + payload.length}`;
+  const line = `HMSG ${subject} 1 reply.to ${sizes}\r\n`;
+  return Buffer.concat([Buffer.from(line + headers), payload, Buffer.from('\r\n')]);
+}
