@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { evaluateRun } from '../operator/src/local/evaluation.ts';
-import { trainerEnv } from '../operator/src/local/trainers.ts';
 import { trainAsynchronously } from './asynchrony/asynchronous.ts';
 import { allCases, type Case, type Measured, nameOf, type Result } from './asynchrony/cases.ts';
+import { trainInOneProcess } from './asynchrony/in-one-process.ts';
 import { page } from './asynchrony/page.ts';
 import { plot } from './asynchrony/plot.ts';
 import { MODULES, runFile } from './asynchrony/run-file.ts';
@@ -65,28 +62,8 @@ async function measure(one: Case): Promise<Result> {
   return { ...(await train(one, file, place)), weights: digestOfWeights(place) };
 }
 
-/**
- * In a process of its own: what TensorFlow holds is never given back. With as many threads as a trainer has, since
- * another number adds up in another order.
- */
+/** With as many threads as a trainer has, since another number adds up in another order. */
 async function trainSynchronously(one: Case, file: string, folder: string): Promise<Measured> {
-  const script = join(import.meta.dirname, 'asynchrony/synchronous.ts');
-  const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
-  const said = execFileSync(process.execPath, [...options, '--out', folder], {
-    encoding: 'utf8',
-    env: trainerEnv(process.env, availableParallelism(), MODULES.length),
-    // TensorFlow says there what it is built for.
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const { seconds } = JSON.parse(said.trim().split('\n').at(-1) ?? '') as { seconds: number };
-  await evaluateRun(folder, () => {});
-  const { modules } = JSON.parse(readFileSync(join(folder, 'evaluation.json'), 'utf8')) as {
-    modules: { accuracy: number }[];
-  };
-  return {
-    ...one,
-    seconds: [seconds],
-    reused: 0,
-    accuracy: modules.at(-1)?.accuracy ?? Number.NaN,
-  };
+  const { seconds, accuracy } = await trainInOneProcess(file, folder, MODULES.length);
+  return { ...one, seconds: [seconds], reused: 0, accuracy };
 }

@@ -13,6 +13,7 @@ import { BENCH_ENV, recorded, section } from './results.ts';
 const BENCHMARKS = [
   'step',
   'pipeline',
+  'accuracy',
   'edge',
   'memory',
   'averaging',

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { readModules } from '../operator/src/report/run-files.ts';
 import { type Summary, summarySchema } from '../operator/src/report/summary.ts';
 
 /** A training as a user starts it, and what its trainers' logs tell of it: for the benchmarks that train. */
@@ -64,4 +65,12 @@ export function trainingTimes(out: string, module: string): { from: number; to: 
   const [from, to] = phases.slice(start);
   if (!from || !to) throw new TrainingError('a trainer has not logged the phases of its training');
   return { from: from.time, to: to.time };
+}
+
+/** Of a finished training: from the first step of any module to the end of the last one's budget. */
+export function trainingSeconds(out: string): number {
+  const times = readModules(out).map(({ config }) => trainingTimes(out, config.name));
+  return (
+    (Math.max(...times.map(({ to }) => to)) - Math.min(...times.map(({ from }) => from))) / 1000
+  );
 }

@@ -1,5 +1,5 @@
 import { readModules } from '../../operator/src/report/run-files.ts';
-import { GIM, TrainingError, trainBy, trainingTimes } from '../training.ts';
+import { GIM, TrainingError, trainBy, trainingSeconds } from '../training.ts';
 
 /** A training with a process for each module, as a user starts it. */
 
@@ -26,11 +26,8 @@ export async function trainAsynchronously(
     slowdown ? { SLOWDOWN: slowdown } : {},
   );
   const modules = readModules(out);
-  const times = modules.map(({ config }) => trainingTimes(out, config.name));
-  const seconds =
-    (Math.max(...times.map(({ to }) => to)) - Math.min(...times.map(({ from }) => from))) / 1000;
   return {
-    samplesPerSecond: samples / seconds,
+    samplesPerSecond: samples / trainingSeconds(out),
     cpu: (1000 * cpuSeconds(said)) / samples,
     ageSeconds: modules.slice(1).map(({ history }) => {
       const ages = history.flatMap(({ stalenessSeconds }) => stalenessSeconds?.p50 ?? []);

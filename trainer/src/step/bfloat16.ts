@@ -36,6 +36,12 @@ const FOLLOWERS: ReadonlySet<string> = new Set([
   'Unpack',
 ]);
 
+/**
+ * Of the followers these are worth it even where no other operation in bfloat16 uses what they make: TensorFlow adds a bias
+ * to a product within its operation.
+ */
+const SUMS: ReadonlySet<string> = new Set(['Add', 'AddN']);
+
 /** What is made for products alone is made in bfloat16 by these: the decoding of activations above all. */
 const LEADERS: ReadonlySet<string> = new Set([
   'Add',
@@ -44,6 +50,7 @@ const LEADERS: ReadonlySet<string> = new Set([
   'PadV2',
   'Relu',
   'Reshape',
+  'Slice',
   'Transpose',
 ]);
 
@@ -141,6 +148,13 @@ function lowOps(
     const leads = LEADERS.has(op.op) && op.outputs.every(({ id }) => !neededAsFloat.has(id));
     if (givesFloats(op) && leads) add(op);
     if (!low.has(op)) for (const id of op.inputs) neededAsFloat.add(id);
+  }
+  const used = new Set<number>();
+  for (const op of ops.toReversed()) {
+    if (!low.has(op)) continue;
+    const goesOn = op.outputs.some(({ id }) => used.has(id));
+    if (goesOn || PRODUCTS.has(op.op) || SUMS.has(op.op)) for (const id of op.inputs) used.add(id);
+    else low.delete(op);
   }
   return low;
 }

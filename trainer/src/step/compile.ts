@@ -1,6 +1,7 @@
 import type { Precision } from '@greedy-infomax/crds';
 import { DT } from '../tf.ts';
 import { ADAM_INPUT, type AdamNodes, applyAdam } from './adam.ts';
+import { asProducts } from './as-products.ts';
 import { inBfloat16, type Surroundings } from './bfloat16.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
@@ -70,8 +71,8 @@ export function addFunction(
   precision: Precision,
 ): Compiled {
   const trace = traceFunction(fn, weights);
-  const recording =
-    precision === 'bfloat16' ? inBfloat16(trace.recording, around(trace, fn)) : trace.recording;
+  const products = asProducts(trace.recording, precision);
+  const recording = precision === 'bfloat16' ? inBfloat16(products, around(trace, fn)) : products;
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {
     producer.set(id, addInput(graph, `${name}/in/${input}`, fn.inputs[input] as TensorSpec));

@@ -1,0 +1,38 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { evaluateRun } from '../../operator/src/local/evaluation.ts';
+import { trainerEnv } from '../../operator/src/local/trainers.ts';
+
+export interface TrainedInOneProcess {
+  /** Of the training alone. */
+  seconds: number;
+  /** Of the readout of the last module, between 0 and 1. */
+  accuracy: number;
+}
+
+/**
+ * Trains the run of `file` into `folder` in one process that takes each batch through all modules. A process of its own: what
+ * TensorFlow holds is never given back. It has as many threads as one of so many trainers.
+ */
+export async function trainInOneProcess(
+  file: string,
+  folder: string,
+  trainers: number,
+): Promise<TrainedInOneProcess> {
+  const script = join(import.meta.dirname, 'synchronous.ts');
+  const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
+  const said = execFileSync(process.execPath, [...options, '--out', folder], {
+    encoding: 'utf8',
+    env: trainerEnv(process.env, availableParallelism(), trainers),
+    // TensorFlow says there what it is built for.
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { seconds } = JSON.parse(said.trim().split('\n').at(-1) ?? '') as { seconds: number };
+  await evaluateRun(folder, () => {});
+  const { modules } = JSON.parse(readFileSync(join(folder, 'evaluation.json'), 'utf8')) as {
+    modules: { accuracy: number }[];
+  };
+  return { seconds, accuracy: modules.at(-1)?.accuracy ?? Number.NaN };
+}
