@@ -34,7 +34,17 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'pipeline',
-    args: ['--samples', '3200', '--rounds', '1', '--cases', '1', '--no-peer'],
+    args: [
+      '--samples',
+      '3200',
+      '--precision',
+      'float32',
+      '--rounds',
+      '1',
+      '--cases',
+      '1',
+      '--no-peer',
+    ],
     ratios: /^to in turn$/,
     tolerance: 0.3,
   },

@@ -2,7 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Precision } from '@greedy-infomax/crds';
 import { formatPercent } from '../../operator/src/report/format.ts';
+import { multipliesBfloat16 } from '../../trainer/src/step/bfloat16.ts';
 import { type TrainedInOneProcess, trainInOneProcess } from '../asynchrony/in-one-process.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
@@ -16,27 +18,46 @@ import { GIM, summaryOf, trainBy, trainingSeconds, writeDigits } from '../traini
 
 const { values } = parseArgs({
   options: {
-    samples: { type: 'string', default: '35000,42000,49000,56000,70000' },
+    samples: { type: 'string', default: '14000,21000,28000,35000,42000,49000' },
     record: { type: 'boolean', default: false },
   },
 });
 const budgets = values.samples.split(',').map(Number);
 const TARGET = 0.9;
 
-const WAYS = { 'three processes': inThreeProcesses, 'one process, in turn': inTurn };
+interface Way {
+  name: string;
+  precision: Precision;
+  train(file: string, out: string): Promise<TrainedInOneProcess>;
+}
+const WAYS: readonly Way[] = [
+  { name: 'three processes', precision: 'float32', train: inThreeProcesses },
+  { name: 'one process, in turn', precision: 'float32', train: inTurn },
+  ...(multipliesBfloat16()
+    ? [
+        {
+          name: 'three processes, bfloat16',
+          precision: 'bfloat16',
+          train: inThreeProcesses,
+        } as const,
+      ]
+    : []),
+];
 
 const where = machine();
 const folder = mkdtempSync(join(tmpdir(), 'bench-accuracy-'));
 const rows: string[][] = [];
 const reached = new Map<string, number>();
 try {
-  for (const [way, train] of Object.entries(WAYS)) {
+  for (const { name, precision, train } of WAYS) {
     for (const samples of budgets) {
-      const { seconds, accuracy } = await train(samples);
-      rows.push([way, String(samples), formatPercent(accuracy), `${seconds.toFixed(0)} s`]);
+      const out = join(folder, `${rows.length}`);
+      mkdirSync(out);
+      const { seconds, accuracy } = await train(fileOf(samples, precision), out);
+      rows.push([name, String(samples), formatPercent(accuracy), `${seconds.toFixed(0)} s`]);
       console.log(rows.at(-1)?.join('  '));
       if (accuracy < TARGET) continue;
-      reached.set(way, seconds);
+      reached.set(name, seconds);
       break;
     }
   }
@@ -44,9 +65,10 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-const [processes, turn] = Object.keys(WAYS).map((way) => reached.get(way));
+const [processes, turn, low] = WAYS.map(({ name }) => reached.get(name));
 const ratios: Record<string, number> = {};
 if (processes && turn) ratios['in turn to three processes'] = turn / processes;
+if (turn && low) ratios['in turn to three processes, bfloat16'] = turn / low;
 const result = {
   name: 'accuracy',
   title: 'Time until a readout reaches 90 %',
@@ -59,21 +81,20 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n')}`);
 if (values.record) record(result);
 
-async function inThreeProcesses(samples: number): Promise<TrainedInOneProcess> {
-  const out = join(folder, `processes-${samples}`);
-  mkdirSync(out);
-  await trainBy([GIM, 'run', fileOf(samples), '--out', out], out, {});
+async function inThreeProcesses(file: string, out: string): Promise<TrainedInOneProcess> {
+  await trainBy([GIM, 'run', file, '--out', out], out, {});
   const accuracy = summaryOf(out).modules.at(-1)?.probeAccuracy ?? Number.NaN;
   return { seconds: trainingSeconds(out), accuracy };
 }
 
-function inTurn(samples: number): Promise<TrainedInOneProcess> {
-  return trainInOneProcess(fileOf(samples), join(folder, `turn-${samples}`), 1);
+function inTurn(file: string, out: string): Promise<TrainedInOneProcess> {
+  return trainInOneProcess(file, out, 1);
 }
 
-function fileOf(samples: number): string {
-  const file = join(folder, `${samples}.yaml`);
+function fileOf(samples: number, precision: Precision): string {
+  const file = join(folder, `${samples}-${precision}.yaml`);
   writeDigits(file, (spec) => {
+    spec.precision = precision;
     spec.training = { samples };
   });
   return file;

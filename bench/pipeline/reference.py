@@ -1,6 +1,6 @@
 """The three modules in one PyTorch process, in turn: each batch goes through all of them, and no gradient from one to the next.
 
-Takes the modules as JSON on stdin, --threads, --seconds; prints the samples a second of each way, and the CPU seconds
+Takes the modules as JSON on stdin, --threads, --seconds, --precision; prints the samples a second of each way, and the CPU seconds
 of a thousand samples: {"eager": {"rate": …, "cpu": …}, "compiled": {...}, "version": …}
 """
 
@@ -19,7 +19,8 @@ WARM_UP = 5
 
 
 class Module:
-    def __init__(self, config):
+    def __init__(self, config, precision):
+        self.low = precision == "bfloat16"
         self.step = Step(config).to(memory_format=torch.channels_last)
         self.adam = torch.optim.Adam(self.step.parameters(), lr=config["learningRate"], fused=True)
         self.step.encoder.register_forward_hook(self.keep)
@@ -29,7 +30,8 @@ class Module:
 
     def train(self, batch, loss_of):
         self.adam.zero_grad(set_to_none=True)
-        loss = loss_of(batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+            loss = loss_of(batch)
         loss.backward()
         self.adam.step()
         loss.item()
@@ -43,8 +45,8 @@ def crops(images, samples, size):
     return torch.stack([images[i, :, y[n] : y[n] + size, x[n] : x[n] + size] for n, i in enumerate(chosen.tolist())])
 
 
-def measure(configs, compiled, seconds):
-    modules = [Module(config) for config in configs]
+def measure(configs, compiled, seconds, precision):
+    modules = [Module(config, precision) for config in configs]
     losses = [torch.compile(module.step) if compiled else module.step for module in modules]
     first = configs[0]
     padded = first["crop"] + 4
@@ -71,12 +73,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(2)
     configs = json.load(sys.stdin)
-    result = {way: measure(configs, way == "compiled", options.seconds) for way in ("eager", "compiled")}
+    result = {way: measure(configs, way == "compiled", options.seconds, options.precision) for way in ("eager", "compiled")}
     print(json.dumps({**result, "version": torch.__version__}))
 
 

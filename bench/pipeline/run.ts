@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type Precision, precisionSchema } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
-import type { Forecast, Stage } from '../../operator/src/plan/simulate/pipeline.ts';
+import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
 import { simulate } from '../../operator/src/plan/simulate/simulate.ts';
 import { pipelineOf, type Stages, stagesSchema } from '../../operator/src/plan/simulate/stages.ts';
+import { multipliesBfloat16 } from '../../trainer/src/step/bfloat16.ts';
 import { median } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record, type Table } from '../results.ts';
@@ -18,7 +20,8 @@ import { writeRunFile } from './run-file.ts';
 /**
  * Three digits modules asynchronous in three processes, against one process that trains them in turn, against a PyTorch
  * loop, and against what `gim plan --simulate` says: `node bench/pipeline/run.ts [--samples N] [--rounds N] [--seconds S]
- * [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster.
+ * [--precision float32,bfloat16] [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster. Without
+ * --precision bfloat16 is measured too where the machine multiplies it itself.
  */
 
 const { values } = parseArgs({
@@ -27,6 +30,7 @@ const { values } = parseArgs({
     samples: { type: 'string', default: '6400' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '10' },
+    precision: { type: 'string' },
     cases: { type: 'string', default: '3' },
     peer: { type: 'boolean', default: true },
     record: { type: 'boolean', default: false },
@@ -35,6 +39,12 @@ const { values } = parseArgs({
 const samples = Number(values.samples);
 const rounds = Number(values.rounds);
 const threads = availableParallelism();
+const precisions: Precision[] = values.precision
+  ?.split(',')
+  .map((name) => precisionSchema.parse(name)) ?? [
+  'float32',
+  ...(multipliesBfloat16() ? (['bfloat16'] as const) : []),
+];
 
 interface InTurn {
   samplesPerSecond: number;
@@ -45,48 +55,55 @@ interface Peer {
   rate: number;
   cpu: number;
 }
+interface Peers {
+  eager: Peer;
+  compiled: Peer;
+  version: string;
+}
 type Policy = 'dropOldest' | 'block';
 interface Case {
   name: string;
+  precision: Precision;
   whenFull: Policy;
   /** Module that takes `factor` times as long, by waiting. */
   slow?: { module: string; factor: number };
 }
 
-const CASES = [
-  { name: 'dropOldest', whenFull: 'dropOldest' },
-  { name: 'block', whenFull: 'block' },
-  {
-    name: 'block, second module 4 times as slow',
-    whenFull: 'block',
-    slow: { module: 'strokes', factor: 4 },
-  },
-].slice(0, Number(values.cases)) as Case[];
+const slow = { module: 'strokes', factor: 4 };
+const CASES = precisions.flatMap((precision): Case[] =>
+  [
+    { name: 'dropOldest', precision, whenFull: 'dropOldest' as const },
+    { name: 'block', precision, whenFull: 'block' as const },
+    { name: 'block, second module 4 times as slow', precision, whenFull: 'block' as const, slow },
+  ].slice(0, Number(values.cases)),
+);
 
 const where = machine();
 const folder = mkdtempSync(join(tmpdir(), 'bench-pipeline-'));
-const inTurn: InTurn[] = [];
+const inTurn = new Map(precisions.map((precision) => [precision, [] as InTurn[]]));
 const runs = new Map(CASES.map((one) => [one, [] as { real: Training; forecast: Forecast }[]]));
-const peers: { eager: Peer; compiled: Peer; version: string }[] = [];
+const peers = new Map(precisions.map((precision) => [precision, [] as Peers[]]));
 for (let round = 0; round < rounds; round += 1) {
-  const stages = trainInTurn();
-  inTurn.push(stages);
-  for (const one of CASES) {
-    runs.get(one)?.push({ real: await trainIn(one), forecast: forecastOf(one, stages) });
+  for (const precision of precisions) {
+    const stages = trainInTurn(precision);
+    inTurn.get(precision)?.push(stages);
+    for (const one of CASES.filter((each) => each.precision === precision)) {
+      runs.get(one)?.push({ real: await trainIn(one), forecast: forecastOf(one, stages) });
+    }
+    if (values.peer) peers.get(precision)?.push(trainPeer(precision));
   }
-  if (values.peer) peers.push(trainPeer());
   console.log(`round ${round + 1} of ${rounds}`);
 }
 
 const rate = (one: Case) => median((runs.get(one) ?? []).map(({ real }) => real.samplesPerSecond));
 const ratios: Record<string, number> = {};
-const tables = [comparison(), validation(), scaling()];
+const tables = [...precisions.map(comparison), validation(), scaling()];
 rmSync(folder, { recursive: true });
 const result = {
   name: 'pipeline',
   title: 'A run of three modules',
-  machine: `${where}; PyTorch ${peers[0]?.version ?? 'not measured'}`,
-  method: `The digits example with ${samples} samples for each module, ${rounds} rounds in turns, medians. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, the faster of eager and compiled. Rates are of the training alone, from the first step to the last of the last module.`,
+  machine: `${where}; PyTorch ${peers.get('float32')?.[0]?.version ?? 'not measured'}`,
+  method: `The digits example with ${samples} samples for each module, ${rounds} rounds in turns, medians. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, in bfloat16 with its autocast. Rates are of the training alone, from the first step to the last of the last module.`,
   tables,
   notes: [
     'The simulator is given the times that the process in turn has measured, two lines above, and nothing of the runs that it predicts.',
@@ -96,8 +113,8 @@ const result = {
 console.log(tables.map(markdown).join('\n\n'));
 if (values.record) record(result);
 
-function trainInTurn(): InTurn {
-  const file = fileOf('dropOldest');
+function trainInTurn(precision: Precision): InTurn {
+  const file = fileOf('dropOldest', precision);
   const script = join(import.meta.dirname, 'in-turn.ts');
   const said = execFileSync(
     process.execPath,
@@ -107,31 +124,32 @@ function trainInTurn(): InTurn {
   return JSON.parse(said.trim().split('\n').at(-1) ?? '') as InTurn;
 }
 
-async function trainIn({ whenFull, slow }: Case): Promise<Training> {
+async function trainIn({ whenFull, precision, slow }: Case): Promise<Training> {
   const out = join(folder, 'run');
   rmSync(out, { recursive: true, force: true });
   const slowdown = slow && `${slow.module}:${slow.factor}`;
-  return trainAsynchronously(fileOf(whenFull), out, samples, slowdown);
+  return trainAsynchronously(fileOf(whenFull, precision), out, samples, slowdown);
 }
 
-function forecastOf({ whenFull, slow }: Case, { modules }: InTurn, cores = threads): Forecast {
-  const run = readRunFile(fileOf(whenFull));
+function forecastOf(
+  { whenFull, precision, slow }: Case,
+  { modules }: InTurn,
+  cores = threads,
+): Forecast {
+  const run = readRunFile(fileOf(whenFull, precision));
   const plan = planRun(run, { namespace: 'local', uid: 'bench' });
-  const pipeline = pipelineOf(plan.modules, stagesSchema.parse({ cores, modules }), samples);
-  const stages = pipeline.stages.map((stage) =>
-    slow?.module === stage.name ? slowedBy(stage, slow.factor) : stage,
-  );
-  return simulate({ ...pipeline, stages });
+  const stages = stagesSchema.parse({ cores, modules });
+  const slowed = stages.modules[slow?.module ?? ''];
+  if (slow && slowed) slowed.slowdown = slow.factor;
+  return simulate(pipelineOf(plan.modules, stages, samples));
 }
 
-/** It waits for the rest, and computes no more than before. */
-function slowedBy(stage: Stage, factor: number): Stage {
-  return { ...stage, msPerBatch: factor * stage.msPerBatch, cores: stage.cores / factor };
-}
-
-function trainPeer() {
+function trainPeer(precision: Precision) {
   const python = execFileSync(join(import.meta.dirname, '../step/peer.sh'), { encoding: 'utf8' });
-  const plan = planRun(readRunFile(fileOf('dropOldest')), { namespace: 'local', uid: 'bench' });
+  const plan = planRun(readRunFile(fileOf('dropOldest', precision)), {
+    namespace: 'local',
+    uid: 'bench',
+  });
   const said = execFileSync(
     python.trim(),
     [
@@ -140,35 +158,45 @@ function trainPeer() {
       String(threads),
       '--seconds',
       values.seconds,
+      '--precision',
+      precision,
     ],
     { input: JSON.stringify(plan.modules.map(peerModule)), encoding: 'utf8' },
   );
-  return JSON.parse(said) as { eager: Peer; compiled: Peer; version: string };
+  return JSON.parse(said) as Peers;
 }
 
-function fileOf(whenFull: Policy): string {
-  const file = join(folder, `${whenFull}.yaml`);
-  writeRunFile(file, samples, whenFull);
+function fileOf(whenFull: Policy, precision: Precision): string {
+  const file = join(folder, `${whenFull}-${precision}.yaml`);
+  writeRunFile(file, samples, whenFull, precision);
   return file;
 }
 
-function comparison(): Table {
-  const [first] = CASES as [Case];
+function comparison(precision: Precision): Table {
+  const [first] = CASES.filter((one) => one.precision === precision) as [Case];
   const own = rate(first);
-  const turn = median(inTurn.map(({ samplesPerSecond }) => samplesPerSecond));
-  ratios['to in turn'] = own / turn;
+  const turns = inTurn.get(precision) ?? [];
+  const turn = median(turns.map(({ samplesPerSecond }) => samplesPerSecond));
+  const suffix = precision === 'float32' ? '' : `, ${precision}`;
+  ratios[`to in turn${suffix}`] = own / turn;
   const rows = [
     ['three processes', own.toFixed(0), '1.00'],
     ['one process, in turn', turn.toFixed(0), (own / turn).toFixed(2)],
   ];
-  if (peers.length > 0) {
-    const eager = median(peers.map((peer) => peer.eager.rate));
-    const compiled = median(peers.map((peer) => peer.compiled.rate));
-    ratios['to PyTorch'] = own / Math.max(eager, compiled);
+  const peer = (of: Precision, way: 'eager' | 'compiled') =>
+    median((peers.get(of) ?? []).map((each) => each[way].rate));
+  if (values.peer) {
+    const [eager, compiled] = [peer(precision, 'eager'), peer(precision, 'compiled')];
+    ratios[`to PyTorch${suffix}`] = own / Math.max(eager, compiled);
     rows.push(['PyTorch, eager', eager.toFixed(0), (own / eager).toFixed(2)]);
     rows.push(['PyTorch, compiled', compiled.toFixed(0), (own / compiled).toFixed(2)]);
+    if (precision !== 'float32' && precisions.includes('float32')) {
+      const full = Math.max(peer('float32', 'eager'), peer('float32', 'compiled'));
+      ratios[`${precision} to PyTorch in float32`] = own / full;
+      rows.push(['PyTorch in float32', full.toFixed(0), (own / full).toFixed(2)]);
+    }
   }
-  return { columns: ['', 'samples/s', 'three processes to it'], rows };
+  return { columns: [precision, 'samples/s', 'three processes to it'], rows };
 }
 
 function validation(): Table {
@@ -180,9 +208,10 @@ function validation(): Table {
       const by = median(
         pairs.map(({ real, forecast }) => forecast.samplesPerSecond / real.samplesPerSecond),
       );
-      ratios[`simulated: ${one.name}`] = by;
+      const name = `${one.name}${one.precision === 'float32' ? '' : `, ${one.precision}`}`;
+      ratios[`simulated: ${name}`] = by;
       const bottleneck = pairs[0]?.forecast.bottleneck ?? '';
-      return [one.name, rate(one).toFixed(0), simulated.toFixed(0), by.toFixed(2), bottleneck];
+      return [name, rate(one).toFixed(0), simulated.toFixed(0), by.toFixed(2), bottleneck];
     }),
   };
 }
@@ -190,7 +219,7 @@ function validation(): Table {
 /** What more cores would give, by the simulator; the times of a step are those of this machine's cores. */
 function scaling(): Table {
   const [first] = CASES as [Case];
-  const stages = inTurn.at(-1) as InTurn;
+  const stages = inTurn.get(first.precision)?.at(-1) as InTurn;
   return {
     columns: ['cores', 'simulated samples/s', 'bottleneck'],
     rows: [1, 2, 3, 4, 6, 8].map((cores) => {

@@ -37,10 +37,10 @@ const FOLLOWERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Of the followers these are worth it even where no other operation in bfloat16 uses what they make: TensorFlow adds a bias
- * to a product within its operation.
+ * Followers that stay in float32 where no product comes of what they make, as with activations that leave: Eigen has no
+ * instructions for bfloat16, and they make nothing smaller.
  */
-const SUMS: ReadonlySet<string> = new Set(['Add', 'AddN']);
+const TAILS: ReadonlySet<string> = new Set(['Max', 'Min', 'Relu', 'Reshape']);
 
 /** What is made for products alone is made in bfloat16 by these: the decoding of activations above all. */
 const LEADERS: ReadonlySet<string> = new Set([
@@ -152,9 +152,9 @@ function lowOps(
   const used = new Set<number>();
   for (const op of ops.toReversed()) {
     if (!low.has(op)) continue;
-    const goesOn = op.outputs.some(({ id }) => used.has(id));
-    if (goesOn || PRODUCTS.has(op.op) || SUMS.has(op.op)) for (const id of op.inputs) used.add(id);
-    else low.delete(op);
+    const ends = TAILS.has(op.op) && !op.outputs.some(({ id }) => used.has(id));
+    if (ends) low.delete(op);
+    else for (const id of op.inputs) used.add(id);
   }
   return low;
 }

@@ -12,6 +12,8 @@ export interface Stage {
   forwardMsPerBatch: number;
   /** That a step keeps busy meanwhile; 0 for a step on a GPU. */
   cores: number;
+  /** As the trainers' variable SLOWDOWN: times as long a trainer takes for a batch as the step does, by waiting. */
+  slowdown: number;
 }
 
 /** The buffer between a module and the next, and the way through it. */

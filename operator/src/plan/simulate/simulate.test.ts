@@ -11,6 +11,7 @@ const stage = (name: string, msPerBatch: number, more: Partial<Stage> = {}): Sta
   msPerBatch,
   forwardMsPerBatch: msPerBatch / 3,
   cores: 1,
+  slowdown: 1,
   ...more,
 });
 
@@ -75,6 +76,13 @@ it('more cores than the modules want are no help', () => {
   const rate = (cores: number | null) => simulate(pipeline(stages, { cores })).samplesPerSecond;
   expect(rate(8)).toBeCloseTo(rate(null));
   expect(rate(1)).toBeLessThan(rate(2));
+});
+
+it('a trainer that is slowed down waits by the time that its step took with others on the cores', () => {
+  const both = [stage('one', 10, { replicas: 2, slowdown: 3 })];
+  expect(simulate(pipeline(both)).samplesPerSecond).toBeCloseTo(64 / 0.03);
+  // On one core two steps take 20 ms together, and both trainers wait for 40 ms.
+  expect(simulate(pipeline(both, { cores: 1 })).samplesPerSecond).toBeCloseTo(64 / 0.06);
 });
 
 it('a slow link is the bottleneck, at its own rate', () => {

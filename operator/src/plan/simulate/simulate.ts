@@ -109,7 +109,7 @@ class Trainer {
     const ms = (training ? stage.msPerBatch : stage.forwardMsPerBatch) * spread();
     const began = cores.now;
     const madeBy = this.#step;
-    cores.start(ms, stage.cores, () => {
+    const finish = () => {
       from?.done(used);
       if (training) {
         this.#step += 1;
@@ -118,7 +118,10 @@ class Trainer {
       const sample = { producer: replica, step: madeBy, madeAt: cores.now };
       if (to) to.put(Array<Sample>(stage.batchSize).fill(sample), () => this.next());
       else this.next();
-    });
+    };
+    // The wait is by the time that the step has taken, others on the cores included.
+    const wait = () => cores.start((stage.slowdown - 1) * (cores.now - began), 0, finish);
+    cores.start(ms, stage.cores, stage.slowdown === 1 ? finish : wait);
   }
 
   #trained(ms: number): void {

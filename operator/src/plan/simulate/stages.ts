@@ -19,6 +19,8 @@ const stageSchema = z.strictObject({
   forwardMsPerBatch: positive.optional(),
   /** Cores that a step keeps busy: its CPU time by its time; 0 for a GPU. Default 1. */
   cores: z.number().min(0).default(1),
+  /** Times as long that a trainer takes for a batch, by waiting, as with the variable SLOWDOWN. */
+  slowdown: z.number().min(1).default(1),
   /** Trainers of the module. Default: as many as the run file says. */
   replicas: z.int().min(1).max(64).optional(),
 });
@@ -84,7 +86,7 @@ export function pipelineOf(
   return {
     stages: modules.map(({ name, batchSize }, i): Stage => {
       const stage = stages[name] as Stages['modules'][string];
-      const { msPerBatch, forwardMsPerBatch = msPerBatch / 3, cores } = stage;
+      const { msPerBatch, forwardMsPerBatch = msPerBatch / 3, cores, slowdown } = stage;
       const longer = Math.max(1, cores / threads);
       return {
         name,
@@ -92,6 +94,7 @@ export function pipelineOf(
         msPerBatch: longer * msPerBatch,
         forwardMsPerBatch: longer * forwardMsPerBatch,
         cores: cores / longer,
+        slowdown,
         replicas: trainers[i] as number,
       };
     }),
