@@ -78,8 +78,8 @@ const GPU_NOTES = [
 const CPU_NOTES = [
   'PyTorch runs with OMP_WAIT_POLICY=PASSIVE and flushes denormals: its threads would else wait by spinning, which takes many times as long as soon as another process wants a core.',
   'In bfloat16 the trainer takes its products of bfloat16, and PyTorch its autocast to it.',
-  'Nearly all of the step of a module with convolutions is oneDNN, the library that PyTorch calls too; what differs is the rest.',
-  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse: its remapper fails on the graph, and the step became slower. XLA for all of the graph: digits 1.5 to 2 times as slow. oneDNN with products of bfloat16 and everything between them in float32 (ONEDNN_DEFAULT_FPMATH_MODE): its gradients of weights stay in float32, and others became slower. Padding as an attribute of a strided convolution instead of a copy: no gain, and in bfloat16 seven times as slow, since oneDNN then does not take it.',
+  'Nearly all of the step of a module with convolutions is oneDNN, the library that PyTorch calls too; what differs is the rest, and in bfloat16 the gradients of many kernels, which the trainer takes as products of matrices (decision 12).',
+  'What did not help: BiasAdd for the bias of a convolution, for TensorFlow to fuse: its remapper fails on the graph, and the step became slower. XLA for all of the graph: digits 1.5 to 2 times as slow. oneDNN with products of bfloat16 and everything between them in float32 (ONEDNN_DEFAULT_FPMATH_MODE): its gradients of weights stay in float32, and others became slower. Padding as an attribute of a strided convolution instead of a copy: no gain, and in bfloat16 seven times as slow, since oneDNN then does not take it. A convolution with bias and shortcut in one operation of oneDNN (_FusedConv2D): as fast as what TensorFlow makes of the three by itself. In float32, gradients of kernels as products: slower for most.',
 ];
 const COLUMNS = [
   'trainer, ms',
@@ -165,15 +165,18 @@ function summary(precision: Precision): string {
   const ratios = byFamily(of);
   const result = `Geometric mean in ${precision}: ${ratios}.`;
   if (precision === 'float32') return result;
-  const gains = of.flatMap(({ family, name, own }) => {
-    const before = rows.find(
-      (row) => row.precision === 'float32' && row.family === family && row.name === name,
-    );
-    return before ? [{ family, ratio: before.own / own }] : [];
-  });
-  return gains.length === 0
-    ? result
-    : `${result} To the trainer itself in float32: ${byFamily(gains)}.`;
+  /** The times in float32 by the trainer's own here. */
+  const gains = (full: (row: Row) => number) =>
+    of.flatMap(({ family, name, own }) => {
+      const before = rows.find(
+        (row) => row.precision === 'float32' && row.family === family && row.name === name,
+      );
+      return before ? [{ family, ratio: full(before) / own }] : [];
+    });
+  const toItself = gains(({ own }) => own);
+  if (toItself.length === 0) return result;
+  const toPeer = gains(({ peer }) => Math.min(...peer));
+  return `${result} To PyTorch in float32: ${byFamily(toPeer)}. To the trainer itself in float32: ${byFamily(toItself)}.`;
 }
 
 /** Geometric mean of all, and of each family. */
