@@ -58,7 +58,7 @@ test-kills: setup ## Kill a writer of checkpoints 200 times: the newest one is a
 	KILLS=200 vitest run trainer/src/checkpoint/store.test.ts
 
 .PHONY: bench
-bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (90 minutes; installs PyTorch)
+bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (2 hours; installs PyTorch)
 	node --disable-warning=ExperimentalWarning bench/main.ts
 
 .PHONY: bench-quick
@@ -66,11 +66,11 @@ bench-quick: setup ## Measure a few ratios again and fail when one is worse than
 	node --disable-warning=ExperimentalWarning bench/quick.ts
 
 .PHONY: bench-pipeline
-bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (10 minutes)
+bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (25 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts pipeline
 
 .PHONY: bench-accuracy
-bench-accuracy: setup ## Train digits until a readout reaches 90 %, in three processes and in one (25 minutes)
+bench-accuracy: setup ## Train digits until a readout reaches 90 %, in three processes and in one (20 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts accuracy
 
 .PHONY: bench-operator

@@ -18,7 +18,7 @@ import { GIM, summaryOf, trainBy, trainingSeconds, writeDigits } from '../traini
 
 const { values } = parseArgs({
   options: {
-    samples: { type: 'string', default: '14000,21000,28000,35000,42000,49000' },
+    samples: { type: 'string', default: '28000,35000,42000,49000' },
     record: { type: 'boolean', default: false },
   },
 });
