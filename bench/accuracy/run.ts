@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Precision } from '@greedy-infomax/crds';
 import { formatPercent } from '../../operator/src/report/format.ts';
-import { multipliesBfloat16 } from '../../trainer/src/step/bfloat16.ts';
 import { type TrainedInOneProcess, trainInOneProcess } from '../asynchrony/in-one-process.ts';
 import { machine } from '../machine.ts';
+import { inPrecision, precisionsOf } from '../precisions.ts';
 import { markdown, record } from '../results.ts';
 import { GIM, summaryOf, trainBy, trainingSeconds, writeDigits } from '../training.ts';
 
@@ -30,18 +30,20 @@ interface Way {
   precision: Precision;
   train(file: string, out: string): Promise<TrainedInOneProcess>;
 }
+const PROCESSES = 'three processes';
+const IN_TURN = 'one process, in turn';
+const precisions = precisionsOf(undefined);
 const WAYS: readonly Way[] = [
-  { name: 'three processes', precision: 'float32', train: inThreeProcesses },
-  { name: 'one process, in turn', precision: 'float32', train: inTurn },
-  ...(multipliesBfloat16()
-    ? [
-        {
-          name: 'three processes, bfloat16',
-          precision: 'bfloat16',
-          train: inThreeProcesses,
-        } as const,
-      ]
-    : []),
+  ...precisions.map((precision) => ({
+    name: inPrecision(PROCESSES, precision),
+    precision,
+    train: inThreeProcesses,
+  })),
+  {
+    name: IN_TURN,
+    precision: 'float32',
+    train: (file, out) => trainInOneProcess(file, out, 1),
+  },
 ];
 
 const where = machine();
@@ -65,10 +67,13 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-const [processes, turn, low] = WAYS.map(({ name }) => reached.get(name));
+const turn = reached.get(IN_TURN);
 const ratios: Record<string, number> = {};
-if (processes && turn) ratios['in turn to three processes'] = turn / processes;
-if (turn && low) ratios['in turn to three processes, bfloat16'] = turn / low;
+for (const precision of precisions) {
+  const name = inPrecision(PROCESSES, precision);
+  const seconds = reached.get(name);
+  if (turn && seconds) ratios[`in turn to ${name}`] = turn / seconds;
+}
 const result = {
   name: 'accuracy',
   title: 'Time until a readout reaches 90 %',
@@ -85,10 +90,6 @@ async function inThreeProcesses(file: string, out: string): Promise<TrainedInOne
   await trainBy([GIM, 'run', file, '--out', out], out, {});
   const accuracy = summaryOf(out).modules.at(-1)?.probeAccuracy ?? Number.NaN;
   return { seconds: trainingSeconds(out), accuracy };
-}
-
-function inTurn(file: string, out: string): Promise<TrainedInOneProcess> {
-  return trainInOneProcess(file, out, 1);
 }
 
 function fileOf(samples: number, precision: Precision): string {

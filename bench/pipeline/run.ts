@@ -3,15 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Precision, precisionSchema } from '@greedy-infomax/crds';
+import type { Precision } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
 import { simulate } from '../../operator/src/plan/simulate/simulate.ts';
 import { pipelineOf, type Stages, stagesSchema } from '../../operator/src/plan/simulate/stages.ts';
-import { multipliesBfloat16 } from '../../trainer/src/step/bfloat16.ts';
 import { median } from '../alternate.ts';
 import { machine } from '../machine.ts';
+import { inPrecision, precisionsOf } from '../precisions.ts';
 import { markdown, record, type Table } from '../results.ts';
 import { peerModule } from '../step/cases.ts';
 import { type Training, trainAsynchronously } from './asynchronous.ts';
@@ -39,12 +39,7 @@ const { values } = parseArgs({
 const samples = Number(values.samples);
 const rounds = Number(values.rounds);
 const threads = availableParallelism();
-const precisions: Precision[] = values.precision
-  ?.split(',')
-  .map((name) => precisionSchema.parse(name)) ?? [
-  'float32',
-  ...(multipliesBfloat16() ? (['bfloat16'] as const) : []),
-];
+const precisions = precisionsOf(values.precision);
 
 interface InTurn {
   samplesPerSecond: number;
@@ -69,13 +64,17 @@ interface Case {
   slow?: { module: string; factor: number };
 }
 
-const slow = { module: 'strokes', factor: 4 };
-const CASES = precisions.flatMap((precision): Case[] =>
-  [
-    { name: 'dropOldest', precision, whenFull: 'dropOldest' as const },
-    { name: 'block', precision, whenFull: 'block' as const },
-    { name: 'block, second module 4 times as slow', precision, whenFull: 'block' as const, slow },
-  ].slice(0, Number(values.cases)),
+const OF_A_PRECISION: readonly Omit<Case, 'precision'>[] = [
+  { name: 'dropOldest', whenFull: 'dropOldest' },
+  { name: 'block', whenFull: 'block' },
+  {
+    name: 'block, second module 4 times as slow',
+    whenFull: 'block',
+    slow: { module: 'strokes', factor: 4 },
+  },
+];
+const CASES = precisions.flatMap((precision) =>
+  OF_A_PRECISION.slice(0, Number(values.cases)).map((one): Case => ({ ...one, precision })),
 );
 
 const where = machine();
@@ -177,8 +176,7 @@ function comparison(precision: Precision): Table {
   const own = rate(first);
   const turns = inTurn.get(precision) ?? [];
   const turn = median(turns.map(({ samplesPerSecond }) => samplesPerSecond));
-  const suffix = precision === 'float32' ? '' : `, ${precision}`;
-  ratios[`to in turn${suffix}`] = own / turn;
+  ratios[inPrecision('to in turn', precision)] = own / turn;
   const rows = [
     ['three processes', own.toFixed(0), '1.00'],
     ['one process, in turn', turn.toFixed(0), (own / turn).toFixed(2)],
@@ -187,7 +185,7 @@ function comparison(precision: Precision): Table {
     median((peers.get(of) ?? []).map((each) => each[way].rate));
   if (values.peer) {
     const [eager, compiled] = [peer(precision, 'eager'), peer(precision, 'compiled')];
-    ratios[`to PyTorch${suffix}`] = own / Math.max(eager, compiled);
+    ratios[inPrecision('to PyTorch', precision)] = own / Math.max(eager, compiled);
     rows.push(['PyTorch, eager', eager.toFixed(0), (own / eager).toFixed(2)]);
     rows.push(['PyTorch, compiled', compiled.toFixed(0), (own / compiled).toFixed(2)]);
     if (precision !== 'float32' && precisions.includes('float32')) {
@@ -208,7 +206,7 @@ function validation(): Table {
       const by = median(
         pairs.map(({ real, forecast }) => forecast.samplesPerSecond / real.samplesPerSecond),
       );
-      const name = `${one.name}${one.precision === 'float32' ? '' : `, ${one.precision}`}`;
+      const name = inPrecision(one.name, one.precision);
       ratios[`simulated: ${name}`] = by;
       const bottleneck = pairs[0]?.forecast.bottleneck ?? '';
       return [name, rate(one).toFixed(0), simulated.toFixed(0), by.toFixed(2), bottleneck];

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Precision, precisionSchema } from '@greedy-infomax/crds';
+import type { Precision } from '@greedy-infomax/crds';
 import { alternate, geometricMean, median, medianRatio } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
@@ -37,7 +37,7 @@ const seconds = Number(values.seconds);
 process.env.TF_NUM_INTRAOP_THREADS = values.threads;
 process.env.TF_NUM_INTEROP_THREADS = values.threads;
 const { OwnStep } = await import('./own.ts');
-const { multipliesBfloat16 } = await import('../../trainer/src/step/bfloat16.ts');
+const { inPrecision, precisionsOf } = await import('../precisions.ts');
 const { backend, tensorflowVersion } = await import('../../trainer/src/tf.ts');
 
 interface Row {
@@ -56,10 +56,7 @@ const gpu = backend.binding.isUsingGpuDevice();
 const where = gpu ? `${gpuName()}; ${machine()}` : machine();
 const peer = await Peer.start(gpu ? 'cuda' : 'cpu', threads);
 const rows: Row[] = [];
-const precisions = values.precision?.split(',').map((name) => precisionSchema.parse(name)) ?? [
-  'float32',
-  ...(multipliesBfloat16() ? (['bfloat16'] as const) : []),
-];
+const precisions = precisionsOf(values.precision);
 for (const precision of precisions) {
   console.log(`\n${precision}`);
   for (const subject of casesOf(values.only?.split(','), gpu)) {
@@ -99,7 +96,7 @@ const result = {
   notes: [...precisions.map(summary), ...(gpu ? GPU_NOTES : CPU_NOTES)],
   ratios: Object.fromEntries(
     rows.map(({ precision, family, name, ratio }) => [
-      `${family} ${name}${precision === 'float32' ? '' : `, ${precision}`}`,
+      inPrecision(`${family} ${name}`, precision),
       ratio,
     ]),
   ),

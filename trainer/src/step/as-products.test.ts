@@ -4,15 +4,8 @@ import { backend, type Tensor, tf } from '../tf.ts';
 import { asProducts } from './as-products.ts';
 import { type StepFunction, size } from './function.ts';
 import { Program } from './program.ts';
+import { distance, OPTIMIZER, withoutPattern } from './testing.ts';
 import { traceFunction } from './trace.ts';
-
-const OPTIMIZER = {
-  type: 'adam',
-  learningRate: 1e-4,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-} as const;
 
 interface Convolution {
   input: [rows: number, cols: number];
@@ -21,14 +14,11 @@ interface Convolution {
   padding: number;
 }
 
-/** Without a pattern: sums that cancel each other would leave rounding alone. */
-const values = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + i));
-
 /** A loss that needs the gradients of a kernel and a bias, of five channels from three. */
 function lossOf({ input, kernel, stride, padding }: Convolution) {
   const weights = {
-    'conv.weight': { shape: [...kernel, 3, 5], values: values(size(kernel) * 15) },
-    'conv.bias': { shape: [5], values: values(5) },
+    'conv.weight': { shape: [...kernel, 3, 5], values: withoutPattern(size(kernel) * 15) },
+    'conv.bias': { shape: [5], values: withoutPattern(5) },
   };
   const shape = [4, ...input, 3];
   const train: StepFunction = {
@@ -51,7 +41,7 @@ function gradients(convolution: Convolution, precision: 'float32' | 'bfloat16') 
     functions: { train },
     precision,
   });
-  program.run('train', { x: values(size(shape)) });
+  program.run('train', { x: withoutPattern(size(shape)) });
   const moments = program.read();
   program.dispose();
   return Object.fromEntries(
@@ -63,9 +53,6 @@ const operations = (convolution: Convolution, precision: 'float32' | 'bfloat16')
   const { weights, train } = lossOf(convolution);
   return asProducts(traceFunction(train, weights).recording, precision).ops.map(({ op }) => op);
 };
-
-const distance = (a: Float32Array, b: Float32Array) =>
-  Math.hypot(...a.map((x, i) => x - (b[i] as number))) / Math.hypot(...b);
 
 const BECOME_PRODUCTS: Record<string, Convolution> = {
   'one place': { input: [8, 8], kernel: [1, 1], stride: 1, padding: 0 },
@@ -112,7 +99,7 @@ describe.skipIf(gpu)('in float32', () => {
     const { weights, train, shape } = lossOf(convolution);
     const expected = tf.tidy(() => {
       const [w, bias] = Object.values(weights).map(({ shape, values: v }) => tf.tensor(v, shape));
-      const x = tf.tensor(values(size(shape)), shape);
+      const x = tf.tensor(withoutPattern(size(shape)), shape);
       const loss = (b: Tensor) =>
         train.build({ x }, { 'conv.weight': w as Tensor, 'conv.bias': b }).loss as Tensor;
       return tf

@@ -2,23 +2,14 @@ import { expect, it } from 'vitest';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { StepFunction } from './function.ts';
 import { Program } from './program.ts';
+import { distance, OPTIMIZER, withoutPattern } from './testing.ts';
 
-const OPTIMIZER = {
-  type: 'adam',
-  learningRate: 1e-4,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-} as const;
 const ROWS = 64;
 
-/** Without a pattern: sums that cancel each other would leave rounding alone. */
-const values = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + i));
-
 const WEIGHTS = {
-  first: { shape: [32, 32], values: values(1024) },
-  bias: { shape: [32], values: values(32) },
-  second: { shape: [32, 32], values: values(1024).map((x) => -x) },
+  first: { shape: [32, 32], values: withoutPattern(1024) },
+  bias: { shape: [32], values: withoutPattern(32) },
+  second: { shape: [32, 32], values: withoutPattern(1024).map((x) => -x) },
 };
 
 /** Two products with what may lie between them, and sums that no product is part of. */
@@ -42,15 +33,12 @@ function steps(precision: 'float32' | 'bfloat16', count: number) {
     precision,
   });
   const outputs = Array.from({ length: count }, () =>
-    program.run('train', { x: values(ROWS * 32) }),
+    program.run('train', { x: withoutPattern(ROWS * 32) }),
   );
   const weights = program.read();
   program.dispose();
   return { outputs, weights };
 }
-
-const distance = (a: Float32Array, b: Float32Array) =>
-  Math.hypot(...a.map((x, i) => x - (b[i] as number))) / Math.hypot(...b);
 
 it('computes in bfloat16 what it computes in float32, to about two digits', () => {
   const [half, full] = [steps('bfloat16', 1), steps('float32', 1)];
