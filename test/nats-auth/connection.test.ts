@@ -31,8 +31,14 @@ it('a server with a certificate of a CA of its own is trusted with that CA only'
   const url = `nats://localhost:${nats.port}`;
   const operator = later(await connect(connectionOptions({ url, creds, ca })));
   expect(operator.info?.tls_required).toBe(true);
-  for (const natsUrl of [url, nats.url])
-    later(await connectNats({ natsUrl, natsCreds: creds, natsCa: ca }, 'trainer'));
+  const told = operator.subscribe('a')[Symbol.asyncIterator]();
+  await operator.flush();
+  const bytes = Buffer.alloc(1_000_000, 'x');
+  for (const natsUrl of [url, nats.url]) {
+    const trainer = later(await connectNats({ natsUrl, natsCreds: creds, natsCa: ca }, 'trainer'));
+    trainer.publish('a', bytes);
+    expect(bytes.compare((await told.next()).value.data)).toBe(0);
+  }
   await expect(connect(connectionOptions({ url, creds }))).rejects.toThrow(/certificate/);
 });
 

@@ -6,12 +6,21 @@ import {
   setTransportFactory,
 } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { Pieces } from './pieces.ts';
 import { WholeMessages } from './whole-messages.ts';
 
-/** Connects as `connect` of @nats-io/transport-node does, with another way to read (decision 11). */
-export function connect(options: ConnectionOptions): Promise<NatsConnection> {
+/**
+ * Connects as `connect` of @nats-io/transport-node does, with other ways to read and to write (decision 11). What is
+ * published must keep its bytes until the server has it.
+ */
+export async function connect(options: ConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new WholeTransport(), dnsResolveFn: nodeResolveHost });
-  return NatsConnectionImpl.connect(options);
+  const connection = (await NatsConnectionImpl.connect(options)) as NatsConnectionImpl;
+  const { protocol } = connection;
+  const pieces = new Pieces((piece) => protocol.transport.send(piece)); // of the connection of the moment
+  if (protocol.outbound.size() > 0) pieces.fill(protocol.outbound.drain());
+  protocol.outbound = pieces;
+  return connection;
 }
 
 /**
@@ -19,6 +28,14 @@ export function connect(options: ConnectionOptions): Promise<NatsConnection> {
  * in the client's own: Node gives the socket's bytes to the TLS socket above it.
  */
 class WholeTransport extends NodeTransport {
+  /** What is sent in one go is written at once. */
+  override send(frame: Uint8Array): void {
+    const { socket } = this;
+    socket?.cork();
+    super.send(frame);
+    if (socket) process.nextTick(() => socket.uncork());
+  }
+
   override dial({ hostname, port }: { hostname: string; port: number }): Promise<Socket> {
     return new Promise((resolve, reject) => {
       const messages = new WholeMessages();
