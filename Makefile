@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 node_bin := $(CURDIR)/node_modules/.bin
 export PATH := $(node_bin):$(PATH)
+export NODE_COMPILE_CACHE ?= $(or $(GREEDY_INFOMAX_CACHE),$(HOME)/.cache/greedy-infomax)/compiled
 
 ##@ Use
 

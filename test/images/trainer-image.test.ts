@@ -57,6 +57,23 @@ describe("the trainer's image", () => {
     expect(output.split('\n')).toContain(`${/TENSORFLOW_VERSION=(.*)/.exec(pinned)?.[1]} 11`);
   });
 
+  it('holds what Node makes of its sources, those of its threads too', async () => {
+    const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+    const { output } = await image.run({
+      command: ['node', '--disable-warning=ExperimentalWarning', '-e'],
+      args: [
+        "for (const f of ['train/trainer', 'buffer/worker']) import('/app/trainer/src/' + f + '.ts').catch(() => {})",
+      ],
+      env,
+    });
+    const read = output.split('\n').filter((line) => line.includes('transpile cache for'));
+    expect(read.length).toBeGreaterThan(100);
+    expect(read.some((line) => line.includes('buffer/sink-worker.ts'))).toBe(true);
+    expect(read.filter((line) => !line.includes('...success'))).toEqual([]);
+    const main = await image.run({ env });
+    expect(main.output).toMatch(/transpile cache for .*trainer\/src\/main\.ts\.\.\.success/);
+  });
+
   it('ends with the code for a wrong configuration when it is given none', async () => {
     const { code, output } = await image.run({});
     expect(output).toContain('--config FILE is missing');
