@@ -27,7 +27,7 @@ const formats = values.only.split(',') as Format[];
 
 const NOTES = [
   'zstd spares processors only where the bytes that it takes away, times the seconds of all three processes for a GB, are more than it takes to compress and decompress. Else it pays only where the link is slower than one core compresses.',
-  'What helped: the client is handed whole messages, read into large pieces of memory (decision 11); memory of messages that is used again; chunks that are copied once, by words, and only when their batch is made up; and edge threads that load no schemas: the garbage collector walks all that a thread has loaded, several times a second.',
+  'What helped: the client is handed whole messages, read into large pieces of memory, and writes messages from where they lie (decision 11); memory of messages that is used again; chunks that are copied once, and only when their batch is made up; and edge threads that load no schemas and not Node’s compiler of TypeScript (decision 1): the garbage collector walks all that a thread has loaded, several times a second.',
   'The edge with block publishes one message at a time, so that order stays and nothing is lost; the bare loop has eight on their way.',
   'What did not: to copy chunks on arrival into memory that is used again, so that messages die young; a server that collects its garbage later (GOGC=400).',
 ];

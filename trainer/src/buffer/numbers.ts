@@ -1,11 +1,13 @@
 import type { Edge } from '@greedy-infomax/crds';
 import { type Frame, FrameError } from './frame.ts';
-import { eachPiece } from './words.ts';
 
 /** Far beyond what a layer puts out; the square of it is still a float32. */
 const LARGEST = 1e18;
 /** The exponent of `LARGEST` as a float32 and a bfloat16 have it: 127 + floor(log2). */
 const LARGEST_EXPONENT = 127 + Math.floor(Math.log2(LARGEST));
+
+const PIECE = 1 << 16;
+const scratch = new Uint8Array(PIECE);
 
 /**
  * Values are looked at 32 bits at a time, without the lowest bit, so that no sum needs more than 31: where their exponents
@@ -48,14 +50,23 @@ export function checkNumbers(
 /** Little-endian values, as on every machine that this runs on. */
 function areSmall(bytes: Uint8Array, { exponents, carry, overflow }: Layout): boolean {
   let bits = 0;
-  eachPiece(bytes, 0, (piece) => {
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    const piece = aligned(bytes.subarray(at, at + PIECE));
     const words = Math.floor(piece.length / 4);
     bits |= carries(new Int32Array(piece.buffer, piece.byteOffset, words), exponents, carry);
+    if (piece.length === 4 * words) continue;
     const rest = new Uint8Array(4);
     rest.set(piece.subarray(4 * words));
     bits |= carries(new Int32Array(rest.buffer), exponents, carry);
-  });
+  }
   return (bits & overflow) === 0;
+}
+
+/** A message begins anywhere in memory, and words do not: pieces of it are brought to where they stay in the cache. */
+function aligned(piece: Uint8Array): Uint8Array {
+  if (piece.byteOffset % 4 === 0) return piece;
+  scratch.set(piece);
+  return scratch.subarray(0, piece.length);
 }
 
 /**

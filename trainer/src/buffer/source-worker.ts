@@ -9,7 +9,6 @@ import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
 import { ShardPulls } from './shard-pulls.ts';
 import { SkipCounter } from './skips.ts';
-import { copyInWords } from './words.ts';
 
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
 const OPEN_PER_SHARD = 4;
@@ -53,7 +52,7 @@ class SourceWorker {
   readonly #options: WorkerOptions;
   readonly #edge: WorkerOptions['edge'];
   readonly #block: boolean;
-  readonly #batch: Uint8Array;
+  readonly #batch: Buffer;
   readonly #shards: number;
   readonly #assembler: Assembler;
   readonly #replay: Replay<Arrived>;
@@ -86,7 +85,7 @@ class SourceWorker {
     this.#options = options;
     this.#edge = edge;
     this.#block = edge.whenFull === 'block';
-    this.#batch = new Uint8Array(batch as SharedArrayBuffer);
+    this.#batch = Buffer.from(batch as SharedArrayBuffer);
     this.#shards = shardsOf(edge.sampleBytes);
     this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards));
     this.#skips = new SkipCounter(this.#shards);
@@ -236,8 +235,8 @@ class SourceWorker {
     for (const [i, sample] of samples.entries()) {
       let at = i * size;
       for (const part of sample.parts) {
-        copyInWords(part, this.#batch, at);
-        at += part.length;
+        // Not with set(), which copies a byte at a time to memory that threads share.
+        at += Buffer.from(part.buffer, part.byteOffset, part.length).copy(this.#batch, at);
       }
       sample.origin.outstanding -= 1;
       if (this.#block && sample.origin.outstanding === 0) this.#finishing.push(sample.origin);
