@@ -7,6 +7,11 @@ export const ownFiles = (root: string): string[] =>
     .map((path) => join('/app', path))
     .filter((path) => !path.includes('/node_modules/'));
 
+/** What Node says of each TypeScript source, with `COMPILED` in its environment: whether it was there compiled. */
+export const transpiled = (output: string): string[] =>
+  output.split('\n').filter((line) => line.includes('transpile cache for'));
+export const COMPILED = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+
 /** Imports by path whose file is not in the image, as `FILE imports PATH`. */
 export function brokenImports(root: string): string[] {
   const broken: string[] = [];

@@ -7,7 +7,7 @@ import { planRun } from '../../operator/src/plan/run.ts';
 import { TINY } from '../support/gim.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 import { BUILD_TIMEOUT, buildImage, type Image, openImage } from './container.ts';
-import { brokenImports } from './sources.ts';
+import { brokenImports, COMPILED, transpiled } from './sources.ts';
 
 /** The trainer's image for machines without a GPU; the one for CUDA differs in TensorFlow's build alone. */
 
@@ -58,19 +58,18 @@ describe("the trainer's image", () => {
   });
 
   it('holds what Node makes of its sources, those of its threads too', async () => {
-    const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
     const { output } = await image.run({
       command: ['node', '--disable-warning=ExperimentalWarning', '-e'],
       args: [
         "for (const f of ['train/trainer', 'buffer/worker']) import('/app/trainer/src/' + f + '.ts').catch(() => {})",
       ],
-      env,
+      env: COMPILED,
     });
-    const read = output.split('\n').filter((line) => line.includes('transpile cache for'));
+    const read = transpiled(output);
     expect(read.length).toBeGreaterThan(100);
     expect(read.some((line) => line.includes('buffer/sink-worker.ts'))).toBe(true);
     expect(read.filter((line) => !line.includes('...success'))).toEqual([]);
-    const main = await image.run({ env });
+    const main = await image.run({ env: COMPILED });
     expect(main.output).toMatch(/transpile cache for .*trainer\/src\/main\.ts\.\.\.success/);
   });
 

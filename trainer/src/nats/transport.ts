@@ -24,8 +24,8 @@ export async function connect(options: ConnectionOptions): Promise<NatsConnectio
 }
 
 /**
- * The transport of the NATS client, but what it hands to the parser is whole messages. With TLS nothing is other than
- * in the client's own: Node gives the socket's bytes to the TLS socket above it.
+ * The transport of the NATS client, but what it hands to the parser is whole messages. With TLS it reads as the client's
+ * own does: Node gives the socket's bytes to the TLS socket above it.
  */
 class WholeTransport extends NodeTransport {
   /** What is sent in one go is written at once. */
@@ -33,7 +33,7 @@ class WholeTransport extends NodeTransport {
     const { socket } = this;
     socket?.cork();
     super.send(frame);
-    if (socket) process.nextTick(() => socket.uncork());
+    process.nextTick(() => socket?.uncork());
   }
 
   override dial({ hostname, port }: { hostname: string; port: number }): Promise<Socket> {
