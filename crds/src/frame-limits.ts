@@ -4,16 +4,17 @@
  */
 
 export const MESSAGE_BYTES = 1_032_192; // 1 MiB - 16 KiB
-/** In front of every message. */
-export const FRAME_HEADER_BYTES = 32;
-/** In front of every sample, or of its part, in a message. */
-export const SAMPLE_HEADER_BYTES = 24;
+/** What the header of a message says of all of it, and what of each sample or its part. */
+export const FRAME_HEADER_BYTES = 64;
+export const SAMPLE_HEADER_BYTES = 32;
+/** A server takes headers of up to 64 KiB. */
+const MAX_SAMPLES = 1024;
 
 const ROOM = MESSAGE_BYTES - FRAME_HEADER_BYTES;
 
 /** Whole samples that fit into one message; 0 if one alone does not. */
 export const samplesPerMessage = (sampleBytes: number): number =>
-  Math.floor(ROOM / (SAMPLE_HEADER_BYTES + sampleBytes));
+  Math.min(MAX_SAMPLES, Math.floor(ROOM / (SAMPLE_HEADER_BYTES + sampleBytes)));
 
 /**
  * Samples of a batch that go into one message; 0 if one alone does not fit. With `block` each message of a batch

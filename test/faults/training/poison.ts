@@ -1,55 +1,42 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  FRAME_HEADER_BYTES,
-  MESSAGE_BYTES,
-  moduleConfigSchema,
-  SAMPLE_HEADER_BYTES,
-} from '@greedy-infomax/crds';
+import { MESSAGE_BYTES, moduleConfigSchema } from '@greedy-infomax/crds';
 import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { framesOf } from '../../../trainer/src/buffer/frame.ts';
+import { eachFrame, FRAME_HEADER, type SentFrame } from '../../../trainer/src/buffer/frame.ts';
 
 /** Messages on an edge that no trainer has sent, as a damaged or hostile client might. */
 
 type Below = (below: number) => number;
-type Change = (frame: Uint8Array, view: DataView) => Uint8Array;
+/** Of a message: the header of its frame as the bytes that are sent in base64, or none; the activations. */
+interface Message {
+  head: Buffer | null;
+  body: Uint8Array;
+}
 
-/** What each does to a message that is as it should be; the body is random bytes in any case. */
-const KINDS: Record<string, Change> = {
-  'random bytes': (frame) => frame.subarray(FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES),
-  empty: () => new Uint8Array(0),
-  'cut short': (frame) => frame.subarray(0, frame.length - 1),
-  'wrong shape': (frame, view) => {
-    view.setUint32(8, view.getUint32(8, true) + 4, true);
-    return frame;
-  },
-  'wrong version': (frame, view) => {
-    view.setUint16(4, 2, true);
-    return frame;
-  },
-  oversize: (frame) => {
-    const large = new Uint8Array(MESSAGE_BYTES + 1);
-    large.set(frame);
-    return large;
-  },
-  'forged: 65,535 samples': (frame, view) => {
-    view.setUint16(6, 65_535, true);
-    return frame;
-  },
-  'forged: chunk 9 of 4 billion': (frame, view) => {
-    view.setUint32(12, 9, true);
-    view.setUint32(16, 0xffffffff, true);
-    return frame;
-  },
-  'forged: an id that is no number': (frame, view) => {
-    view.setFloat64(FRAME_HEADER_BYTES, Number.NaN, true);
-    return frame;
-  },
-  'forged: activations that are no numbers': (frame) => {
-    frame.fill(0xff, FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES);
-    return frame;
-  },
+const forged =
+  (write: (head: Buffer) => void) =>
+  ({ head, body }: Message & { head: Buffer }): Message => {
+    write(head);
+    return { head, body };
+  };
+
+/** What each does to a message that is as it should be; the activations are random bytes in any case. */
+const KINDS: Record<string, (message: Message & { head: Buffer }) => Message> = {
+  'random bytes': ({ body }) => ({ head: null, body }),
+  'a header of random bytes': ({ body }) => ({ head: Buffer.from(body.subarray(0, 52)), body }),
+  empty: () => ({ head: null, body: new Uint8Array(0) }),
+  'cut short': ({ head, body }) => ({ head, body: body.subarray(0, body.length - 1) }),
+  'wrong shape': forged((head) => head.writeUInt32LE(head.readUInt32LE(8) + 4, 8)),
+  'wrong version': forged((head) => head.writeUInt16LE(1, 4)),
+  oversize: ({ head }) => ({ head, body: new Uint8Array(MESSAGE_BYTES + 1) }),
+  'forged: 65,535 samples': forged((head) => head.writeUInt16LE(65_535, 6)),
+  'forged: chunk 9 of 4 billion': forged((head) => {
+    head.writeUInt32LE(9, 12);
+    head.writeUInt32LE(0xffffffff, 16);
+  }),
+  'forged: an id that is no number': forged((head) => head.writeDoubleLE(Number.NaN, 28)),
+  'forged: activations that are no numbers': ({ head, body }) => ({ head, body: body.fill(0xff) }),
 };
 
 export const POISONS = Object.keys(KINDS);
@@ -71,13 +58,15 @@ export async function poison(
   let taken = 0;
   for (const kind of Object.values(KINDS)) {
     const bytes = Uint8Array.from({ length: sink.sampleBytes }, () => random(256));
-    const sample = { id: random(1000), label: 1, producerStep: random(1000), madeAt: 0, bytes };
-    const [frame] = framesOf([sample], random(2 ** 32), 0, 1) as [Uint8Array];
-    const message = kind(frame, new DataView(frame.buffer));
+    const [ids, labels] = [Float64Array.of(random(1000)), Int32Array.of(1)];
+    const rows = { bytes, ids, labels, producerStep: random(1000), madeAt: 0 };
+    const [frame] = [...eachFrame(rows, random(2 ** 32), 0, 1)] as [SentFrame];
+    const { head, body } = kind({ ...frame, head: Buffer.from(frame.header, 'base64') });
     const about = headers();
+    if (head) about.set(FRAME_HEADER, head.toString('base64'));
     about.set('Nats-Msg-Id', `poison-${random(2 ** 32)}`);
     about.set('Nats-Expected-Stream', sink.stream);
-    if (await isTaken(connection, sink.subject, message, about)) taken += 1;
+    if (await isTaken(connection, sink.subject, body, about)) taken += 1;
   }
   await connection.close();
   return taken;

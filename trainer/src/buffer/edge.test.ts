@@ -1,10 +1,10 @@
 import { CHUNK_BYTES, chunksPerSample, type Edge, samplesPerMessage } from '@greedy-infomax/crds';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { openSink, openSource, type Sink, type Source } from './edge.ts';
-import { framesOf } from './frame.ts';
+import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -156,20 +156,20 @@ describe('an edge', () => {
     const edge = edgeOf();
     await makeStream(edge);
     const into = await source(edge, 2);
-    const [good] = framesOf(
-      [{ id: 1, label: 1, producerStep: 0, madeAt: 0, bytes: new Uint8Array(1000) }],
-      1,
-      0,
-    ) as [Uint8Array];
-    const short = good.subarray(0, 500);
-    const [other] = framesOf(
-      [{ id: 1, label: 1, producerStep: 0, madeAt: 0, bytes: new Uint8Array(999) }],
-      1,
-      1,
-    ) as [Uint8Array];
-    const empty = new Uint8Array(0);
-    for (const bad of [crypto.getRandomValues(new Uint8Array(300)), short, other, empty]) {
-      connection.publish(edge.subject, bad);
+    const frame = (sampleBytes: number): SentFrame =>
+      [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, 0)][0] as SentFrame;
+    const { header, body } = frame(1000);
+    const noise = crypto.getRandomValues(new Uint8Array(300));
+    for (const bad of [
+      { header: '', body },
+      { header, body: body.subarray(0, 500) },
+      { header: Buffer.from(noise).toString('base64'), body },
+      frame(999),
+      { header: '', body: new Uint8Array(0) },
+    ]) {
+      const about = headers();
+      if (bad.header) about.set(FRAME_HEADER, bad.header);
+      connection.publish(edge.subject, bad.body, { headers: about });
     }
     await connection.flush();
     const out = await sink(edge, 2);
@@ -177,7 +177,7 @@ describe('an edge', () => {
     const batch = await into.take(within(10_000));
     expectWhole(edge, batch);
     expect([...batch.ids].toSorted()).toEqual([7, 8]);
-    expect(into.counters().refused).toBe(4);
+    expect(into.counters().refused).toBe(5);
   });
 
   it('ends a wait that is no longer wanted, and gives the samples to the next', async () => {

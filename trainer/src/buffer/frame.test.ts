@@ -2,19 +2,31 @@ import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/c
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, Assembler } from './assembler.ts';
-import { FrameError, framesOf, parseFrame, type Sample } from './frame.ts';
+import { eachFrame, FrameError, parseFrame, type Sample, type SentFrame } from './frame.ts';
 
 /** Bytes that tell their sample and their place. */
 const pattern = (id: number, size: number) =>
   Uint8Array.from({ length: size }, (_, i) => (id * 31 + i * 7 + (i >> 8)) & 255);
 
+/** What a producer of step `id` puts out. */
 const sample = (id: number, size: number): Sample => ({
   id,
   label: (id % 11) - 1,
-  producerStep: id * 3,
-  madeAt: 1_700_000_000_000 + id / 4,
+  producerStep: 30,
+  madeAt: 1_700_000_000_000.25,
   bytes: pattern(id, size),
 });
+
+const rowsOf = (samples: readonly Sample[]) => ({
+  ids: Float64Array.from(samples, ({ id }) => id),
+  labels: Int32Array.from(samples, ({ label }) => label),
+  producerStep: 30,
+  madeAt: 1_700_000_000_000.25,
+  bytes: new Uint8Array(Buffer.concat(samples.map(({ bytes }) => bytes))),
+});
+
+const framesOf = (samples: readonly Sample[], producer: number, group: number): SentFrame[] =>
+  Array.from(eachFrame(rowsOf(samples), producer, group));
 
 /** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
@@ -31,7 +43,9 @@ describe('frames', () => {
     const assembler = new Assembler();
     const got = frames.flatMap((frame) => assembler.add(parseFrame(frame, size)));
     expect(got.map(joined)).toEqual(samples);
-    for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+    for (const { header, body } of frames) {
+      expect(header.length + body.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+    }
   });
 
   it('put a batch of small samples into one message', () => {
@@ -40,26 +54,51 @@ describe('frames', () => {
     expect(framesOf(samples, 1, 0)).toHaveLength(1);
   });
 
-  it('refuse bytes that are no frame of this edge, whatever they are', () => {
-    const [good] = framesOf([sample(5, 100)], 1, 0) as [Uint8Array];
+  it('have headers that a server takes, however small and many the samples are', () => {
+    const samples = Array.from({ length: 3000 }, (_, i) => sample(i, 1));
+    const frames = framesOf(samples, 1, 0);
+    expect(frames.length).toBeLessThan(5);
+    for (const { header } of frames) expect(header.length).toBeLessThan(60_000);
+  });
+
+  it('send the bytes from where they lie', () => {
+    const rows = rowsOf([1, 2].map((id) => sample(id, CHUNK_BYTES + 1)));
+    for (const { body } of eachFrame(rows, 1, 0)) expect(body.buffer).toBe(rows.bytes.buffer);
+  });
+
+  it('refuse messages that are no frame of this edge, whatever they are', () => {
+    const [good] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const { header, body } = good;
     expect(() => parseFrame(good, 99)).toThrow(/samples of 100 bytes, not 99/);
-    expect(() => parseFrame(good.subarray(0, good.length - 1), 100)).toThrow(FrameError);
-    expect(() => parseFrame(new Uint8Array(MESSAGE_BYTES + 1), 100)).toThrow(/longer than/);
+    expect(() => parseFrame({ header, body: body.subarray(1) }, 100)).toThrow(FrameError);
+    expect(() => parseFrame({ header, body: new Uint8Array(MESSAGE_BYTES + 1) }, 100)).toThrow(
+      /longer than/,
+    );
+    expect(() => parseFrame({ header: '', body }, 100)).toThrow('without a header Gim-Frame');
+    expect(() => parseFrame({ header: header.slice(4), body }, 100)).toThrow(FrameError);
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
-        expect(() => parseFrame(bytes, 100)).toThrow(FrameError);
-      }),
+      fc.property(
+        fc.string({ maxLength: 120 }),
+        fc.uint8Array({ maxLength: 200 }),
+        (any, bytes) => {
+          expect(() => parseFrame({ header: any, body }, 100)).toThrow(FrameError);
+          expect(() => parseFrame({ header: any, body: bytes }, 100)).toThrow(FrameError);
+        },
+      ),
     );
   });
 
   it('never throw anything but a FrameError for a header that was tampered with', () => {
-    const [good] = framesOf([sample(5, 100)], 1, 0) as [Uint8Array];
+    const [{ header, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const bytes = Buffer.from(header, 'base64');
+    const place = fc.nat({ max: bytes.length - 1 });
     fc.assert(
-      fc.property(fc.nat({ max: 55 }), fc.nat({ max: 255 }), (at, value) => {
-        const forged = good.slice();
+      fc.property(place, fc.nat({ max: 255 }), (at, value) => {
+        const forged = Buffer.from(bytes);
         forged[at] = value;
         try {
-          expect(parseFrame(forged, 100).samples[0]?.bytes).toHaveLength(100);
+          const frame = parseFrame({ header: forged.toString('base64'), body }, 100);
+          expect(frame.samples[0]?.bytes).toHaveLength(100);
         } catch (error) {
           expect(error).toBeInstanceOf(FrameError);
         }

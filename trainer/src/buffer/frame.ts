@@ -1,22 +1,26 @@
 import {
   CHUNK_BYTES,
   chunksPerSample,
-  FRAME_HEADER_BYTES,
   MESSAGE_BYTES,
-  SAMPLE_HEADER_BYTES,
   samplesPerMessage,
 } from '@greedy-infomax/crds/frame-limits';
+import type { Rows } from './messages.ts';
 
 /**
- * What a message on an edge looks like: a header, then either several whole samples or one chunk of a
- * large one, each behind a header of its own. Numbers are little-endian.
+ * What a message on an edge looks like: its body is the bytes of either several whole samples or one chunk of a large
+ * one, and nothing else, so that it is sent from where a step has put them. What they are says a header of NATS,
+ * in base64. Numbers are little-endian.
  *
- *     0 magic  4 version, samples (u16)  8 bytes of a sample  12 chunk  16 chunks  20 producer  24 group  28 unused
+ *     0 magic  4 version, samples (u16)  8 bytes of a sample  12 chunk  16 chunks  20 producer  24 group
  *     sample:  0 id (f64)  8 made at (f64)  16 label (i32)  20 producer's step (u32)
  */
+export const FRAME_HEADER = 'Gim-Frame';
 
 const MAGIC = 0x314d4947; // 'GIM1'
-const VERSION = 1;
+const VERSION = 2;
+/** Bytes, before they are base64. */
+const HEAD = 28;
+const HEAD_OF_SAMPLE = 24;
 
 /** One encoded sample. */
 export interface Sample {
@@ -43,135 +47,124 @@ export interface Frame {
   samples: Sample[];
 }
 
+/** A frame as it is sent. */
+export interface SentFrame {
+  /** Value of the header `FRAME_HEADER`. */
+  header: string;
+  /** A view of the rows. */
+  body: Uint8Array;
+}
+
 /** A message that is not a whole, well-formed part of this edge. */
 export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
 /**
- * Cuts samples of equal size into messages of `perMessage` samples, one when it is asked for. `group` numbers the
- * first; each message or chunk group takes one. `allocate` gives the memory of a message.
+ * Cuts rows into messages of `perMessage` samples, chunks of one if it is 0, as many as fit when it is not given.
+ * `group` numbers the first; each message or chunk group takes one.
  */
 export function* eachFrame(
-  samples: readonly Sample[],
+  rows: Rows,
   producer: number,
   group: number,
-  perMessage = samplesPerMessage(samples[0]?.bytes.length ?? 0),
-  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
-): Generator<Uint8Array, void> {
+  perMessage = samplesPerMessage(sizeOf(rows)),
+): Generator<SentFrame, void> {
+  const count = rows.ids.length;
+  const size = sizeOf(rows);
   if (perMessage === 0) {
-    for (const [i, sample] of samples.entries()) {
-      yield* chunksOf(sample, producer, group + i, allocate);
+    for (let i = 0; i < count; i += 1) {
+      const sample = rows.bytes.subarray(i * size, (i + 1) * size);
+      const chunks = chunksPerSample(size);
+      for (let chunk = 0; chunk < chunks; chunk += 1) {
+        yield {
+          header: headerOf(rows, { producer, group: group + i, chunk, chunks }, i, i + 1),
+          body: sample.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES),
+        };
+      }
     }
     return;
   }
-  const size = samples[0]?.bytes.length ?? 0;
-  const stride = SAMPLE_HEADER_BYTES + size;
-  for (let start = 0; start < samples.length; start += perMessage) {
-    const part = samples.slice(start, start + perMessage);
-    const frame = allocate(FRAME_HEADER_BYTES + part.length * stride);
-    const header = { producer, group: group + start / perMessage, chunk: 0, chunks: 1 };
-    writeHeader(frame, header, part.length, size);
-    for (const [i, sample] of part.entries()) {
-      writeSample(frame, FRAME_HEADER_BYTES + i * stride, sample, sample.bytes);
-    }
-    yield frame;
-  }
-}
-
-/** All of them at once. */
-export const framesOf = (
-  ...[samples, producer, group]: Parameters<typeof eachFrame>
-): Uint8Array[] => Array.from(eachFrame(samples, producer, group));
-
-function* chunksOf(
-  sample: Sample,
-  producer: number,
-  group: number,
-  allocate: (bytes: number) => Uint8Array,
-): Generator<Uint8Array, void> {
-  const chunks = chunksPerSample(sample.bytes.length);
-  for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const part = sample.bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
-    const frame = allocate(FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES + part.length);
-    writeHeader(frame, { producer, group, chunk, chunks }, 1, sample.bytes.length);
-    writeSample(frame, FRAME_HEADER_BYTES, sample, part);
-    yield frame;
+  for (let start = 0; start < count; start += perMessage) {
+    const end = Math.min(start + perMessage, count);
+    const about = { producer, group: group + start / perMessage, chunk: 0, chunks: 1 };
+    yield {
+      header: headerOf(rows, about, start, end),
+      body: rows.bytes.subarray(start * size, end * size),
+    };
   }
 }
 
 /** Reads a message for an edge whose samples have `sampleBytes` bytes. Throws a `FrameError` for any other. */
-export function parseFrame(message: Uint8Array, sampleBytes: number): Frame {
+export function parseFrame({ header, body }: SentFrame, sampleBytes: number): Frame {
   const fail = (why: string): never => {
-    throw new FrameError(`message of ${message.length} bytes: ${why}`);
+    throw new FrameError(`message of ${body.length} bytes: ${why}`);
   };
-  if (message.length < FRAME_HEADER_BYTES) fail('shorter than its header');
-  if (message.length > MESSAGE_BYTES) fail(`longer than ${MESSAGE_BYTES}`);
-  const view = viewOf(message);
-  if (view.getUint32(0, true) !== MAGIC) fail('not an activation message');
-  if (view.getUint16(4, true) !== VERSION)
-    fail(`version ${view.getUint16(4, true)}, not ${VERSION}`);
-  const count = view.getUint16(6, true);
-  const size = view.getUint32(8, true);
+  if (header === '') fail(`without a header ${FRAME_HEADER}`);
+  if (body.length > MESSAGE_BYTES) fail(`longer than ${MESSAGE_BYTES}`);
+  const head = Buffer.from(header, 'base64');
+  if (head.length < HEAD) fail('its header is cut short');
+  if (head.readUInt32LE(0) !== MAGIC) fail('not an activation message');
+  const version = head.readUInt16LE(4);
+  if (version !== VERSION) fail(`version ${version}, not ${VERSION}`);
+  const count = head.readUInt16LE(6);
+  const size = head.readUInt32LE(8);
   if (size !== sampleBytes) fail(`samples of ${size} bytes, not ${sampleBytes}`);
-  const chunk = view.getUint32(12, true);
-  const chunks = view.getUint32(16, true);
+  const chunk = head.readUInt32LE(12);
+  const chunks = head.readUInt32LE(16);
   if (chunks !== chunksPerSample(sampleBytes)) fail(`${chunks} chunks a sample`);
   if (chunk >= chunks) fail(`chunk ${chunk} of ${chunks}`);
   if (count < 1 || (chunks > 1 && count !== 1)) fail(`${count} samples`);
+  if (head.length !== HEAD + count * HEAD_OF_SAMPLE) fail(`its header is not of ${count} samples`);
   const partBytes = chunks === 1 ? size : Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
-  const stride = SAMPLE_HEADER_BYTES + partBytes;
-  if (message.length !== FRAME_HEADER_BYTES + count * stride) {
-    fail(`${count} samples need ${FRAME_HEADER_BYTES + count * stride}`);
-  }
+  if (body.length !== count * partBytes) fail(`${count} samples need ${count * partBytes}`);
   const samples = Array.from({ length: count }, (_, i) => {
-    const at = FRAME_HEADER_BYTES + i * stride;
-    const id = view.getFloat64(at, true);
-    const madeAt = view.getFloat64(at + 8, true);
+    const at = HEAD + i * HEAD_OF_SAMPLE;
+    const id = head.readDoubleLE(at);
+    const madeAt = head.readDoubleLE(at + 8);
     if (!Number.isSafeInteger(id) || id < 0) fail(`sample id ${id}`);
     if (!Number.isFinite(madeAt)) fail(`time ${madeAt}`);
     return {
       id,
       madeAt,
-      label: view.getInt32(at + 16, true),
-      producerStep: view.getUint32(at + 20, true),
-      bytes: message.subarray(at + SAMPLE_HEADER_BYTES, at + stride),
+      label: head.readInt32LE(at + 16),
+      producerStep: head.readUInt32LE(at + 20),
+      bytes: body.subarray(i * partBytes, (i + 1) * partBytes),
     };
   });
   return {
-    producer: view.getUint32(20, true),
-    group: view.getUint32(24, true),
+    producer: head.readUInt32LE(20),
+    group: head.readUInt32LE(24),
     chunk,
     chunks,
     samples,
   };
 }
 
-function writeHeader(
-  frame: Uint8Array,
+/** Of the rows from `start` to before `end`, or of a chunk of one. */
+function headerOf(
+  rows: Rows,
   { producer, group, chunk, chunks }: Omit<Frame, 'samples'>,
-  count: number,
-  sampleBytes: number,
-): void {
-  const view = viewOf(frame);
-  view.setUint32(0, MAGIC, true);
-  view.setUint16(4, VERSION, true);
-  view.setUint16(6, count, true);
-  view.setUint32(8, sampleBytes, true);
-  view.setUint32(12, chunk, true);
-  view.setUint32(16, chunks, true);
-  view.setUint32(20, producer, true);
-  view.setUint32(24, group >>> 0, true);
+  start: number,
+  end: number,
+): string {
+  const head = Buffer.alloc(HEAD + (end - start) * HEAD_OF_SAMPLE);
+  head.writeUInt32LE(MAGIC, 0);
+  head.writeUInt16LE(VERSION, 4);
+  head.writeUInt16LE(end - start, 6);
+  head.writeUInt32LE(sizeOf(rows), 8);
+  head.writeUInt32LE(chunk, 12);
+  head.writeUInt32LE(chunks, 16);
+  head.writeUInt32LE(producer, 20);
+  head.writeUInt32LE(group >>> 0, 24);
+  for (let i = start, at = HEAD; i < end; i += 1, at += HEAD_OF_SAMPLE) {
+    head.writeDoubleLE(rows.ids[i] as number, at);
+    head.writeDoubleLE(rows.madeAt, at + 8);
+    head.writeInt32LE(rows.labels[i] as number, at + 16);
+    head.writeUInt32LE(rows.producerStep, at + 20);
+  }
+  return head.toString('base64');
 }
 
-function writeSample(frame: Uint8Array, at: number, sample: Sample, part: Uint8Array): void {
-  const view = viewOf(frame);
-  view.setFloat64(at, sample.id, true);
-  view.setFloat64(at + 8, sample.madeAt, true);
-  view.setInt32(at + 16, sample.label, true);
-  view.setUint32(at + 20, sample.producerStep, true);
-  frame.set(part, at + SAMPLE_HEADER_BYTES);
-}
-
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Bytes of a sample. */
+const sizeOf = ({ bytes, ids }: Rows): number => bytes.length / Math.max(1, ids.length);

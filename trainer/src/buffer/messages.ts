@@ -54,7 +54,7 @@ export interface SinkCounters {
   dropped: number;
 }
 
-/** Rows of encoded samples, one after another. */
+/** Rows of encoded samples of equal size, one after another, in memory that nobody writes to again. */
 export interface Rows extends Pick<BatchInfo, 'ids' | 'labels'> {
   bytes: Uint8Array;
   producerStep: number;

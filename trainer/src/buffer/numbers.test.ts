@@ -42,25 +42,33 @@ describe('numbers of a sample', () => {
     check('int8', int8([Number.NaN, 0, 0, 0]), 1);
   });
 
-  it('are read wherever a message has them, be that an odd place', () => {
-    const bytes = new Uint8Array(33);
-    bytes.set(float32(good), 1);
-    check('float32', bytes.subarray(1));
-    bytes.set(float32([Number.NaN]), 29);
-    expect(() => check('float32', bytes.subarray(1))).toThrow(FrameError);
-  });
-
-  it('are read to the last, be they many or an odd number', () => {
-    for (const [start, count] of [
-      [0, 5],
-      [1, 5],
-      [1, 100_001],
-    ] as const) {
-      const bytes = new Uint8Array(start + 2 * count);
-      bytes.set(bfloat16(new Array(count).fill(3)), start);
-      check('bfloat16', bytes.subarray(start));
-      bytes.set(bfloat16([Number.NaN]), start + 2 * (count - 1));
-      expect(() => check('bfloat16', bytes.subarray(start))).toThrow(FrameError);
-    }
-  });
+  it.each([
+    ['float32', float32],
+    ['bfloat16', bfloat16],
+  ] as const)(
+    'are all read wherever a message has them, as %s, few or many, the first to the last',
+    (encoding, encode) => {
+      const width = encode([0]).length;
+      for (const [start, count] of placesAndCounts()) {
+        const bytes = new Uint8Array(start + width * count + 1).fill(0xff); // what is around them is no matter
+        const values = bytes.subarray(start, start + width * count);
+        values.set(encode(new Array(count).fill(3)));
+        check(encoding, values);
+        for (const i of [0, 1, 2, 3, 4, count - 2, count - 1]) {
+          if (i < 0 || i >= count) continue;
+          const good = values.slice(width * i, width * (i + 1));
+          values.set(encode([Number.NaN]), width * i);
+          expect(() => check(encoding, values), `${start} ${count} ${i}`).toThrow(FrameError);
+          values.set(good, width * i);
+        }
+      }
+    },
+  );
 });
+
+function* placesAndCounts(): Generator<[start: number, count: number]> {
+  for (let start = 0; start < 8; start += 1) {
+    for (let count = 0; count < 12; count += 1) yield [start, count];
+    yield [start, 100_001];
+  }
+}

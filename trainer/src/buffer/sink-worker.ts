@@ -2,9 +2,8 @@ import type { MessagePort } from 'node:worker_threads';
 import { chunksPerSample, samplesPerFrame, shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
-import { eachFrame } from './frame.ts';
-import { FrameMemory } from './frame-memory.ts';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './messages.ts';
 
 /** Messages on their way at a time. At 1 MiB each the window of 8 MiB keeps a server busy; the client itself has no limit. */
@@ -50,7 +49,6 @@ class SinkWorker {
   /** Shards that samples are dealt to: as many as there are trainers to read them. */
   #dealt = 1;
   #group = 0;
-  readonly #memory = new FrameMemory();
   #inFlight = 0;
   #published = 0;
   #dropped = 0;
@@ -138,21 +136,20 @@ class SinkWorker {
       const { producer, edge } = this.#options;
       const first = this.#group;
       const perMessage = this.#perMessage();
-      const samples = samplesOf(rows);
+      const samples = rows.ids.length;
       const perSample = chunksPerSample(edge.sampleBytes);
-      const groups = perMessage > 0 ? Math.ceil(samples.length / perMessage) : samples.length;
+      const groups = perMessage > 0 ? Math.ceil(samples / perMessage) : samples;
       this.#group += groups;
-      const allocate = (bytes: number) => this.#memory.take(bytes);
       let i = -1;
-      for (const frame of eachFrame(samples, producer, first, perMessage, allocate)) {
+      for (const frame of eachFrame(rows, producer, first, perMessage)) {
         i += 1;
         const group = first + Math.floor(i / perSample);
         const subject = shardSubject(edge.subject, group % this.#dealt, this.#shards);
         const id = `${producer}:${group}:${i % perSample}`;
         if (edge.whenFull === 'block') await this.#publishUntilTaken(subject, frame, id);
-        else await this.#publishOrDrop(subject, frame, id, samples.length / (groups * perSample));
+        else await this.#publishOrDrop(subject, frame, id, samples / (groups * perSample));
       }
-      this.#published += rows.ids.length;
+      this.#published += samples;
       this.#admit();
     }
     this.#pumping = false;
@@ -162,7 +159,7 @@ class SinkWorker {
   /** `dropOldest`: up to WINDOW messages at a time; what fails is counted, never waited for. */
   async #publishOrDrop(
     subject: string,
-    frame: Uint8Array,
+    frame: SentFrame,
     msgID: string,
     samples: number,
   ): Promise<void> {
@@ -172,9 +169,7 @@ class SinkWorker {
       });
     }
     this.#inFlight += 1;
-    this.#js
-      .publish(subject, frame, { msgID, timeout: PUBLISH_TIMEOUT })
-      .then(() => this.#memory.give(frame))
+    this.#publish(subject, frame, msgID)
       .catch(() => {
         this.#dropped += samples;
       })
@@ -186,16 +181,21 @@ class SinkWorker {
   }
 
   /** `block`: one at a time, in order, again and again under the same id, so nothing is lost or doubled. */
-  async #publishUntilTaken(subject: string, frame: Uint8Array, msgID: string): Promise<void> {
+  async #publishUntilTaken(subject: string, frame: SentFrame, msgID: string): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#js.publish(subject, frame, { msgID, timeout: PUBLISH_TIMEOUT });
-        this.#memory.give(frame);
+        await this.#publish(subject, frame, msgID);
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
     }
+  }
+
+  async #publish(subject: string, { header, body }: SentFrame, msgID: string): Promise<void> {
+    const about = headers();
+    about.set(FRAME_HEADER, header);
+    await this.#js.publish(subject, body, { msgID, headers: about, timeout: PUBLISH_TIMEOUT });
   }
 
   #settle(): void {
@@ -204,15 +204,4 @@ class SinkWorker {
     const counters = { published: this.#published, dropped: this.#dropped };
     this.#port.postMessage({ type: 'flushed', counters } satisfies FromWorker);
   }
-}
-
-function samplesOf({ bytes, ids, labels, producerStep, madeAt }: Rows) {
-  const size = bytes.length / ids.length;
-  return Array.from(ids, (id, i) => ({
-    id,
-    label: labels[i] as number,
-    producerStep,
-    madeAt,
-    bytes: bytes.subarray(i * size, (i + 1) * size),
-  }));
 }

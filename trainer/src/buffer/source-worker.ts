@@ -3,7 +3,7 @@ import { shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Assembled, Assembler } from './assembler.ts';
-import { type Frame, FrameError, parseFrame } from './frame.ts';
+import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
 import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
@@ -217,7 +217,8 @@ class SourceWorker {
 
   #parse(message: JsMsg): Frame | null {
     try {
-      const frame = parseFrame(message.data, this.#edge.sampleBytes);
+      const header = message.headers?.get(FRAME_HEADER) ?? '';
+      const frame = parseFrame({ header, body: message.data }, this.#edge.sampleBytes);
       checkNumbers(frame, this.#edge);
       return frame;
     } catch (error) {
