@@ -1,4 +1,5 @@
 import { CHUNK_BYTES, chunksPerSample, type Edge, samplesPerMessage } from '@greedy-infomax/crds';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
@@ -74,6 +75,16 @@ function makeStream(edge: Edge): Promise<number> {
     },
   ]);
 }
+
+const messagesIn = async ({ stream }: Edge): Promise<number> =>
+  (await (await jetstreamManager(connection)).streams.info(stream)).state.messages;
+
+/** How samples come: several small ones to a message, large ones, in parts. */
+const PER_MESSAGE: [string, number][] = [
+  ['small samples', 1000],
+  ['large ones', 120_000],
+  ['in parts', CHUNK_BYTES + 1000],
+];
 
 async function source(edge: Edge, batchSize: number): Promise<Source> {
   const end = await openSource({ natsUrl: nats.url, edge, batchSize, clientName: 'test' });
@@ -214,19 +225,30 @@ describe('a dropOldest edge', () => {
     expect(Math.min(...used)).toBeGreaterThanOrEqual(4 * batches - 4 * 8 - 8);
   });
 
-  it('uses a sample again while no newer one comes, no more often than maxReuse', async () => {
-    const edge = edgeOf({ maxReuse: 2 });
-    await makeStream(edge);
-    const [out, into] = [await sink(edge, 2), await source(edge, 2)];
-    await out.put(rows(edge, [1, 2]), within(5000));
-    for (let i = 0; i < 3; i += 1) {
-      const batch = await into.take(within(10_000));
-      expect(new Set(batch.ids).size).toBe(2);
-      batch.done();
-    }
-    expect(into.counters().reused).toBe(4);
-    await expect(into.take(within(300))).rejects.toThrow();
-  });
+  it.each(PER_MESSAGE)(
+    'uses a sample again while no newer one comes, no more often than maxReuse: %s',
+    async (_, sampleBytes) => {
+      const edge = edgeOf({ maxReuse: 2, sampleBytes });
+      await makeStream(edge);
+      const [out, into] = [await sink(edge, 2), await source(edge, 2)];
+      await out.put(rows(edge, [1, 2]), within(5000));
+      for (let i = 0; i < 3; i += 1) {
+        const batch = await into.take(within(10_000));
+        expect(new Set(batch.ids).size).toBe(2);
+        batch.done();
+      }
+      expect(into.counters().reused).toBe(4);
+      await expect(into.take(within(300))).rejects.toThrow();
+      for (let i = 1; i < 12; i += 1) {
+        await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(5000));
+        for (let use = 0; use < 5; use += 1) {
+          const batch = await into.take(within(10_000));
+          expectWhole(edge, batch);
+          batch.done();
+        }
+      }
+    },
+  );
 
   it('never makes its producer wait, even with the server gone, and goes on when it is back', async () => {
     const edge = edgeOf({ depth: 16 });
@@ -277,28 +299,32 @@ describe('a dropOldest edge', () => {
 });
 
 describe('a block edge', () => {
-  it('gives every sample exactly once, in order, to a consumer slower than its producer', async () => {
-    const edge = edgeOf({ whenFull: 'block', depth: 8 });
-    await makeStream(edge);
-    const [out, into] = [await sink(edge, 4), await source(edge, 4)];
-    const count = 25;
-    const producing = (async () => {
-      for (let i = 0; i < count; i += 1) {
-        await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(30_000));
+  it.each(PER_MESSAGE)(
+    'gives every sample exactly once, in order, to a consumer slower than its producer: %s',
+    async (_, sampleBytes) => {
+      const edge = edgeOf({ whenFull: 'block', depth: 8, sampleBytes });
+      await makeStream(edge);
+      const [out, into] = [await sink(edge, 4), await source(edge, 4)];
+      const count = 25;
+      const producing = (async () => {
+        for (let i = 0; i < count; i += 1) {
+          await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(30_000));
+        }
+      })();
+      const seen: number[] = [];
+      while (seen.length < 4 * count) {
+        const batch = await into.take(within(30_000));
+        expectWhole(edge, batch);
+        seen.push(...batch.ids);
+        batch.done();
+        await new Promise((resolve) => setTimeout(resolve, 5));
       }
-    })();
-    const seen: number[] = [];
-    while (seen.length < 4 * count) {
-      const batch = await into.take(within(30_000));
-      expectWhole(edge, batch);
-      seen.push(...batch.ids);
-      batch.done();
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    await producing;
-    expect(seen).toEqual(Array.from({ length: 4 * count }, (_, i) => i));
-    expect(into.counters().dropped).toBe(0);
-  });
+      await producing;
+      expect(seen).toEqual(Array.from({ length: 4 * count }, (_, i) => i));
+      expect(into.counters().dropped).toBe(0);
+      await expect.poll(() => messagesIn(edge)).toBe(0);
+    },
+  );
 
   it('makes a producer wait whose consumer does not come', async () => {
     const edge = edgeOf({ whenFull: 'block', depth: 2 });

@@ -34,6 +34,19 @@ describe('a dropOldest replay', () => {
     expect(replay.reused).toBe(0);
   });
 
+  it('tells which sample left for another, and which may still be given', () => {
+    const replay = open(2, 1);
+    const [one, two, three] = [sample(1), sample(2), sample(3)];
+    expect(replay.put(one)).toBeNull();
+    expect(replay.put(two)).toBeNull();
+    expect(replay.put(three)).toBe(one);
+    expect([one, two, three].map((each) => replay.holds(each))).toEqual([false, true, true]);
+    replay.take(1);
+    expect(replay.holds(three)).toBe(true);
+    replay.take(2);
+    expect([two, three].map((each) => replay.holds(each))).toEqual([true, false]);
+  });
+
   it('gives nothing rather than fewer than asked for', () => {
     const replay = open(8);
     replay.put(sample(1));

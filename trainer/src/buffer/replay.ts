@@ -42,11 +42,17 @@ export class Replay<S extends object = Sample> {
     return this.#held.filter(({ uses }) => uses === 0).length;
   }
 
-  put(sample: S): void {
+  /** Returns the sample that had to leave for it, if one had. */
+  put(sample: S): S | null {
     this.#held.push({ sample, uses: 0, arrived: this.#arrived });
     this.#arrived += 1;
     const { whenFull, capacity } = this.#options;
-    if (whenFull === 'dropOldest' && this.#held.length > capacity) this.#evict();
+    return whenFull === 'dropOldest' && this.#held.length > capacity ? this.#evict() : null;
+  }
+
+  /** Whether the sample may be given again. */
+  holds(sample: S): boolean {
+    return this.#held.some((held) => held.sample === sample);
   }
 
   /** `count` different samples, or null while there are not so many; `unused`: of those never given before. */
@@ -66,9 +72,10 @@ export class Replay<S extends object = Sample> {
   }
 
   /** Takes out the most used, the oldest among these. */
-  #evict(): void {
+  #evict(): S {
     const victim = this.#held.reduce((worst, held) => (held.uses > worst.uses ? held : worst));
     if (victim.uses === 0) this.dropped += 1;
     this.#held = this.#held.filter((held) => held !== victim);
+    return victim.sample;
   }
 }

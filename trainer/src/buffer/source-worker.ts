@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { giveBack } from '../nats/message-memory.ts';
 import { type Assembled, Assembler } from './assembler.ts';
 import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
@@ -21,8 +22,9 @@ interface Arrived extends Assembled {
   origin: Origin;
 }
 
-/** Messages that are acknowledged when the last of their samples has been used. */
+/** Where samples came from, and how many of them may still be used. */
 interface Origin {
+  /** `block`: acknowledged once the last sample has been used. */
   messages: JsMsg[];
   outstanding: number;
 }
@@ -69,8 +71,8 @@ class SourceWorker {
   readonly #parts = new Map<string, { shard: number; messages: JsMsg[] }>();
   /** `block`: messages that the server still waits to hear of. */
   readonly #unsettled = new Set<JsMsg>();
-  /** `block`: messages whose last sample is in the batch that is being used. */
-  #finishing: Origin[] = [];
+  /** `block`: of messages whose last sample is in the batch that is being used, that sample. */
+  #finishing: Arrived[] = [];
   #received = 0;
   #refused = 0;
   /** By producer. */
@@ -114,8 +116,9 @@ class SourceWorker {
 
   /** The step that used the last batch is over. */
   done(): void {
-    for (const message of this.#finishing.splice(0).flatMap(({ messages }) => messages)) {
-      this.#settle(message);
+    for (const { origin, parts } of this.#finishing.splice(0)) {
+      for (const message of origin.messages) this.#settle(message); // whom to tell is in its memory
+      for (const part of parts) giveBack(part);
     }
   }
 
@@ -184,6 +187,7 @@ class SourceWorker {
     const settled = !this.#block || frame === null || this.#assembler.repeated > repeated;
     if (settled) message.ack();
     else this.#unsettled.add(message);
+    if (frame === null) giveBack(message.data);
     const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
     const origin: Origin = { messages, outstanding: samples.length };
     const { producer = 0 } = frame ?? {};
@@ -191,7 +195,8 @@ class SourceWorker {
       this.#received += 1;
       const newest = Math.max(this.#newestSteps.get(producer) ?? 0, sample.producerStep);
       this.#newestSteps.set(producer, newest);
-      this.#replay.put({ ...sample, origin, producer });
+      const evicted = this.#replay.put({ ...sample, origin, producer });
+      if (evicted) this.#leave(evicted);
     }
     this.#answer();
   }
@@ -236,11 +241,12 @@ class SourceWorker {
     for (const [i, sample] of samples.entries()) {
       let at = i * size;
       for (const part of sample.parts) {
-        // Not with set(), which copies a byte at a time to memory that threads share.
-        at += Buffer.from(part.buffer, part.byteOffset, part.length).copy(this.#batch, at);
+        // A part of a buffer is copied by the system's memmove. All of one would be by set(), which goes word by word
+        // to memory that threads share, and byte by byte where the two begin differently.
+        const end = part.byteOffset + part.length;
+        at += Buffer.from(part.buffer).copy(this.#batch, at, part.byteOffset, end);
       }
-      sample.origin.outstanding -= 1;
-      if (this.#block && sample.origin.outstanding === 0) this.#finishing.push(sample.origin);
+      if (!this.#replay.holds(sample)) this.#leave(sample);
     }
     this.#port.postMessage({
       type: 'batch',
@@ -257,6 +263,15 @@ class SourceWorker {
       counters: this.#counters(),
     } satisfies FromWorker);
     this.#wake();
+  }
+
+  /** Nobody will use the sample again. */
+  #leave(sample: Arrived): void {
+    const { origin, parts } = sample;
+    origin.outstanding -= 1;
+    if (origin.outstanding > 0) return;
+    if (this.#block) this.#finishing.push(sample);
+    else for (const part of parts) giveBack(part);
   }
 
   #counters(): SourceCounters {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { giveBack } from './message-memory.ts';
 import { WholeMessages } from './whole-messages.ts';
 
 const MEGABYTE = 1 << 20;
@@ -28,9 +29,20 @@ test('a message that is cut in many reads comes out as one', () => {
 });
 
 test('memory that was handed on keeps its bytes', () => {
-  const messages = Array.from({ length: 40 }, (_, i) => message('a', Buffer.alloc(400_000, i)));
+  const messages = Array.from({ length: 40 }, (_, i) =>
+    message('a', Buffer.alloc(i % 3 === 0 ? 1000 : 400_000, i)),
+  );
   const pieces = pass(Buffer.concat(messages), 300_000);
   expect(Buffer.concat(pieces).equals(Buffer.concat(messages))).toBe(true);
+});
+
+test('a large message is read into the memory of one that was given back', () => {
+  const [first] = pass(message('a', Buffer.alloc(MEGABYTE, 'x')), 30_000) as [Buffer];
+  giveBack(first);
+  const messages = new WholeMessages();
+  const start = message('a', Buffer.alloc(MEGABYTE, 'y')).subarray(0, 1000);
+  expect(messages.take(start.copy(messages.room()))).toBeNull();
+  expect(messages.room().toString('latin1', 0, 5)).toBe('xxxxx');
 });
 
 test('a message larger than the memory that is kept ready fits too', () => {
