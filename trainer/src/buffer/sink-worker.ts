@@ -140,15 +140,19 @@ class SinkWorker {
       const perSample = chunksPerSample(edge.sampleBytes);
       const groups = perMessage > 0 ? Math.ceil(samples / perMessage) : samples;
       this.#group += groups;
+      const block = edge.whenFull === 'block';
       let i = -1;
       for (const frame of eachFrame(rows, producer, first, perMessage)) {
         i += 1;
+        // block: the parts of a sample may overtake one another, samples may not.
+        await this.#inFlightBelow(block && i % perSample === 0 ? 1 : WINDOW);
         const group = first + Math.floor(i / perSample);
         const subject = shardSubject(edge.subject, group % this.#dealt, this.#shards);
         const id = `${producer}:${group}:${i % perSample}`;
-        if (edge.whenFull === 'block') await this.#publishUntilTaken(subject, frame, id);
-        else await this.#publishOrDrop(subject, frame, id, samples / (groups * perSample));
+        if (block) void this.#publishUntilTaken(subject, frame, id);
+        else void this.#publishOrDrop(subject, frame, id, samples / (groups * perSample));
       }
+      if (block) await this.#inFlightBelow(1);
       this.#published += samples;
       this.#admit();
     }
@@ -156,40 +160,49 @@ class SinkWorker {
     this.#settle();
   }
 
-  /** `dropOldest`: up to WINDOW messages at a time; what fails is counted, never waited for. */
+  async #inFlightBelow(limit: number): Promise<void> {
+    while (this.#inFlight >= limit) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** `dropOldest`: what fails is counted, never sent again. */
   async #publishOrDrop(
     subject: string,
     frame: SentFrame,
     msgID: string,
     samples: number,
   ): Promise<void> {
-    while (this.#inFlight >= WINDOW) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
     this.#inFlight += 1;
-    this.#publish(subject, frame, msgID)
-      .catch(() => {
-        this.#dropped += samples;
-      })
-      .finally(() => {
-        this.#inFlight -= 1;
-        this.#wake();
-        this.#settle();
-      });
+    try {
+      await this.#publish(subject, frame, msgID);
+    } catch {
+      this.#dropped += samples;
+    } finally {
+      this.#landed();
+    }
   }
 
-  /** `block`: one at a time, in order, again and again under the same id, so nothing is lost or doubled. */
+  /** `block`: again and again under the same id, so nothing is lost or doubled. */
   async #publishUntilTaken(subject: string, frame: SentFrame, msgID: string): Promise<void> {
-    while (!this.#closed) {
+    this.#inFlight += 1;
+    for (let taken = false; !taken && !this.#closed; ) {
       try {
         await this.#publish(subject, frame, msgID);
-        return;
+        taken = true;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
     }
+    this.#landed();
+  }
+
+  #landed(): void {
+    this.#inFlight -= 1;
+    this.#wake();
+    this.#settle();
   }
 
   async #publish(subject: string, { header, body }: SentFrame, msgID: string): Promise<void> {
