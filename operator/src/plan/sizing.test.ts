@@ -100,7 +100,7 @@ describe('a buffer', () => {
 
   test('carries as many bytes a second as samples are made, headers included', () => {
     const [edge] = sizing(withEncoding('int8'), 10).edges;
-    expect(edge?.bytesPerSecond).toBe(10 * (49 * 16 * 16 * 256 + 8 * 256 + 4 * 56));
+    expect(edge?.bytesPerSecond).toBe(10 * (49 * 16 * 16 * 256 + 8 * 256 + 4 * 96));
     expect(sizing(withEncoding('int8')).edges[0]?.bytesPerSecond).toBeNull();
   });
 });
