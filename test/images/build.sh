@@ -22,7 +22,9 @@ exec 9>"$cache/images.lock" # a second build waits for the first and finds its r
 flock 9
 base=$("$here/base.sh")
 inputs=$(find "${parts[@]}" crds/src -type f ! -path '*/node_modules/*' ! -name '*.test.ts' ! -name 'test-*.ts' | sort)
-key=$({ echo "$base" && cat "$here"/*.sh .dockerignore LICENSE package.json package-lock.json */package.json && xargs sha256sum <<<"$inputs"; } | sha256sum | cut -c1-12)
+# An image has what Node compiled while it was built, which is for this kind of processor.
+processor=$(grep -m 1 '^flags' /proc/cpuinfo | sha256sum | cut -c1-12)
+key=$({ echo "$base $processor" && cat "$here"/*.sh .dockerignore LICENSE package.json package-lock.json */package.json && xargs sha256sum <<<"$inputs"; } | sha256sum | cut -c1-12)
 archive=$cache/image-$image-$key.tar
 if [ ! -f "$archive" ]; then
   # How RUN steps reach the package registries from this machine; mounted, so that no layer has it.
@@ -40,7 +42,7 @@ if [ ! -f "$archive" ]; then
   started=$SECONDS
   say "building $image (some minutes the first time) ..."
   REGISTRY=test.local TAG=test BUILDER=$here/buildah.sh \
-    BUILD_OPTIONS="--layers --pull-never --build-arg NODE_IMAGE=$base --volume $settings/npmrc:/usr/local/etc/npmrc:ro --volume $settings/pip.conf:/etc/pip.conf:ro --volume $settings/certificates.crt:/mnt/certificates.crt:ro" \
+    BUILD_OPTIONS="--layers --pull-never --build-arg NODE_IMAGE=$base --build-arg PROCESSOR=$processor --volume $settings/npmrc:/usr/local/etc/npmrc:ro --volume $settings/pip.conf:/etc/pip.conf:ro --volume $settings/certificates.crt:/mnt/certificates.crt:ro" \
     setup/images.sh "$image" >"$cache/image-$image.log" 2>&1 || {
     tail -n 30 "$cache/image-$image.log" >&2
     say "FAILED: building $image; all of its output: $cache/image-$image.log"

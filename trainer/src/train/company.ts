@@ -1,10 +1,10 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { Team } from '../averaging/team.ts';
-import type { Sink } from '../buffer/edge.ts';
 import type { ModuleProgram } from '../model/module.ts';
 import { Budget } from './budget.ts';
 import type { Feed } from './feed.ts';
 import type { Messenger } from './messenger.ts';
+import type { Output } from './output.ts';
 import type { Progress } from './resume.ts';
 import type { TrainerOptions } from './trainer.ts';
 
@@ -55,7 +55,7 @@ export class Company {
   }
 
   /** Tells all that is shared with other trainers how many these are now. */
-  async follow(feed: Feed | null, sink: Sink | null): Promise<void> {
+  async follow(feed: Feed | null, output: Pick<Output, 'share'> | null): Promise<void> {
     const trainers = this.#teamSize(this.#config.name);
     if (trainers !== undefined && trainers !== this.#trainers) {
       this.#trainers = trainers;
@@ -67,7 +67,7 @@ export class Company {
     const readers = next === undefined ? undefined : this.#teamSize(next);
     if (readers !== undefined && readers !== this.#readers) {
       this.#readers = readers;
-      sink?.share(readers);
+      output?.share(readers);
     }
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
-import { openSink, type Sink, type TakeOptions } from '../buffer/edge.ts';
+import type { TakeOptions } from '../buffer/edge.ts';
 import { compileModule, type ModuleProgram, precisionOf } from '../model/module.ts';
 import type { NatsAccess } from '../nats/connect.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -11,14 +11,14 @@ import { type Feed, type FeedBatch, openFeed } from './feed.ts';
 import { rewindHistory } from './history.ts';
 import { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
+import { Output } from './output.ts';
+import { Refusals } from './refusals.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
 import { NO_PROGRESS, type Progress } from './resume.ts';
 import { Slowdown } from './slowdown.ts';
 
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
 const FORWARD_PAUSE = 20;
-/** Milliseconds that the end of a trainer waits for its last activations to be taken; longer where each counts. */
-const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };
 
 export interface TrainerOptions {
   config: ModuleConfig;
@@ -82,11 +82,9 @@ class Trainer {
   #checkpoints!: Checkpoints;
   #program!: ModuleProgram;
   #feed: Feed | null = null;
-  #sink: Sink | null = null;
+  #output: Output | null = null;
   #company: Company | null = null;
-  /** Messages told of in the log, and when. */
-  #refused = 0;
-  #refusedAt = 0;
+  readonly #refusals: Refusals;
 
   constructor(options: TrainerOptions, messenger: Messenger) {
     this.#options = options;
@@ -101,6 +99,7 @@ class Trainer {
       samplesReused: this.#reused(),
       checkpointStep: this.#checkpoints?.step ?? null,
     }));
+    this.#refusals = new Refusals(options.log);
     this.#slowdown = new Slowdown(options.config.name, process.env.SLOWDOWN, options.stop);
   }
 
@@ -124,14 +123,7 @@ class Trainer {
     this.#company = await Company.meet(this.#options, this.#messenger, this.#program, before);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
-    if (config.sink) {
-      this.#sink = await openSink({
-        ...nats,
-        edge: config.sink,
-        batchSize: config.batchSize,
-        clientName,
-      });
-    }
+    this.#output = await Output.open(config, nats, clientName);
     this.#feed = await openFeed(config, {
       nats,
       connection: this.#messenger.connection,
@@ -161,7 +153,7 @@ class Trainer {
     const { stop, log } = this.#options;
     if (!this.#spent) this.#reporter.enter('training');
     while (!this.#spent && !stop.aborted) {
-      await this.#company?.follow(this.#feed, this.#sink);
+      await this.#company?.follow(this.#feed, this.#output);
       const batch = await this.#next();
       if (batch === null) break;
       await this.#trainOn(batch);
@@ -183,10 +175,10 @@ class Trainer {
   async forwardUntilReleased(): Promise<void> {
     const { stop } = this.#options;
     if (!this.#spent) return;
-    if (this.#sink) this.#reporter.enter('forwarding');
-    while (!stop.aborted && this.#sink && !this.#released) {
-      await this.#company?.follow(this.#feed, this.#sink);
-      if (await this.#nextModuleHasEnough(this.#sink)) {
+    if (this.#output) this.#reporter.enter('forwarding');
+    while (!stop.aborted && this.#output && !this.#released) {
+      await this.#company?.follow(this.#feed, this.#output);
+      if (await this.#output.isAhead()) {
         await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
       } else {
         // The same sample twice would be the same activations twice.
@@ -221,16 +213,9 @@ class Trainer {
   }
 
   async close(): Promise<void> {
-    this.#noteRefused(0);
+    this.#refusals.note(this.#feed?.refused() ?? 0, 0);
     await this.#feed?.close();
-    // What was put is worth sending, but not worth waiting for a server that is gone.
-    await Promise.race([
-      this.#sink?.flush(),
-      new Promise((r) => {
-        setTimeout(r, FLUSH_WITHIN[this.#config.sink?.whenFull ?? 'dropOldest']).unref();
-      }),
-    ]);
-    await this.#sink?.close();
+    await this.#output?.close();
   }
 
   async #trainOn(batch: FeedBatch): Promise<void> {
@@ -280,10 +265,8 @@ class Trainer {
   async #send(batch: FeedBatch, activations: Uint8Array, producerStep = this.#program.step) {
     // One that repeats steps after a restart may come to its end last: nobody would empty the buffer for it.
     if (this.#released) return;
-    const { ids, labels } = batch;
-    const rows = { bytes: activations, ids, labels, producerStep, madeAt: Date.now() };
     await this.#wait(
-      (signal) => (this.#sink as Sink).put(rows, signal),
+      async (signal) => this.#output?.send(batch, activations, producerStep, signal),
       () => this.#released,
     );
   }
@@ -316,15 +299,10 @@ class Trainer {
     }
   }
 
-  async #nextModuleHasEnough(sink: Sink): Promise<boolean> {
-    const pending = await sink.pending();
-    return pending !== null && pending >= (this.#config.sink?.depth ?? 0) / 2;
-  }
-
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */
   async #housekeeping(): Promise<void> {
     this.#reporter.tick();
-    this.#noteRefused();
+    this.#refusals.note(this.#feed?.refused() ?? 0);
     if (this.#checkpoints.isDue(this.#spent)) {
       await this.#checkpoint({ tolerant: true });
     }
@@ -342,18 +320,6 @@ class Trainer {
     };
     await this.#checkpoints.save(progress, options);
     this.#reporter.message = this.#checkpoints.problem?.message;
-  }
-
-  /** Says, once a report, that messages came over the edge which are none of its own. */
-  #noteRefused(every = REPORT_EVERY): void {
-    const refused = this.#feed?.refused() ?? 0;
-    if (refused === this.#refused || performance.now() - this.#refusedAt < every) return;
-    this.#options.log.warn(
-      { refused },
-      'passed over messages that are no activations of this edge',
-    );
-    this.#refused = refused;
-    this.#refusedAt = performance.now();
   }
 
   #dropped = (): number => this.#before.dropped + (this.#feed?.dropped() ?? 0);
