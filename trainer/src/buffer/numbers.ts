@@ -2,11 +2,10 @@ import type { Edge } from '@greedy-infomax/crds';
 import { type Frame, FrameError } from './frame.ts';
 
 /**
- * Far beyond what a layer puts out; the square of it is still a float32. A value is told from its highest byte alone, its
- * sign and the upper seven bits of its exponent, so this is a power of four.
+ * Values of 2^59 and more are far beyond what a layer puts out; their squares are still float32. A value is told from its
+ * highest byte alone, the sign and the upper seven bits of the exponent, so the power is odd: 127 is added to it there.
  */
-const LARGEST = 2 ** 59;
-const TOO_LARGE = (127 + Math.log2(LARGEST)) >> 1;
+const TOO_LARGE = (127 + 59) >> 1;
 /** What sets a byte's highest bit if the seven below are `TOO_LARGE` or more. */
 const CARRY = 128 - TOO_LARGE;
 
@@ -26,13 +25,12 @@ export function checkNumbers(
           ? areSmall(bytes, 4)
           : // Only the scales, which come first, are floating-point: lowest and step of each channel.
             chunk > 0 || areSmall(bytes.subarray(0, 8 * shape[3]), 4);
-    if (!good)
-      throw new FrameError(`sample ${id}: a value that is no number, or ${LARGEST} or more`);
+    if (!good) throw new FrameError(`sample ${id}: a value that is no number, or 2^59 or more`);
   }
 }
 
 /**
- * Whether all values, little-endian and each of `width` bytes, are below `LARGEST`. They are looked at four bytes at a time
+ * Whether all values, little-endian and each of `width` bytes, are numbers below 2^59. They are looked at four bytes at a time
  * where memory has words: a message begins anywhere, so the highest byte of a value may be any of a word.
  */
 function areSmall(bytes: Uint8Array, width: 2 | 4): boolean {
