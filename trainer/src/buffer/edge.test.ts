@@ -34,6 +34,20 @@ describe('an edge', () => {
     },
   );
 
+  it.each(['dropOldest', 'block'] as const)(
+    'carries a batch of so many small samples that one message may not say what they all are: %s',
+    async (whenFull) => {
+      const batchSize = 3000;
+      const edge = await edges.make({ sampleBytes: 900, depth: 2 * batchSize, whenFull });
+      const [out, into] = [await edges.sink(edge, batchSize), await edges.source(edge, batchSize)];
+      const ids = Array.from({ length: batchSize }, (_, i) => i);
+      await out.put(rows(edge, ids), within(5000));
+      const batch = await into.take(within(20_000));
+      expectWhole(edge, batch);
+      expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(ids);
+    },
+  );
+
   it('keeps two producers apart', async () => {
     const edge = await edges.make({ sampleBytes: CHUNK_BYTES + 10, depth: 32 });
     const [a, b] = [await edges.sink(edge, 4), await edges.sink(edge, 4)];
