@@ -8,20 +8,20 @@ import { eachFrame, FrameError, parseFrame, type Sample, type SentFrame } from '
 const pattern = (id: number, size: number) =>
   Uint8Array.from({ length: size }, (_, i) => (id * 31 + i * 7 + (i >> 8)) & 255);
 
-/** What a producer of step `id` puts out. */
+/** Of all that a step puts out. */
+const MADE = { producerStep: 30, madeAt: 1_700_000_000_000.25 };
+
 const sample = (id: number, size: number): Sample => ({
   id,
   label: (id % 11) - 1,
-  producerStep: 30,
-  madeAt: 1_700_000_000_000.25,
+  ...MADE,
   bytes: pattern(id, size),
 });
 
 const rowsOf = (samples: readonly Sample[]) => ({
   ids: Float64Array.from(samples, ({ id }) => id),
   labels: Int32Array.from(samples, ({ label }) => label),
-  producerStep: 30,
-  madeAt: 1_700_000_000_000.25,
+  ...MADE,
   bytes: new Uint8Array(Buffer.concat(samples.map(({ bytes }) => bytes))),
 });
 

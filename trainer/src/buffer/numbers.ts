@@ -41,9 +41,14 @@ function areSmall(bytes: Uint8Array, width: 2 | 4): boolean {
   let highest = 0;
   for (let i = 0; i < 4; i += 1) if (isHighest(first + i, width)) highest |= 1 << (8 * i);
   let bits = carries(words, 0x7f * highest, CARRY * highest) & (0x80 * highest);
-  for (let i = 0; i < bytes.length; i += 1) {
-    if (i === first) i += 4 * count;
-    if (isHighest(i, width)) bits |= (((bytes[i] ?? 0) & 0x7f) + CARRY) & 0x80;
+  const outside = [
+    [0, Math.min(first, bytes.length)],
+    [first + 4 * count, bytes.length],
+  ] as const;
+  for (const [begin, end] of outside) {
+    for (let i = begin; i < end; i += 1) {
+      if (isHighest(i, width)) bits |= (((bytes[i] as number) & 0x7f) + CARRY) & 0x80;
+    }
   }
   return bits === 0;
 }
