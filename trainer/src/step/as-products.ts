@@ -88,7 +88,10 @@ function sumOverRows(
 /** Outputs of a patch up to which products are faster, for kernels of several places and no stride. */
 const FEW_OUTPUTS = 16;
 
-/** The gradient of a kernel, as a product for each of its places: of what the place sees and the gradients of the outputs. */
+/**
+ * The gradient of a kernel, as products for its places: of what a place sees and the gradients of the outputs. Places of
+ * a row that one stride covers lie beside each other in memory, and make one product.
+ */
 function kernelGradient(
   { attrs, inputs: [x = -1, , dy = -1], outputs: [output] }: RecordedOp,
   shapes: ReadonlyMap<number, readonly number[]>,
@@ -106,9 +109,14 @@ function kernelGradient(
 
   const alongRows = along(rows, kernelRows, strideRows, outRows, same);
   const alongCols = along(cols, kernelCols, strideCols, outCols, same);
-  const places = alongRows.places.flatMap((row) =>
-    alongCols.places.map((col) => [row, col] as const),
-  );
+  const placesOfRows = Array.from({ length: kernelRows }, (_, place) => ({
+    block: Math.floor(place / strideRows),
+    within: place % strideRows,
+  }));
+  const groupsOfCols = Array.from({ length: Math.ceil(kernelCols / strideCols) }, (_, block) => ({
+    block,
+    places: Math.min(strideCols, kernelCols - block * strideCols),
+  }));
   return {
     inputs: [
       { id: x, shape: from },
@@ -120,7 +128,7 @@ function kernelGradient(
       const padded = [...padRows, ...padCols].some((zeros) => zeros > 0)
         ? tf.pad(input as Tensor, [[0, 0], padRows, padCols, [0, 0]])
         : (input as Tensor);
-      // Positions at one place of a stride lie behind each other then, so that what a place of the kernel sees is a slice.
+      // Positions at one place of a stride lie behind each other then, so that what places of the kernel see is a slice.
       const split = tf.reshape(padded, [
         patches,
         blockRows,
@@ -129,20 +137,23 @@ function kernelGradient(
         strideCols * channels,
       ]);
       const gradients = tf.reshape(gradient as Tensor, [-1, outChannels]) as Tfjs.Tensor2D;
-      const ofPlaces = places.map(([row, col]) => {
-        const seen = tf.slice(
-          split,
-          [0, row.block, row.within, col.block, col.within * channels],
-          [patches, outRows, 1, outCols, channels],
-        );
-        return tf.matMul(tf.reshape(seen, [-1, channels]) as Tfjs.Tensor2D, gradients, true);
-      });
-      return tf.reshape(tf.stack(ofPlaces), [...kernel]);
+      const ofPlaces = placesOfRows.flatMap((row) =>
+        groupsOfCols.map((col) => {
+          const seen = tf.slice(
+            split,
+            [0, row.block, row.within, col.block, 0],
+            [patches, outRows, 1, outCols, col.places * channels],
+          );
+          const flat = tf.reshape(seen, [-1, col.places * channels]) as Tfjs.Tensor2D;
+          return tf.matMul(flat, gradients, true); // [places * channels, out channels]
+        }),
+      );
+      return tf.reshape(tf.concat(ofPlaces), [...kernel]);
     },
   };
 }
 
-/** Along one axis: the zeros around it, the strides that it has with them, and where each place of the kernel begins. */
+/** Along one axis: the zeros around it, and the strides that it has with them. */
 function along(positions: number, kernel: number, stride: number, outputs: number, same: boolean) {
   const needed = (outputs - 1) * stride + kernel;
   const before = same ? Math.max(needed - positions, 0) >> 1 : 0;
@@ -150,10 +161,6 @@ function along(positions: number, kernel: number, stride: number, outputs: numbe
   return {
     padding: [before, blocks * stride - before - positions] as [number, number],
     blocks,
-    places: Array.from({ length: kernel }, (_, place) => ({
-      block: Math.floor(place / stride),
-      within: place % stride,
-    })),
   };
 }
 
