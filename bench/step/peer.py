@@ -82,6 +82,13 @@ def layer_of(inputs, layer):
     return made, inputs
 
 
+def scores_of(contexts, predicted, rows):
+    """a, c and n, c and a, s (which of the n) -> a, s, in the faster of two ways"""
+    if torch.compiler.is_compiling() and contexts.device.type == "cpu":
+        return (F.embedding(rows, predicted) @ contexts[:, :, None]).squeeze(2)
+    return (contexts @ predicted.T).gather(1, rows)  # of all pairs: eagerly cheaper than copies
+
+
 class Step(nn.Module):
     """One module with InfoNCE: from a batch to the loss."""
 
@@ -134,10 +141,10 @@ class Step(nn.Module):
         for k, matrix in enumerate(self.matrices, start=1 + settings["skip"]):
             contexts = z[:, : rows - k].flatten(0, 2)  # anchors, c
             predicted = matrix(z[:, k:].flatten(0, 2))
-            scores = contexts @ predicted.T  # of all pairs: cheaper than copies of the negatives
-            anchors = torch.arange(len(scores))[:, None]
-            drawn = torch.randint(len(scores), (len(scores), settings["negatives"]))
-            losses.append(F.cross_entropy(scores.gather(1, torch.cat([anchors, drawn], 1)), torch.zeros(len(scores), dtype=torch.long)))
+            anchors = torch.arange(len(contexts))[:, None]
+            drawn = torch.randint(len(contexts), (len(contexts), settings["negatives"]))
+            scores = scores_of(contexts, predicted, torch.cat([anchors, drawn], 1))
+            losses.append(F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long)))
         return torch.stack(losses).mean()
 
     def sequences(self, x):

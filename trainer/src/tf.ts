@@ -25,6 +25,7 @@ export const DT = {
   int32: 3,
   uint8: 4,
   int16: 5,
+  int64: 9,
   bool: 10,
   bfloat16: 14,
   resource: 20,

@@ -2,6 +2,7 @@ import type { InfoNCE } from '@greedy-infomax/crds';
 import { cast, pick } from '../step/ops.ts';
 import { DT, type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { Draws } from './objective.ts';
+import { scoresOf } from './scores.ts';
 import { places, type Stretch } from './stretch.ts';
 
 /** Predictions and positives of step k: [anchors, target channels] each, in the order (sample, row, column). */
@@ -28,18 +29,10 @@ export const NEGATIVES: Record<
   InfoNCE['sampling'],
   (stretch: Stretch, settings: InfoNCE, draws: Draws) => Scores
 > = {
-  /**
-   * All pairs are scored by one matrix product and the scores of the negatives picked from it: gathering
-   * vectors instead takes `negatives` times the memory of the targets.
-   */
   targets: (_, { negatives }, draws) =>
     eachStep(({ k, predicted, targets }) => {
       const anchors = targets.shape[0] as number;
-      const scores = tf.matMul(predicted as Tfjs.Tensor2D, targets as Tfjs.Tensor2D, false, true); // [anchors, anchors]
-      const drawn = draws.ints(k, [anchors, negatives], anchors);
-      const firsts = tf.expandDims(tf.range(0, anchors, 1, 'int32'), 1); // [anchors, 1]
-      const rows = tf.mul(firsts, tf.scalar(anchors, 'int32')); // where an anchor's scores begin
-      return pick(scores.flatten(), tf.add(rows, drawn));
+      return scoresOf(predicted, targets, draws.ints(k, [anchors, negatives], anchors));
     }),
 
   shared({ all, target }, { negatives, skip }, draws) {
@@ -66,7 +59,7 @@ export const NEGATIVES: Record<
         start === 0 ? inStretch : tf.add(inStretch, tf.mul(start, tf.scalar(cols, 'int32')));
       const offsets = draws.ints(k, [anchors, negatives], (all.shape[0] as number) - 1);
       const beyond = tf.add(tf.add(tf.expandDims(positives, 1), offsets), tf.scalar(1, 'int32'));
-      return products(predicted, pick(all, tf.mod(beyond, count)));
+      return scoresOf(predicted, all, tf.mod(beyond, count));
     });
   },
 
@@ -84,15 +77,8 @@ export const NEGATIVES: Record<
   },
 };
 
-/** [anchors, channels] and [anchors, negatives, channels] -> [anchors, negatives]. */
-const products = (predicted: Tensor, vectors: Tensor): Tensor =>
-  tf.squeeze(
-    tf.matMul(tf.expandDims(predicted, 1) as Tfjs.Tensor3D, vectors as Tfjs.Tensor3D, false, true),
-    [1],
-  );
-
 /**
- * The same for all steps at once, with vectors [groups, most, negatives, channels] or, as one group, [most, negatives,
+ * Scores for all steps at once, with vectors [groups, most, negatives, channels] or, as one group, [most, negatives,
  * channels]: the anchors of a step meet the last vectors of their group. Step by step the gradient of the vectors, the
  * largest tensor of all, would be made and added up as often as there are steps.
  */

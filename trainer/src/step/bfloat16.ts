@@ -46,6 +46,7 @@ const TAILS: ReadonlySet<string> = new Set(['Max', 'Min', 'Relu', 'Reshape']);
 const LEADERS: ReadonlySet<string> = new Set([
   'Add',
   'Cast',
+  'GatherV2',
   'Mul',
   'PadV2',
   'Relu',

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { Program } from '../step/program.ts';
+import { distance, OPTIMIZER, withoutPattern } from '../step/testing.ts';
+import { type Tensor, type Tfjs, tf } from '../tf.ts';
+import { scoresOf } from './scores.ts';
+
+const ANCHORS = 1000;
+const CHANNELS = 16;
+const NEGATIVES = 3;
+
+/** Rows for each anchor: the first two are the same. */
+const rowsOf = (vectors: number): Int32Array =>
+  Int32Array.from({ length: ANCHORS * NEGATIVES }, (_, i) => {
+    const drawn = i % NEGATIVES === 1 ? i - 1 : i;
+    return (drawn * 7919) % vectors;
+  });
+
+type Score = (predicted: Tensor, vectors: Tensor, rows: Tensor) => Tensor;
+
+/** What the sum is of squares of scores that a step makes, by the first moments that it leaves. */
+function step(score: Score, vectors: number, precision: 'float32' | 'bfloat16' = 'float32') {
+  const program = Program.compile({
+    weights: {
+      predicted: {
+        shape: [ANCHORS, CHANNELS],
+        values: withoutPattern(ANCHORS * CHANNELS),
+      },
+      vectors: { shape: [vectors, CHANNELS], values: withoutPattern(vectors * CHANNELS) },
+    },
+    optimizer: OPTIMIZER,
+    functions: {
+      train: {
+        inputs: { rows: { shape: [ANCHORS, NEGATIVES], dtype: 'int32' } },
+        build({ rows }, { predicted, vectors: all }) {
+          const scores = score(predicted as Tensor, all as Tensor, rows as Tensor);
+          return { scores, loss: tf.sum(tf.square(scores)) };
+        },
+        minimise: 'loss',
+      },
+    },
+    precision,
+  });
+  const { scores } = program.run('train', { rows: rowsOf(vectors) });
+  const after = program.read();
+  program.dispose();
+  const moment = (name: string) => after[`adam.m.${name}`]?.values as Float32Array;
+  return {
+    scores: scores as Float32Array,
+    predicted: moment('predicted'),
+    vectors: moment('vectors'),
+  };
+}
+
+/** Each anchor's vectors by a product with ones and zeros, which tfjs has a gradient for. */
+const plainly: Score = (predicted, vectors, rows) => {
+  const chosen = tf.oneHot(rows as Tfjs.Tensor2D, vectors.shape[0] as number); // [anchors, negatives, vectors]
+  const scores = tf.matMul(predicted as Tfjs.Tensor2D, vectors as Tfjs.Tensor2D, false, true); // [anchors, vectors]
+  return tf.sum(tf.mul(tf.cast(chosen, 'float32'), tf.expandDims(scores, 1)), 2);
+};
+
+describe.each([
+  ['few vectors, of which all pairs are scored', 5],
+  ['many vectors, of which copies are scored', 200],
+])('the scores of %s', (_, vectors) => {
+  it('and their gradients are what they are by definition', () => {
+    const [made, expected] = [step(scoresOf, vectors), step(plainly, vectors)];
+    for (const name of ['scores', 'predicted', 'vectors'] as const) {
+      expect(distance(made[name], expected[name]), name).toBeLessThan(1e-5);
+    }
+  });
+
+  it('and their gradients are about the same in bfloat16', () => {
+    const [half, full] = [step(scoresOf, vectors, 'bfloat16'), step(scoresOf, vectors)];
+    for (const name of ['scores', 'predicted', 'vectors'] as const) {
+      expect(distance(half[name], full[name]), name).toBeLessThan(0.02);
+    }
+  });
+
+  it('and their gradients are the same each time', () => {
+    expect(step(scoresOf, vectors)).toEqual(step(scoresOf, vectors));
+  });
+});
