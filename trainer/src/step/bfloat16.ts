@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ATTR, backend, DT } from '../tf.ts';
-import type { RecordedOp, Recording } from './recorder.ts';
+import type { RecordedOp, Recording, Surroundings } from './recorder.ts';
 
 /**
  * Mixed precision (Micikevicius et al. 2018): products are taken of bfloat16, which processors with AMX and GPUs with
@@ -20,6 +20,7 @@ const PRODUCTS: ReadonlySet<string> = new Set([
 const FOLLOWERS: ReadonlySet<string> = new Set([
   'Add',
   'AddN',
+  'BiasAdd',
   'ConcatV2',
   'GatherV2',
   'Max',
@@ -66,17 +67,9 @@ export function multipliesBfloat16(): boolean {
 }
 const CPU_INFO = '/proc/cpuinfo';
 
-/** Ids of tensors that a recording does not make itself. */
-export interface Surroundings {
-  /** float32 that it is given: weights and inputs. */
-  given: readonly number[];
-  /** What it is made for: outputs and gradients. */
-  wanted: readonly number[];
-}
-
 /** The same computation in mixed precision; ids of `Surroundings` keep their meaning and their type. */
 export function inBfloat16(recording: Recording, { given, wanted }: Surroundings): Recording {
-  const floats = new Set(given);
+  const floats = new Set(given.keys());
   for (const { id, dtype } of recording.constants.values())
     if (dtype === DT.float32) floats.add(id);
   for (const { outputs } of recording.ops) {
@@ -99,7 +92,7 @@ export function inBfloat16(recording: Recording, { given, wanted }: Surroundings
     ids
       .filter((id) => floats.has(id) && asLow.has(id))
       .map((id) => cast(id, lowId(id), DT.float32, DT.bfloat16));
-  const ops = lowered([...given, ...recording.constants.keys()]);
+  const ops = lowered([...given.keys(), ...recording.constants.keys()]);
   for (const op of recording.ops) {
     const ids = op.outputs.map(({ id }) => id);
     if (!low.has(op)) {

@@ -2,10 +2,11 @@ import type { Precision } from '@greedy-infomax/crds';
 import { DT } from '../tf.ts';
 import { ADAM_INPUT, type AdamNodes, applyAdam } from './adam.ts';
 import { asProducts } from './as-products.ts';
-import { inBfloat16, type Surroundings } from './bfloat16.ts';
+import { inBfloat16 } from './bfloat16.ts';
+import { withBiasAdd } from './bias-add.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
-import { type Trace, traceFunction } from './trace.ts';
+import { traceFunction } from './trace.ts';
 import { addInput, addWords } from './words.ts';
 
 /** Turns functions and variables into nodes of a graph. */
@@ -47,20 +48,6 @@ export function addAccess(graph: GraphBuilder, name: string, shape: readonly num
   graph.identity(`${handle}/assigned`, graph.scalar(`${handle}/done`, 0), DT.float32, [assign]);
 }
 
-/** What a recording is given as float32, and what it is made for. */
-const around = (
-  { weights, inputs, outputs, gradients }: Trace,
-  fn: StepFunction,
-): Surroundings => ({
-  given: [
-    ...Object.values(weights),
-    ...Object.entries(inputs).flatMap(([name, id]) =>
-      fn.inputs[name]?.dtype === 'float32' ? [id] : [],
-    ),
-  ],
-  wanted: [...Object.values(outputs).map(({ id }) => id), ...Object.values(gradients)],
-});
-
 /** Records `fn` on zeros and adds what it did to the graph, under the prefix `name`. */
 export function addFunction(
   graph: GraphBuilder,
@@ -71,8 +58,9 @@ export function addFunction(
   precision: Precision,
 ): Compiled {
   const trace = traceFunction(fn, weights);
-  const products = asProducts(trace.recording, precision);
-  const recording = precision === 'bfloat16' ? inBfloat16(products, around(trace, fn)) : products;
+  const { surroundings } = trace;
+  const products = asProducts(withBiasAdd(trace.recording, surroundings), precision);
+  const recording = precision === 'bfloat16' ? inBfloat16(products, surroundings) : products;
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {
     producer.set(id, addInput(graph, `${name}/in/${input}`, fn.inputs[input] as TensorSpec));

@@ -29,6 +29,14 @@ export interface Recording {
   constants: Map<number, RecordedConstant>;
 }
 
+/** Tensors that a recording does not make itself, and those that it makes for others. */
+export interface Surroundings {
+  /** Shapes of the float32 that it is given, weights and inputs, by id. */
+  given: ReadonlyMap<number, readonly number[]>;
+  /** Ids of what it is made for: outputs and gradients. */
+  wanted: readonly number[];
+}
+
 /** Thrown when the function being recorded does what a graph cannot repeat. */
 export class RecordingError extends Error {
   override readonly name = 'RecordingError';

@@ -1,11 +1,12 @@
 import { backend, type DataType, DT, type Tensor, tensorId, tf } from '../tf.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import './gradients.ts';
-import { type Recording, record } from './recorder.ts';
+import { type Recording, record, type Surroundings } from './recorder.ts';
 
 /** A function run once: what it did, and which tensors were its inputs, weights, outputs and gradients. */
 export interface Trace {
   recording: Recording;
+  surroundings: Surroundings;
   inputs: Record<string, number>;
   weights: Record<string, number>;
   outputs: Record<string, { id: number; dtype: DataType; shape: readonly number[] }>;
@@ -22,7 +23,7 @@ export function traceFunction(
   const variables = mapValues(values, ({ shape, values: v }) =>
     tf.variable(tf.tensor(v.slice(), [...shape], 'float32')),
   );
-  const trace: Omit<Trace, 'recording'> = {
+  const trace: Traced = {
     inputs: mapValues(inputs, tensorId),
     weights: mapValues(variables, tensorId),
     outputs: {},
@@ -57,7 +58,25 @@ export function traceFunction(
   });
   tf.dispose(inputs);
   tf.dispose(variables);
-  return { ...trace, recording };
+  return { ...trace, recording, surroundings: around(trace, fn, values) };
+}
+
+type Traced = Omit<Trace, 'recording' | 'surroundings'>;
+
+function around(
+  { inputs, weights, outputs, gradients }: Traced,
+  fn: StepFunction,
+  values: Readonly<Record<string, WeightValue>>,
+): Surroundings {
+  const given = new Map<number, readonly number[]>();
+  for (const [name, id] of Object.entries(weights)) given.set(id, values[name]?.shape ?? []);
+  for (const [name, { shape, dtype }] of Object.entries(fn.inputs)) {
+    if (dtype === 'float32') given.set(inputs[name] as number, shape);
+  }
+  return {
+    given,
+    wanted: [...Object.values(outputs).map(({ id }) => id), ...Object.values(gradients)],
+  };
 }
 
 /** Zeros of the spec's shape, in the addon already: what is recorded must not be their upload. */
