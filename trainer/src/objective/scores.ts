@@ -1,5 +1,5 @@
 import { pick } from '../step/ops.ts';
-import { times, transposeTimes } from '../step/sparse.ts';
+import { sparseProducts } from '../step/sparse.ts';
 import { backend, type Tensor, type Tfjs, tf } from '../tf.ts';
 
 /**
@@ -15,8 +15,9 @@ export function scoresOf(predicted: Tensor, vectors: Tensor, rows: Tensor): Tens
     (save as (tensors: Tensor[]) => void)([p as Tensor, v as Tensor, rows]);
     const gradFunc = (dy: Tensor, saved: Tensor[]) => {
       const [left, right, at] = saved as [Tensor, Tensor, Tensor];
-      const ofPairs = { values: dy, at, columns: right.shape[0] as number };
-      return [times(ofPairs, right), transposeTimes(ofPairs, left)];
+      const pairs = { values: dy, at, columns: right.shape[0] as number };
+      const gradients = sparseProducts(pairs, right, left);
+      return [gradients.right, gradients.left];
     };
     return { value: score(p as Tensor, v as Tensor, rows), gradFunc };
   })(predicted, vectors);

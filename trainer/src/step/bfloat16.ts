@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ATTR, backend, DT } from '../tf.ts';
+import { typeAttr } from './graph.ts';
 import type { RecordedOp, Recording, Surroundings } from './recorder.ts';
 
 /**
@@ -155,10 +156,7 @@ function lowOps(
 
 const cast = (from: number, to: number, source: number, target: number): RecordedOp => ({
   op: 'Cast',
-  attrs: [
-    { name: 'SrcT', type: ATTR.type, value: source },
-    { name: 'DstT', type: ATTR.type, value: target },
-  ],
+  attrs: [typeAttr('SrcT', source), typeAttr('DstT', target)],
   inputs: [from],
   outputs: [{ id: to, shape: [], dtype: target }],
 });

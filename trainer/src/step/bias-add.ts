@@ -1,4 +1,5 @@
-import { ATTR, backend } from '../tf.ts';
+import { backend } from '../tf.ts';
+import { stringAttr } from './graph.ts';
 import type { RecordedOp, Recording, Surroundings } from './recorder.ts';
 
 /**
@@ -42,8 +43,5 @@ export function withBiasAdd(recording: Recording, { given, wanted }: Surrounding
 const asBiasAdd = (op: RecordedOp): RecordedOp => ({
   ...op,
   op: 'BiasAdd',
-  attrs: [
-    ...op.attrs.filter(({ name }) => name === 'T'),
-    { name: 'data_format', type: ATTR.string, value: 'NHWC' },
-  ],
+  attrs: [...op.attrs.filter(({ name }) => name === 'T'), stringAttr('data_format', 'NHWC')],
 });

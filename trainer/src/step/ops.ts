@@ -1,45 +1,59 @@
-import { ATTR, backend, type DataType, DT, type OpAttr, type Tensor, tensorId, tf } from '../tf.ts';
-import { sliceAttrs } from './graph.ts';
+import {
+  ATTR,
+  backend,
+  type DataType,
+  DT,
+  type OpAttr,
+  type Tensor,
+  type TensorMetadata,
+  tensorId,
+  tf,
+} from '../tf.ts';
+import { sliceAttrs, typeAttr } from './graph.ts';
 
 /**
  * TensorFlow operations that tfjs has no function for. tfjs knows neither bytes nor bfloat16: a tensor
  * of bytes says `int32` of itself and may only be given to the functions of this file.
  */
 
-const type = (name: string, value: DataType): OpAttr => ({ name, type: ATTR.type, value });
 const ints = (name: string, value: number[]): OpAttr => ({ name, type: ATTR.int, value });
 
-function op(name: string, attrs: OpAttr[], inputs: Tensor[]): Tensor {
-  const [output] = backend.binding.executeOp(name, attrs, inputs.map(tensorId), 1);
+/** Runs an operation of one output, whatever it holds, on tensors by their ids in the addon. */
+export function run(name: string, attrs: OpAttr[], inputs: number[]): TensorMetadata {
+  const [output] = backend.binding.executeOp(name, attrs, inputs, 1);
   if (!output) throw new Error(`${name} gave no output`);
-  return backend.createOutputTensor(output);
+  return output;
 }
+
+const op = (name: string, attrs: OpAttr[], inputs: Tensor[]): Tensor =>
+  backend.createOutputTensor(run(name, attrs, inputs.map(tensorId)));
 
 /** [..] of `from` -> [..] of `to`. */
 export const cast = (x: Tensor, from: DataType, to: DataType): Tensor =>
-  op('Cast', [type('SrcT', from), type('DstT', to)], [x]);
+  op('Cast', [typeAttr('SrcT', from), typeAttr('DstT', to)], [x]);
 
 /** The same values, beyond which no gradient goes: what does not go through tfjs is not in its record. */
-export const stopGradient = (x: Tensor): Tensor => op('StopGradient', [type('T', DT.float32)], [x]);
+export const stopGradient = (x: Tensor): Tensor =>
+  op('StopGradient', [typeAttr('T', DT.float32)], [x]);
 
 /** Reinterprets bits: float32 [..] -> bytes [.., 4], and back. */
 export const bitcast = (x: Tensor, from: DataType, to: DataType): Tensor =>
-  op('Bitcast', [type('T', from), type('type', to)], [x]);
+  op('Bitcast', [typeAttr('T', from), typeAttr('type', to)], [x]);
 
 /** float32 [..] -> bytes [.., 2] of the nearest bfloat16, and `fromBfloat16` back. */
 export function toBfloat16(x: Tensor): Tensor {
   return through(
     x,
-    ['Cast', [type('SrcT', DT.float32), type('DstT', DT.bfloat16)]],
-    ['Bitcast', [type('T', DT.bfloat16), type('type', DT.uint8)]],
+    ['Cast', [typeAttr('SrcT', DT.float32), typeAttr('DstT', DT.bfloat16)]],
+    ['Bitcast', [typeAttr('T', DT.bfloat16), typeAttr('type', DT.uint8)]],
   );
 }
 
 export function fromBfloat16(x: Tensor): Tensor {
   return through(
     x,
-    ['Bitcast', [type('T', DT.uint8), type('type', DT.bfloat16)]],
-    ['Cast', [type('SrcT', DT.bfloat16), type('DstT', DT.float32)]],
+    ['Bitcast', [typeAttr('T', DT.uint8), typeAttr('type', DT.bfloat16)]],
+    ['Cast', [typeAttr('SrcT', DT.bfloat16), typeAttr('DstT', DT.float32)]],
   );
 }
 
@@ -47,24 +61,25 @@ export function fromBfloat16(x: Tensor): Tensor {
 export const fromInt16 = (x: Tensor): Tensor =>
   through(
     x,
-    ['Bitcast', [type('T', DT.uint8), type('type', DT.int16)]],
-    ['Cast', [type('SrcT', DT.int16), type('DstT', DT.float32)]],
+    ['Bitcast', [typeAttr('T', DT.uint8), typeAttr('type', DT.int16)]],
+    ['Cast', [typeAttr('SrcT', DT.int16), typeAttr('DstT', DT.float32)]],
   );
 
 /** Two operations with a tensor between them of a type that tfjs could not hold. */
 function through(x: Tensor, first: [string, OpAttr[]], second: [string, OpAttr[]]): Tensor {
-  const { binding } = backend;
-  const [between] = binding.executeOp(first[0], first[1], [tensorId(x)], 1);
-  if (!between) throw new Error(`${first[0]} gave no output`);
-  const [output] = binding.executeOp(second[0], second[1], [between.id], 1);
-  binding.deleteTensor(between.id);
-  if (!output) throw new Error(`${second[0]} gave no output`);
+  const between = run(first[0], first[1], [tensorId(x)]);
+  const output = run(second[0], second[1], [between.id]);
+  backend.binding.deleteTensor(between.id);
   return backend.createOutputTensor(output);
 }
 
 /** Bytes of any shape -> bytes of `shape`. */
 export const reshapeBytes = (x: Tensor, shape: number[]): Tensor =>
-  op('Reshape', [type('T', DT.uint8), type('Tshape', DT.int32)], [x, tf.tensor1d(shape, 'int32')]);
+  op(
+    'Reshape',
+    [typeAttr('T', DT.uint8), typeAttr('Tshape', DT.int32)],
+    [x, tf.tensor1d(shape, 'int32')],
+  );
 
 /** Columns begin .. begin + size of bytes [rows, columns]. (Slice has no kernel for bytes on a GPU.) */
 export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
@@ -79,7 +94,7 @@ export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
 export const concatBytes = (a: Tensor, b: Tensor): Tensor =>
   op(
     'ConcatV2',
-    [{ name: 'N', type: ATTR.int, value: 2 }, type('T', DT.uint8), type('Tidx', DT.int32)],
+    [{ name: 'N', type: ATTR.int, value: 2 }, typeAttr('T', DT.uint8), typeAttr('Tidx', DT.int32)],
     [a, b, tf.scalar(1, 'int32')],
   );
 
@@ -91,7 +106,7 @@ export const extractPatches = (x: Tensor, size: number, stride: number): Tensor 
       ints('ksizes', [1, size, size, 1]),
       ints('strides', [1, stride, stride, 1]),
       ints('rates', [1, 1, 1, 1]),
-      type('T', DT.float32),
+      typeAttr('T', DT.float32),
       { name: 'padding', type: ATTR.string, value: 'VALID' },
     ],
     [x],
@@ -104,7 +119,7 @@ export const extractPatches = (x: Tensor, size: number, stride: number): Tensor 
 export const randomInts = (seed: Tensor, shape: number[], max: number): Tensor =>
   op(
     'StatelessRandomUniformInt',
-    [type('dtype', DT.int32), type('T', DT.int32), type('Tseed', DT.int32)],
+    [typeAttr('dtype', DT.int32), typeAttr('T', DT.int32), typeAttr('Tseed', DT.int32)],
     [tf.tensor1d(shape, 'int32'), seed, tf.scalar(0, 'int32'), tf.scalar(max, 'int32')],
   );
 
@@ -117,7 +132,7 @@ export function distinctInts(seed: Tensor, shape: number[], count: number, max: 
   // The places of the highest keys. Equal keys, one pair in two milliards, only make an order less random.
   const [values, places] = backend.binding.executeOp(
     'TopKV2',
-    [{ name: 'sorted', type: ATTR.bool, value: true }, type('T', DT.int32)],
+    [{ name: 'sorted', type: ATTR.bool, value: true }, typeAttr('T', DT.int32)],
     [tensorId(keys), tensorId(tf.scalar(count, 'int32'))],
     2,
   );
@@ -139,7 +154,7 @@ export const relu = (x: Tensor): Tensor => (NON_NEGATIVE.has(x) ? x : nonNegativ
 
 /** The gradient of relu: `dy` where `y`, its output, is above zero. */
 export const reluGrad = (dy: Tensor, y: Tensor): Tensor =>
-  op('ReluGrad', [type('T', DT.float32)], [dy, y]);
+  op('ReluGrad', [typeAttr('T', DT.float32)], [dy, y]);
 
 /**
  * x [n, ..], indices int32 [..] -> the rows of x at the indices: [indices.., ..]. tf.gather would read the
@@ -153,16 +168,20 @@ export function pick(x: Tensor, indices: Tensor): Tensor {
       'GatherV2',
       [
         { name: 'batch_dims', type: ATTR.int, value: 0 },
-        type('Tparams', DT.float32),
-        type('Tindices', DT.int32),
-        type('Taxis', DT.int32),
+        typeAttr('Tparams', DT.float32),
+        typeAttr('Tindices', DT.int32),
+        typeAttr('Taxis', DT.int32),
       ],
       [values as Tensor, indices, tf.scalar(0, 'int32')],
     );
     const gradFunc = (dy: Tensor, [saved]: Tensor[]) =>
       op(
         'UnsortedSegmentSum',
-        [type('T', DT.float32), type('Tindices', DT.int32), type('Tnumsegments', DT.int32)],
+        [
+          typeAttr('T', DT.float32),
+          typeAttr('Tindices', DT.int32),
+          typeAttr('Tnumsegments', DT.int32),
+        ],
         [dy, saved as Tensor, tf.scalar(n, 'int32')],
       );
     return { value, gradFunc };

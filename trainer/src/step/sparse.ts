@@ -1,19 +1,6 @@
-import {
-  ATTR,
-  backend,
-  type DataType,
-  DT,
-  type OpAttr,
-  type Tensor,
-  type TensorMetadata,
-  tensorId,
-  tf,
-} from '../tf.ts';
-
-/**
- * Products with a matrix that is mostly zeros. Sums are made in the same order each time. For processors: a GPU may lack the
- * operations, and multiplies zeros as fast.
- */
+import { ATTR, backend, DT, type OpAttr, type Tensor, tensorId, tf } from '../tf.ts';
+import { typeAttr } from './graph.ts';
+import { run } from './ops.ts';
 
 /** A matrix [rows, columns] with values [rows, n] at columns `at`, int32 [rows, n]; those at the same place add up. */
 export interface Sparse {
@@ -22,13 +9,15 @@ export interface Sparse {
   columns: number;
 }
 
-/** The matrix times x [columns, channels]: [rows, channels]. */
-export const times = (matrix: Sparse, x: Tensor): Tensor => product(matrix, x, false);
-
-/** The transpose of the matrix times x [rows, channels]: [columns, channels]. */
-export const transposeTimes = (matrix: Sparse, x: Tensor): Tensor => product(matrix, x, true);
-
-function product({ values, at, columns }: Sparse, x: Tensor, transposed: boolean): Tensor {
+/**
+ * The matrix times `right` [columns, channels], and its transpose times `left` [rows, channels]. Sums are made in the same
+ * order each time. For processors: a GPU may lack the operations, and multiplies zeros as fast.
+ */
+export function sparseProducts(
+  { values, at, columns }: Sparse,
+  right: Tensor,
+  left: Tensor,
+): { right: Tensor; left: Tensor } {
   const [rows, n] = at.shape as [number, number];
   const rowsOfValues = tf.tile(tf.expandDims(tf.range(0, rows, 1, 'int32'), 1), [1, n]);
   const places = tf.stack([tf.reshape(rowsOfValues, [-1]), tf.reshape(at, [-1])], 1); // [rows * n, 2]
@@ -40,39 +29,35 @@ function product({ values, at, columns }: Sparse, x: Tensor, transposed: boolean
     return id;
   };
   const int64 = (tensor: Tensor) =>
-    make('Cast', [type('SrcT', DT.int32), type('DstT', DT.int64)], [tensorId(tensor)]);
+    make('Cast', [typeAttr('SrcT', DT.int32), typeAttr('DstT', DT.int64)], [tensorId(tensor)]);
   const shape = tf.tensor1d([rows, columns], 'int32');
   const flat = tf.reshape(values, [-1]);
-  let matrix = make(
+  const matrix = make(
     'SparseTensorToCSRSparseMatrix',
-    [type('T', DT.float32)],
+    [typeAttr('T', DT.float32)],
     [int64(places), tensorId(flat), int64(shape)],
   );
-  if (transposed) {
-    // With `transpose_a` of the product threads would add to the same sums in any order, and take three times as long.
-    matrix = make('SparseMatrixTranspose', [flag('conjugate'), type('type', DT.float32)], [matrix]);
-  }
-  const output = run('SparseMatrixMatMul', PRODUCT, [matrix, tensorId(x)]);
+  // With `transpose_a` of the product threads would add to the same sums in any order, and take three times as long.
+  const transposed = make(
+    'SparseMatrixTranspose',
+    [unset('conjugate'), typeAttr('type', DT.float32)],
+    [matrix],
+  );
+  const times = (by: number, x: Tensor): Tensor =>
+    backend.createOutputTensor(run('SparseMatrixMatMul', PRODUCT, [by, tensorId(x)]));
+  const products = { right: times(matrix, right), left: times(transposed, left) };
   for (const id of between) backend.binding.deleteTensor(id);
-  return backend.createOutputTensor(output);
+  return products;
 }
 
-function run(op: string, attrs: OpAttr[], inputs: number[]): TensorMetadata {
-  const [output] = backend.binding.executeOp(op, attrs, inputs, 1);
-  if (!output) throw new Error(`${op} gave no output`);
-  return output;
-}
-
-const type = (name: string, value: DataType): OpAttr => ({ name, type: ATTR.type, value });
-/** One that is not set. */
-const flag = (name: string): OpAttr => ({ name, type: ATTR.bool, value: false });
+const unset = (name: string): OpAttr => ({ name, type: ATTR.bool, value: false });
 
 const PRODUCT = [
-  type('T', DT.float32),
-  flag('transpose_a'),
-  flag('transpose_b'),
-  flag('adjoint_a'),
-  flag('adjoint_b'),
-  flag('transpose_output'),
-  flag('conjugate_output'),
+  typeAttr('T', DT.float32),
+  unset('transpose_a'),
+  unset('transpose_b'),
+  unset('adjoint_a'),
+  unset('adjoint_b'),
+  unset('transpose_output'),
+  unset('conjugate_output'),
 ];

@@ -69,7 +69,9 @@ function around(
   values: Readonly<Record<string, WeightValue>>,
 ): Surroundings {
   const given = new Map<number, readonly number[]>();
-  for (const [name, id] of Object.entries(weights)) given.set(id, values[name]?.shape ?? []);
+  for (const [name, id] of Object.entries(weights)) {
+    given.set(id, (values[name] as WeightValue).shape);
+  }
   for (const [name, { shape, dtype }] of Object.entries(fn.inputs)) {
     if (dtype === 'float32') given.set(inputs[name] as number, shape);
   }
