@@ -4,8 +4,7 @@ import { parseArgs } from 'node:util';
 import { type ModuleConfig, trainingSplit } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
-import { openBatches } from '../../trainer/src/data/batches.ts';
-import { compileModule } from '../../trainer/src/model/module.ts';
+import { shareThreads } from '../../trainer/src/threads.ts';
 
 /**
  * Trains a run file's modules in one process, in turn, with all cores: each batch goes through all of them before the
@@ -25,6 +24,9 @@ const { modules } = planRun(run, { namespace: 'local', uid: 'in-turn' });
 const [first] = modules as [ModuleConfig];
 if (first.source.kind !== 'data') throw new TypeError(`${values.file}: this trains on images only`);
 const { batchSize, budget, seed } = first;
+shareThreads(batchSize); // before TensorFlow is loaded
+const { openBatches } = await import('../../trainer/src/data/batches.ts');
+const { compileModule } = await import('../../trainer/src/model/module.ts');
 const stages = modules.map((config) => ({
   config,
   program: compileModule(config),

@@ -16,6 +16,21 @@ export interface Turn {
   loss: number;
 }
 
+/** Takes steps for so long, at least one; `step` gives its loss. */
+export function turnOf(seconds: number, step: () => number): Turn {
+  const ms: number[] = [];
+  const losses: number[] = [];
+  const cpu = process.cpuUsage();
+  const end = performance.now() + 1000 * seconds;
+  while (ms.length === 0 || performance.now() < end) {
+    const begin = performance.now();
+    losses.push(step());
+    ms.push(performance.now() - begin);
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms, cpuMs: (user + system) / 1000 / ms.length, loss: losses[0] as number };
+}
+
 export class OwnStep {
   readonly parameters: number;
   readonly #config: ModuleConfig;
@@ -34,22 +49,14 @@ export class OwnStep {
 
   /** Trains for so long, at least one step. */
   run(seconds: number): Turn {
-    const ms: number[] = [];
-    const losses: number[] = [];
-    const cpu = process.cpuUsage();
-    const end = performance.now() + 1000 * seconds;
-    while (ms.length === 0 || performance.now() < end) {
-      const begin = performance.now();
+    return turnOf(seconds, () => {
       const { loss } = this.#program.run('train', {
         batch: this.#batch,
         labels: new Int32Array(this.#config.batchSize),
         seed: Int32Array.of(this.#config.seed, this.#program.step * 64),
       });
-      ms.push(performance.now() - begin);
-      losses.push(loss?.[0] as number);
-    }
-    const { user, system } = process.cpuUsage(cpu);
-    return { ms, cpuMs: (user + system) / 1000 / ms.length, loss: losses[0] as number };
+      return loss?.[0] as number;
+    });
   }
 
   dispose(): void {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Precision } from '@greedy-infomax/crds';
+import { threadsEnv } from '../../trainer/src/threads.ts';
 import { alternate, geometricMean, median, medianRatio } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
@@ -33,10 +34,11 @@ const METHODS: PeerMethod[] = values.eager ? ['eager'] : ['eager', 'compiled'];
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 
-// TensorFlow reads these when it is loaded.
-process.env.TF_NUM_INTRAOP_THREADS = values.threads;
-process.env.TF_NUM_INTEROP_THREADS = values.threads;
+const only = values.only?.split(',');
+const smallest = Math.min(...casesOf(only).map(({ config }) => config.batchSize));
+Object.assign(process.env, threadsEnv(threads, smallest)); // before TensorFlow is loaded
 const { OwnStep } = await import('./own.ts');
+const { LargeProduct, operationsOfStep } = await import('./arithmetic.ts');
 const { inPrecision, precisionsOf } = await import('../precisions.ts');
 const { backend, tensorflowVersion } = await import('../../trainer/src/tf.ts');
 
@@ -50,6 +52,12 @@ interface Row {
   ratio: number;
   /** The same of the time of all processors. */
   cpuRatio: number;
+  /** Of the products in a step. */
+  operations: number;
+  /** Share of the step that they would take as fast as in a product of large matrices. */
+  ofPeak: number;
+  /** The ratio if they took no longer, and nothing else any time. */
+  ratioAtPeak: number;
 }
 
 const gpu = backend.binding.isUsingGpuDevice();
@@ -59,11 +67,13 @@ const rows: Row[] = [];
 const precisions = precisionsOf(values.precision);
 for (const precision of precisions) {
   console.log(`\n${precision}`);
-  for (const subject of casesOf(values.only?.split(','), gpu)) {
-    const row = await measure(subject, precision);
+  const product = new LargeProduct(precision);
+  for (const subject of casesOf(only, gpu)) {
+    const row = await measure(subject, precision, product);
     rows.push(row);
     console.log(cells(row).join('  '));
   }
+  product.dispose();
 }
 const peerVersion = peer.version;
 await peer.stop();
@@ -83,7 +93,12 @@ const COLUMNS = [
   ...METHODS.map((method) => `PyTorch ${method}, ms`),
   'ratio to the faster',
   'in CPU time',
+  'GFLOP',
+  'of the peak',
+  'ratio at the peak',
 ];
+const PEAK_NOTE =
+  'GFLOP: additions and multiplications of the convolutions and the products of matrices that the trainer asks TensorFlow for in a step. Of the peak: how fast it makes them, by how fast it makes those of a product of two large matrices in the same round. The ratio at the peak is what the ratio would be if a step made them at that rate, and nothing else took any time: no step with these operations is further ahead of PyTorch.';
 const result = {
   name: gpu ? 'step-gpu' : 'step',
   title: gpu ? 'Step of a module on a GPU' : `Step of a module, ${threads} threads`,
@@ -93,7 +108,7 @@ const result = {
     columns: [precision, ...COLUMNS],
     rows: rows.filter((row) => row.precision === precision).map(cells),
   })),
-  notes: [...precisions.map(summary), ...(gpu ? GPU_NOTES : CPU_NOTES)],
+  notes: [...precisions.map(summary), PEAK_NOTE, ...(gpu ? GPU_NOTES : CPU_NOTES)],
   ratios: Object.fromEntries(
     rows.map(({ precision, family, name, ratio }) => [
       inPrecision(`${family} ${name}`, precision),
@@ -104,8 +119,12 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n')}\n\n${precisions.map(summary).join('\n')}`);
 if (values.record) record(result);
 
-/** The same module in both; the first turn of each, which compiles and warms up, does not count. */
-async function measure({ family, config: described }: Case, precision: Precision): Promise<Row> {
+/** The same module in both; the first step of each, which compiles, and a turn that warms up do not count. */
+async function measure(
+  { family, config: described }: Case,
+  precision: Precision,
+  product: InstanceType<typeof LargeProduct>,
+): Promise<Row> {
   const config = { ...described, precision };
   const own = new OwnStep(config);
   const { parameters } = await peer.build(config);
@@ -114,18 +133,23 @@ async function measure({ family, config: described }: Case, precision: Precision
       `${family} ${config.name} has ${own.parameters} parameters, and ${parameters} in PyTorch: they are not the same module`,
     );
   }
-  const competitors: Record<string, () => Turn | Promise<Turn>> = {
-    own: () => own.run(seconds),
-    ...Object.fromEntries(METHODS.map((method) => [method, () => peer.run(method, seconds)])),
-  };
-  const first = await alternate(competitors, 1);
+  const competitors = (turn: number): Record<string, () => Turn | Promise<Turn>> => ({
+    own: () => own.run(turn),
+    ...Object.fromEntries(METHODS.map((method) => [method, () => peer.run(method, turn)])),
+  });
+  const first = await alternate(competitors(0), 1);
   checkLosses(`${family} ${config.name}`, Object.values(first).flat());
-  const turns = await alternate(competitors, rounds);
+  await alternate(competitors(seconds), 1);
+  const all = { ...competitors(seconds), product: () => product.run(seconds / 2) };
+  const turns: Record<string, Turn[]> = await alternate(all, rounds);
   own.dispose();
   const ms = (competitor: string) => (turns[competitor] ?? []).map((turn) => median(turn.ms));
   const cpu = (competitor: string) => (turns[competitor] ?? []).map(({ cpuMs }) => cpuMs);
   const times = METHODS.map((method) => ({ method, ms: median(ms(method)) }));
   const [faster] = times.toSorted((a, b) => a.ms - b.ms) as [(typeof times)[number]];
+  const operations = operationsOfStep(config);
+  /** That the operations of the step take in the large product. */
+  const leastMs = ms('product').map((each) => (each * operations) / product.operations);
   return {
     precision,
     family,
@@ -134,10 +158,13 @@ async function measure({ family, config: described }: Case, precision: Precision
     peer: times.map((time) => time.ms),
     ratio: medianRatio(ms(faster.method), ms('own')),
     cpuRatio: medianRatio(cpu(faster.method), cpu('own')),
+    operations,
+    ofPeak: medianRatio(leastMs, ms('own')),
+    ratioAtPeak: medianRatio(ms(faster.method), leastMs),
   };
 }
 
-/** Both draw their weights from one distribution, so that their first losses are near each other. */
+/** Both draw their weights from one distribution, so that their losses are near each other until they have trained. */
 function checkLosses(name: string, turns: { loss: number }[]): void {
   const losses = turns.map(({ loss }) => loss);
   if (Math.max(...losses) > 1.2 * Math.min(...losses) || losses.some(Number.isNaN)) {
@@ -152,15 +179,21 @@ function gpuName(): string {
   return first as string;
 }
 
-function cells({ family, name, own, peer, ratio, cpuRatio }: Row): string[] {
-  const figures = [own, ...peer].map((ms) => ms.toFixed(ms < 10 ? 2 : 0));
-  return [`${family} ${name}`, ...figures, ratio.toFixed(2), cpuRatio.toFixed(2)];
+function cells(row: Row): string[] {
+  const { family, name, own, peer, operations } = row;
+  return [
+    `${family} ${name}`,
+    ...[own, ...peer].map((ms) => ms.toFixed(ms < 10 ? 2 : 0)),
+    ...[row.ratio, row.cpuRatio, operations / 1e9, row.ofPeak, row.ratioAtPeak].map((figure) =>
+      figure.toFixed(2),
+    ),
+  ];
 }
 
 function summary(precision: Precision): string {
   const of = rows.filter((row) => row.precision === precision);
-  const ratios = byFamily(of);
-  const result = `Geometric mean in ${precision}: ${ratios}.`;
+  const atPeak = of.map(({ family, ratioAtPeak }) => ({ family, ratio: ratioAtPeak }));
+  const result = `Geometric mean in ${precision}: ${byFamily(of)}. At the peak: ${byFamily(atPeak)}.`;
   if (precision === 'float32') return result;
   /** The times in float32 by the trainer's own here. */
   const gains = (full: (row: Row) => number) =>

@@ -13,6 +13,7 @@ import { writeAtomically } from './checkpoint/atomic.ts';
 import { ConfigMismatchError } from './checkpoint/errors.ts';
 import { DataError } from './data/errors.ts';
 import { NatsFileError } from './nats/connect.ts';
+import { shareThreads } from './threads.ts';
 import { ConfigurationError, DivergedError } from './train/errors.ts';
 
 /** Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`. */
@@ -50,6 +51,7 @@ async function main(): Promise<number> {
     const config = readConfig(values.config);
     if (values.out === undefined) throw new ConfigurationError('--out DIR is missing');
     await keepConfig(config, values.out);
+    shareThreads(config.batchSize); // before TensorFlow is loaded
     const { train } = await import('./train/trainer.ts');
     const finished = await train({
       config,

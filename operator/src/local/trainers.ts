@@ -188,11 +188,8 @@ export function trainerEnv(
   cores: number,
   modules: number,
 ): NodeJS.ProcessEnv {
-  const threads = String(threadsOf(cores, modules));
   return {
-    TF_NUM_INTRAOP_THREADS: threads,
-    TF_NUM_INTEROP_THREADS: threads,
-    OMP_NUM_THREADS: threads,
+    OMP_NUM_THREADS: String(threadsOf(cores, modules)), // trainer/src/threads.ts reads it
     TF_CPP_MIN_LOG_LEVEL: '2',
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
     ...env,

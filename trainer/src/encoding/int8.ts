@@ -33,8 +33,11 @@ export const int8: Codec = {
     const levels = tf.add(tf.div(above, step), 0.5); // the cast takes away what is behind the point
     const scales = bitcast(tf.concat([lowest, step], 1), DT.float32, DT.uint8); // [samples, 2, channels, 4]
     return concatBytes(
-      reshapeBytes(scales, [samples, -1]),
-      reshapeBytes(cast(levels, DT.float32, DT.uint8), [samples, -1]),
+      [
+        reshapeBytes(scales, [samples, -1]),
+        reshapeBytes(cast(levels, DT.float32, DT.uint8), [samples, -1]),
+      ],
+      1,
     );
   },
   decode(bytes, positions, channels, rectified) {

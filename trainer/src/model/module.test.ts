@@ -1,5 +1,6 @@
 import { encodedBytes, type Layer, type ModuleConfig, outputShape } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
+import { distance } from '../step/testing.ts';
 import { encoderParameters } from './encoder.ts';
 import { compileModule, moduleWeights } from './module.ts';
 
@@ -138,6 +139,52 @@ describe('a module', () => {
     }
     one.dispose();
     two.dispose();
+  });
+
+  const sequences: Partial<ModuleConfig> = {
+    source: {
+      kind: 'speech',
+      data: { format: 'wav' },
+      window: { samples: 40, normalize: { mean: 0, std: 0.05 } },
+    } as ModuleConfig['source'],
+    grid: null,
+    input: [1, 40, 1, 1],
+    output: [1, 10, 1, 4],
+    layers: [
+      { type: 'conv1d', channels: 3, kernel: 4, stride: 4, padding: 0 },
+      { type: 'gru', channels: 4 },
+    ] as Layer[],
+    objective: {
+      type: 'infoNCE',
+      predictionSteps: 2,
+      skip: 0,
+      negatives: 3,
+      subsample: 8,
+    } as ModuleConfig['objective'],
+    sink: null,
+  };
+  it.each([
+    { of: 'images', bytes: 64, overrides: {} },
+    { of: 'sequences', bytes: 80, overrides: sequences },
+  ])('steps with a batch of $of in parts as with all of it', ({ bytes, overrides }) => {
+    const described = config({ batchSize: 5, ...overrides });
+    const samples = Uint8Array.from({ length: 5 * bytes }, (_, i) => (i * i * 37) & 255);
+    const train = (parts: number[]) => {
+      const program = compileModule(described, parts);
+      const fed = { ...feed(), batch: samples, labels: new Int32Array(5) };
+      const { loss, activations } = program.run('train', fed);
+      const moments = Object.entries(program.read()).filter(([name]) => name.startsWith('adam.m.'));
+      program.dispose();
+      return { loss: loss?.[0] as number, activations, moments };
+    };
+    const [whole, inParts] = [train([5]), train([1, 2, 2])];
+    expect(inParts.loss).toBeCloseTo(whole.loss, 5);
+    expect(inParts.activations).toEqual(whole.activations);
+    expect(inParts.moments.length).toBeGreaterThan(2);
+    for (const [i, [name, { values }]] of inParts.moments.entries()) {
+      const expected = whole.moments[i]?.[1].values as Float32Array;
+      expect(distance(values as Float32Array, expected), name).toBeLessThan(1e-4);
+    }
   });
 
   it('makes activations while it trains, but not where modules train one after another', () => {

@@ -15,6 +15,7 @@ import { type Tensor, tf } from '../tf.ts';
 import { encode, encodeAndRepresent, encoderParameters } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 import { decodeInput, inputSpec } from './input.ts';
+import { cutBatch, joinBytes, joinParts, partSizes } from './parts.ts';
 
 /** One gradient-isolated module: what it computes in a step, compiled. */
 
@@ -46,17 +47,19 @@ export function moduleWeights(config: ModuleConfig): Record<string, WeightValue>
 export const precisionOf = ({ precision }: ModuleConfig): Precision =>
   precision === 'bfloat16' && !multipliesBfloat16() ? 'float32' : precision;
 
-export function compileModule(config: ModuleConfig): ModuleProgram {
-  const batch = inputSpec(config);
-  const train: StepFunction = {
+/**
+ * A step of training: of a batch, its labels and a seed the loss to minimise, and the activations for the next module.
+ * `parts`: samples of each part that goes through the encoder by itself.
+ */
+export function trainingStep(config: ModuleConfig, parts = partSizes(config)): StepFunction {
+  return {
     inputs: {
-      batch,
+      batch: inputSpec(config),
       labels: { shape: [config.batchSize], dtype: 'int32' },
       seed: { shape: [2], dtype: 'int32' },
     },
     build: ({ batch, labels, seed }, weights) => {
-      const x = decodeInput(batch as Tensor, config.source, config.input);
-      const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
+      const { representation, sent } = encodeInParts(config, parts, batch as Tensor, weights);
       const loss = OBJECTIVES[config.objective.type].loss(
         config.objective,
         weights,
@@ -64,14 +67,17 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
         { labels: labels as Tensor, draws: drawsFrom(seed as Tensor) },
       );
       // Of a module that trains alone the next one gets nothing before the end.
-      return config.order === 'iterative' ? { loss } : { loss, ...activations(config, z) };
+      return config.order === 'iterative' ? { loss } : { loss, ...sent };
     },
     minimise: 'loss',
   };
+}
+
+export function compileModule(config: ModuleConfig, parts = partSizes(config)): ModuleProgram {
+  const train = trainingStep(config, parts);
   const forward: StepFunction = {
-    inputs: { batch },
-    build: ({ batch }, weights) =>
-      activations(config, encodeBatch(config, batch as Tensor, weights)),
+    inputs: { batch: inputSpec(config) },
+    build: ({ batch }, weights) => forwardInParts(config, parts, batch as Tensor, weights),
   };
   return Program.compile({
     weights: moduleWeights(config),
@@ -84,11 +90,35 @@ export function compileModule(config: ModuleConfig): ModuleProgram {
 }
 
 /** The batch is an input of the graph, so no gradient can reach the module that made it. */
-const encodeBatch = (config: ModuleConfig, batch: Tensor, weights: Weights): Tensor =>
-  encode(config.layers, weights, decodeInput(batch, config.source, config.input));
+function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) {
+  const parts = cutBatch(batch, sizes).map((part) => {
+    const x = decodeInput(part, config.source, config.input);
+    const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
+    return { representation, sent: activations(config, z) };
+  });
+  const context = joinParts(parts.map(({ representation }) => representation.context));
+  const isTarget = parts.every(({ representation: { context, target } }) => context === target);
+  const target = isTarget
+    ? context
+    : joinParts(parts.map(({ representation }) => representation.target));
+  return { representation: { context, target }, sent: joinSent(parts.map(({ sent }) => sent)) };
+}
+
+const forwardInParts = (config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) =>
+  joinSent(
+    cutBatch(batch, sizes).map((part) => {
+      const x = decodeInput(part, config.source, config.input);
+      return activations(config, encode(config.layers, weights, x));
+    }),
+  );
+
+function joinSent(parts: readonly { activations?: Tensor }[]): Record<string, Tensor> {
+  const sent = parts.flatMap(({ activations }) => activations ?? []);
+  return sent.length === 0 ? {} : { activations: joinBytes(sent) };
+}
 
 /** What the next module gets: the whole maps, not their mean. Bytes [samples, sampleBytes]. */
-function activations({ sink }: ModuleConfig, z: Tensor): Record<string, Tensor> {
+function activations({ sink }: ModuleConfig, z: Tensor): { activations?: Tensor } {
   if (!sink) return {};
   const [patches, rows, cols, channels] = sink.shape;
   const sent = tf.reshape(sink.rectified ? relu(z) : z, [-1, patches * rows * cols, channels]);

@@ -83,19 +83,34 @@ export const reshapeBytes = (x: Tensor, shape: number[]): Tensor =>
 
 /** Columns begin .. begin + size of bytes [rows, columns]. (Slice has no kernel for bytes on a GPU.) */
 export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
-  op('StridedSlice', sliceAttrs(1), [
+  stridedSlice(x, 1, [0, begin], [0, begin + size]);
+
+/** Rows begin .. begin + size of bytes [rows, ..]. */
+export const rowsOfBytes = (x: Tensor, begin: number, size: number): Tensor =>
+  stridedSlice(x, 0, [begin], [begin + size]);
+
+/** From `begin` to before `end` of bytes, along as many axes as these have numbers; all of those in the mask `whole`. */
+const stridedSlice = (x: Tensor, whole: number, begin: number[], end: number[]): Tensor =>
+  op('StridedSlice', sliceAttrs(whole), [
     x,
-    tf.tensor1d([0, begin], 'int32'),
-    tf.tensor1d([0, begin + size], 'int32'),
-    tf.tensor1d([1, 1], 'int32'),
+    tf.tensor1d(begin, 'int32'),
+    tf.tensor1d(end, 'int32'),
+    tf.tensor1d(
+      begin.map(() => 1),
+      'int32',
+    ),
   ]);
 
-/** Bytes [rows, a] and [rows, b] -> [rows, a + b]. */
-export const concatBytes = (a: Tensor, b: Tensor): Tensor =>
+/** Bytes [rows, columns] that are joined along an axis. */
+export const concatBytes = (parts: readonly Tensor[], axis: 0 | 1): Tensor =>
   op(
     'ConcatV2',
-    [{ name: 'N', type: ATTR.int, value: 2 }, typeAttr('T', DT.uint8), typeAttr('Tidx', DT.int32)],
-    [a, b, tf.scalar(1, 'int32')],
+    [
+      { name: 'N', type: ATTR.int, value: parts.length },
+      typeAttr('T', DT.uint8),
+      typeAttr('Tidx', DT.int32),
+    ],
+    [...parts, tf.scalar(axis, 'int32')],
   );
 
 /** [images, rows, cols, channels] -> [images, grid rows, grid cols, size * size * channels]. */

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { conv2d } from '../../trainer/src/model/layers/conv2d.ts';
+import { type StepFunction, size } from '../../trainer/src/step/function.ts';
+import { type Tensor, tf } from '../../trainer/src/tf.ts';
+import { operationsOf } from './arithmetic.ts';
+
+const weight = (...shape: number[]) => ({ shape, values: new Float32Array(size(shape)) });
+
+describe('the operations of a step', () => {
+  it('are a multiplication and an addition for each pair that a product of matrices adds up', () => {
+    const multiply: StepFunction = {
+      inputs: { x: { shape: [2, 3], dtype: 'float32' } },
+      build: ({ x }, { matrix }) => ({ y: tf.matMul(x as Tensor, matrix as Tensor) }),
+    };
+    expect(operationsOf(multiply, { matrix: weight(3, 5) })).toBe(2 * 2 * 3 * 5);
+  });
+
+  it('are those of each matrix of a stack, whichever of two is transposed', () => {
+    const multiply: StepFunction = {
+      inputs: { x: { shape: [7, 2, 3], dtype: 'float32' } },
+      build: ({ x }) => ({ y: tf.matMul(x as Tensor, x as Tensor, false, true) }),
+    };
+    expect(operationsOf(multiply, {})).toBe(2 * 7 * 2 * 3 * 2);
+  });
+
+  it('are those of a matrix that is the same for a whole stack', () => {
+    const multiply: StepFunction = {
+      inputs: { x: { shape: [7, 2, 3], dtype: 'float32' } },
+      build: ({ x }, { matrix }) => ({ y: tf.matMul(matrix as Tensor, x as Tensor) }),
+    };
+    expect(operationsOf(multiply, { matrix: weight(1, 5, 2) })).toBe(2 * 7 * 5 * 2 * 3);
+  });
+
+  const convolve = (stride: number): StepFunction => ({
+    inputs: { x: { shape: [4, 5, 5, 3], dtype: 'float32' } },
+    build: ({ x }, weights) => ({
+      loss: tf.mean(tf.square(conv2d(x as Tensor, weights, 'conv', stride, stride === 1 ? 1 : 0))),
+    }),
+    minimise: 'loss',
+  });
+  const weights = { 'conv.weight': weight(3, 3, 3, 6), 'conv.bias': weight(6) };
+
+  it('are those of a convolution and of the gradient of its kernel, as nobody asks for that of the input', () => {
+    const outputs = 2 * 2;
+    const once = 2 * 4 * outputs * (3 * 3 * 3) * 6;
+    expect(operationsOf(convolve(2), weights)).toBe(2 * once);
+  });
+
+  it('leave out the zeros around a map', () => {
+    const pairsOfAnAxis = 5 * 3 - 2; // the first output and the last see one zero each
+    const once = 2 * 4 * pairsOfAnAxis ** 2 * 3 * 6;
+    expect(operationsOf(convolve(1), weights)).toBe(2 * once);
+  });
+});

@@ -1,0 +1,131 @@
+import { type ModuleConfig, optimizerSchema, type Precision } from '@greedy-infomax/crds';
+import { moduleWeights, trainingStep } from '../../trainer/src/model/module.ts';
+import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
+import { Program } from '../../trainer/src/step/program.ts';
+import type { RecordedOp } from '../../trainer/src/step/recorder.ts';
+import { traceFunction } from '../../trainer/src/step/trace.ts';
+import { backend, type Tensor, tf } from '../../trainer/src/tf.ts';
+import { operationsSideBySide } from '../../trainer/src/threads.ts';
+import { type Turn, turnOf } from './own.ts';
+
+/** How many operations a step needs for its products, and how many the machine makes at best. */
+
+type Shape = readonly number[];
+
+/** Multiplications and additions of an operation, by the shapes of its inputs and its output. */
+const COUNTS: Record<string, (op: RecordedOp, inputs: readonly Shape[], output: Shape) => number> =
+  {
+    Conv2D: (op, [x = [], kernel = []], y) => convolution(op, x, kernel, y),
+    Conv2DBackpropInput: (op, [, kernel = [], dy = []], dx) => convolution(op, dx, kernel, dy),
+    Conv2DBackpropFilter: (op, [x = [], , dy = []], kernel) => convolution(op, x, kernel, dy),
+    MatMul: (_, [a = []], output) => product(a, output),
+    BatchMatMulV2: (_, [a = []], output) => product(a, output),
+  };
+
+/** Operations of the convolutions and the products of matrices in a module's step of training. */
+export const operationsOfStep = (config: ModuleConfig): number =>
+  operationsOf(trainingStep(config), moduleWeights(config));
+
+/** The same of any function, as TensorFlow is asked for them. */
+export function operationsOf(
+  fn: StepFunction,
+  weights: Readonly<Record<string, WeightValue>>,
+): number {
+  const { recording, surroundings } = traceFunction(fn, weights);
+  const shapes = new Map<number, Shape>(surroundings.given);
+  for (const { id, shape } of recording.constants.values()) shapes.set(id, shape);
+  let sum = 0;
+  for (const op of recording.ops) {
+    for (const { id, shape } of op.outputs) shapes.set(id, shape);
+    const [output] = op.outputs;
+    const inputs = op.inputs.map((id) => shapes.get(id) as Shape);
+    if (output) sum += COUNTS[op.op]?.(op, inputs, output.shape) ?? 0;
+  }
+  return sum;
+}
+
+/** Of the zeros around the map none is multiplied: oneDNN leaves them out. */
+function convolution({ attrs }: RecordedOp, map: Shape, kernel: Shape, output: Shape): number {
+  const attribute = (name: string) => attrs.find((attr) => attr.name === name)?.value;
+  const strides = attribute('strides') as Shape;
+  const [patches = 0, , , outChannels = 0] = output;
+  const [, , inChannels = 0] = kernel;
+  const same = attribute('padding') === 'SAME';
+  const seen = [1, 2].map((axis) => {
+    const [positions = 0, outputs = 0, stride = 0] = [map, output, strides].map((of) => of[axis]);
+    return pairs(positions, kernel[axis - 1] as number, stride, outputs, same);
+  });
+  return 2 * patches * size(seen) * inChannels * outChannels;
+}
+
+/** Along an axis, of places of a kernel with the positions that they see for all outputs. */
+function pairs(
+  positions: number,
+  kernel: number,
+  stride: number,
+  outputs: number,
+  same: boolean,
+): number {
+  const before = same ? Math.max((outputs - 1) * stride + kernel - positions, 0) >> 1 : 0;
+  let sum = 0;
+  for (let output = 0; output < outputs; output += 1) {
+    const first = output * stride - before;
+    sum += Math.min(first + kernel, positions) - Math.max(first, 0);
+  }
+  return sum;
+}
+
+/** .., m, k and .., k, n, either of them transposed or not -> .., m, n; one may be the same for all of the others. */
+function product(a: Shape, output: Shape): number {
+  const [m = 1] = output.slice(-2);
+  return 2 * size(output) * (size(a.slice(-2)) / m);
+}
+
+/** Side of the matrices; a GPU needs larger ones to be busy. */
+const SIDE = backend.binding.isUsingGpuDevice() ? 8192 : 2048;
+const PRODUCTS_IN_A_ROW = 2;
+
+/** Products of large matrices, one for each operation that runs side by side: what the machine multiplies at its fastest. */
+export class LargeProduct {
+  readonly operations = operationsSideBySide() * PRODUCTS_IN_A_ROW * 2 * SIDE ** 3;
+  readonly #program: Program<'multiply'>;
+
+  constructor(precision: Precision) {
+    const shape = [SIDE, SIDE];
+    // So spread that products of them have values of the same size.
+    const values = Float32Array.from(
+      { length: size(shape) },
+      () => (Math.random() - 0.5) * Math.sqrt(12 / SIDE),
+    );
+    this.#program = Program.compile({
+      weights: { matrix: { shape, values } },
+      optimizer: optimizerSchema.parse({ type: 'adam', learningRate: 1e-3 }),
+      precision,
+      functions: {
+        multiply: {
+          inputs: {},
+          build: (_, { matrix }) => {
+            const sums = Array.from({ length: operationsSideBySide() }, (_, each) => {
+              let product = tf.add(matrix as Tensor, each); // no two are the same, so that each is computed
+              for (let i = 0; i < PRODUCTS_IN_A_ROW; i += 1) {
+                product = tf.matMul(product, matrix as Tensor);
+              }
+              return tf.sum(product);
+            });
+            return { sum: tf.addN(sums) };
+          },
+        },
+      },
+    });
+    this.#program.run('multiply', {});
+  }
+
+  /** Multiplies for so long; in place of a loss it gives the sum of the product. */
+  run(seconds: number): Turn {
+    return turnOf(seconds, () => this.#program.run('multiply', {}).sum?.[0] as number);
+  }
+
+  dispose(): void {
+    this.#program.dispose();
+  }
+}

@@ -1,0 +1,35 @@
+import type { Layer, ModuleConfig } from '@greedy-infomax/crds';
+import { describe, expect, it } from 'vitest';
+import { backend } from '../tf.ts';
+import { partSizes } from './parts.ts';
+
+/** A module on maps of 49 patches of 8 x 8. */
+const config = (batchSize: number, channels: number, layers: Layer[]) =>
+  ({ batchSize, input: [49, 8, 8, channels], layers, precision: 'float32' }) as ModuleConfig;
+
+const small: Layer[] = [{ type: 'conv', channels: 1 }];
+const sum = (sizes: number[]) => sizes.reduce((all, size) => all + size, 0);
+
+describe.skipIf(backend.binding.isUsingGpuDevice())('a batch', () => {
+  it('has as many parts as operations run side by side, of sizes that differ by at most one', () => {
+    expect(partSizes(config(8, 1, small), 1)).toEqual([8]);
+    expect(partSizes(config(8, 1, small), 3)).toEqual([2, 3, 3]);
+  });
+
+  it('has no part without a sample', () => {
+    expect(partSizes(config(2, 1, small), 16)).toEqual([1, 1]);
+  });
+
+  it('has more parts where maps are larger than caches, which bfloat16 fills half as much', () => {
+    const large = config(16, 32, small); // 401 kB a sample
+    expect(partSizes(large, 1)).toEqual([4, 4, 4, 4]);
+    expect(partSizes({ ...large, precision: 'bfloat16' }, 1)).toEqual([8, 8]);
+  });
+
+  it('has no more parts than pay for reading the weights for each', () => {
+    const heavy: Layer[] = [{ type: 'conv', channels: 2048, kernel: 3, stride: 8 }]; // 75 MB with 1024 channels
+    const sizes = partSizes(config(16, 1024, heavy), 2);
+    expect(sizes).toHaveLength(4);
+    expect(sum(sizes)).toBe(16);
+  });
+});

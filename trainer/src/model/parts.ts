@@ -1,0 +1,68 @@
+import { LAYERS, type ModuleConfig, type PatchShape } from '@greedy-infomax/crds';
+import { concatBytes, rowsOfBytes } from '../step/ops.ts';
+import { backend, type Tensor, tf } from '../tf.ts';
+import { operationsSideBySide } from '../threads.ts';
+import { encoderParameters } from './encoder.ts';
+
+/**
+ * A batch in parts. The encoder takes each patch and each sequence by itself, so that it may take some samples after
+ * the others: on a processor, threads take parts side by side, and parts that fit its caches.
+ */
+
+/** Bytes of a part's largest map: an operation then finds in the caches what the one before has left. */
+const CACHED = 2 << 20;
+/** Parts that a thread takes one after the other at most: each adds its operations to the graph. */
+const MOST_OF_A_THREAD = 4;
+
+/** Samples of each part, in order; a GPU takes all at once. */
+export function partSizes(config: ModuleConfig, threads = operationsSideBySide()): number[] {
+  const { batchSize } = config;
+  if (backend.binding.isUsingGpuDevice()) return [batchSize];
+  const ofBatch = batchSize * bytesOfLargestMap(config);
+  // Each part reads all weights, and makes a gradient of them all.
+  const ofPart = Math.max(CACHED, bytesOfWeights(config));
+  const ofThread = Math.ceil(ofBatch / ofPart / threads);
+  const parts = threads * Math.min(Math.max(ofThread, 1), MOST_OF_A_THREAD);
+  const count = Math.min(parts, batchSize);
+  const begin = (part: number) => Math.floor((part * batchSize) / count);
+  return Array.from({ length: count }, (_, part) => begin(part + 1) - begin(part));
+}
+
+const bytesOfValue = ({ precision }: ModuleConfig): number => (precision === 'bfloat16' ? 2 : 4);
+
+/** Of a sample: what comes in, or out of a layer. */
+function bytesOfLargestMap(config: ModuleConfig): number {
+  const [patches, rows, cols, channels] = config.input;
+  const maps: PatchShape[] = [[rows, cols, channels]];
+  for (const layer of config.layers) {
+    maps.push(LAYERS[layer.type].output(layer, maps.at(-1) as PatchShape));
+  }
+  const values = maps.map(([mapRows, mapCols, mapChannels]) => mapRows * mapCols * mapChannels);
+  return patches * Math.max(...values) * bytesOfValue(config);
+}
+
+function bytesOfWeights(config: ModuleConfig): number {
+  const [, rows, cols, channels] = config.input;
+  const values = encoderParameters(config.layers, [rows, cols, channels]).map(({ shape }) =>
+    shape.reduce((product, n) => product * n, 1),
+  );
+  return values.reduce((sum, count) => sum + count, 0) * bytesOfValue(config);
+}
+
+/** The parts of a batch of bytes, sample by sample: [samples, ..] -> [samples of the part, ..] of each. */
+export function cutBatch(batch: Tensor, sizes: readonly number[]): Tensor[] {
+  if (sizes.length === 1) return [batch];
+  let begin = 0;
+  return sizes.map((size) => {
+    begin += size;
+    return rowsOfBytes(batch, begin - size, size);
+  });
+}
+
+/** What was made of the parts, behind one another: [samples of the part, ..] of each -> [samples, ..]. */
+export const joinParts = (parts: readonly Tensor[]): Tensor =>
+  parts.length === 1 ? (parts[0] as Tensor) : tf.concat([...parts], 0);
+
+/** The same of bytes [samples of the part, columns]. */
+export const joinBytes = (parts: readonly Tensor[]): Tensor =>
+  parts.length === 1 ? (parts[0] as Tensor) : concatBytes(parts, 0);
