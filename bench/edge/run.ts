@@ -29,7 +29,7 @@ const NOTES = [
   'zstd spares processors only where the bytes that it takes away, times the seconds of all three processes for a GB, are more than it takes to compress and decompress. Else it pays only where the link is slower than one core compresses.',
   'What helped: the client is handed whole messages, and writes them from where they lie (decision 11); a message holds activations alone and says in its headers what they are, so that none is copied to send it (decision 4); a large message is read into memory of its own, which the next one gets once its samples have left, so that nothing is there for the garbage collector and no new memory to clear; chunks that are copied once, by memmove, and only when their batch is made up; and edge threads that load no schemas and not Node’s compiler of TypeScript (decision 1).',
   'The edge with block has the messages of one sample on their way at a time, here two to nine, so that samples stay in order and nothing is lost; the bare loop has eight. The bare loop uses the client as most do, and leaves its messages to the garbage collector.',
-  'What did not: to copy chunks on arrival into memory that is used again, so that messages die young; to free a batch at once when the server has all of it, instead of leaving it to the garbage collector; a server that collects its garbage later (GOGC=400).',
+  'What did not: to copy chunks on arrival into memory that is used again, so that messages die young; a server that collects its garbage later (GOGC=400).',
 ];
 
 const where = `${machine()}; ${versionOf('nats-server')}`;

@@ -115,8 +115,9 @@ export class TestCluster {
   async stop(): Promise<void> {
     const { folder, nodes } = this.layout;
     await this.processes.killAll();
-    await Promise.all(this.nodes.map((node) => node.stop()));
+    // While node 0 is there: its cable goes with it, and the next of that name is another cluster's.
     if (nodes[0]) await dropNumber(nodes[0].number);
+    await Promise.all(this.nodes.map((node) => node.stop()));
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 

@@ -36,7 +36,7 @@ export async function takeNumber(): Promise<number> {
   throw new ClusterError('256 test clusters run on this machine: stop some');
 }
 
-/** Removes the cable of a node that did not come up; with the node it goes by itself. */
+/** Removes the cable, and so gives the number back. */
 export async function dropNumber(number: number): Promise<void> {
   await output('ip', ['link', 'del', hostLink(number)]).catch(() => undefined);
 }
