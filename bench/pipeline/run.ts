@@ -106,7 +106,7 @@ const result = {
   tables,
   notes: [
     'The simulator is given the times that the process in turn has measured, two lines above, and nothing of the runs that it predicts.',
-    'An edge weighs more where a step costs less: producer, server and consumer take 4 to 6 CPU seconds for a GB, and a sample of the digits is 150 kB on its two edges. On a busier EPYC, where steps took twice the time, and before a batch went through encoders in parts (decision 14), three processes were 1.01 times as fast as one in float32 and 0.96 times in bfloat16. Parts gain the process in turn more than three processes on two cores, which have a thread each anyway. The simulator knows what edges take, and not that three processes on two cores take the caches from one another, which costs the more the less a step waits: it is up to a fifth too high here.',
+    'An edge weighs more where a step costs less: producer, server and consumer take 4 to 6 CPU seconds for a GB, and a sample of the digits is 150 kB on its two edges. On a busier EPYC, where steps took twice the time, and before a batch went through encoders in parts (decision 14), three processes were 1.01 times as fast as one in float32 and 0.96 times in bfloat16. Parts gain the process in turn more than three processes on two cores, which have a thread each anyway. The simulator is up to a fifth too high here because the runs are short: their modules compile one after another on two cores, some 2 s of 17, which the simulator leaves out. By hand in float32, 6,400 samples ran at 374 samples/s and 19,200 at 406, so that each of the further 12,800 took what 424 samples/s would: 0.99 of the simulated rate, and 0.90 of one process in turn.',
   ],
   ratios,
 };
