@@ -4,8 +4,7 @@ import { type ModuleConfig, parseRun, trainingSplit } from '@greedy-infomax/crds
 import { moduleFolder, writeModules } from '../../operator/src/local/folder.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
-import { openBatches } from '../../trainer/src/data/batches.ts';
-import { compileModule } from '../../trainer/src/model/module.ts';
+import { shareThreads } from '../../trainer/src/threads.ts';
 import { configHash, NO_PROGRESS, saveCheckpoint } from '../../trainer/src/train/resume.ts';
 
 /**
@@ -25,6 +24,9 @@ const [first] = modules as [ModuleConfig];
 if (first.source.kind !== 'data') throw new TypeError(`${file}: this trains on images only`);
 const { batchSize, budget, seed } = first;
 
+shareThreads(batchSize); // before TensorFlow is loaded
+const { openBatches } = await import('../../trainer/src/data/batches.ts');
+const { compileModule } = await import('../../trainer/src/model/module.ts');
 const programs = modules.map((config) => ({ config, program: compileModule(config) }));
 const batches = await openBatches({
   ...first.source,

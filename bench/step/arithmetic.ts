@@ -1,8 +1,9 @@
 import { type ModuleConfig, optimizerSchema, type Precision } from '@greedy-infomax/crds';
 import { moduleWeights, trainingStep } from '../../trainer/src/model/module.ts';
+import { along } from '../../trainer/src/step/as-products.ts';
 import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
 import { Program } from '../../trainer/src/step/program.ts';
-import type { RecordedOp } from '../../trainer/src/step/recorder.ts';
+import { attribute, type RecordedOp, shapesOf } from '../../trainer/src/step/recorder.ts';
 import { traceFunction } from '../../trainer/src/step/trace.ts';
 import { backend, type Tensor, tf } from '../../trainer/src/tf.ts';
 import { operationsSideBySide } from '../../trainer/src/threads.ts';
@@ -32,11 +33,9 @@ export function operationsOf(
   weights: Readonly<Record<string, WeightValue>>,
 ): number {
   const { recording, surroundings } = traceFunction(fn, weights);
-  const shapes = new Map<number, Shape>(surroundings.given);
-  for (const { id, shape } of recording.constants.values()) shapes.set(id, shape);
+  const shapes = new Map<number, Shape>([...surroundings.given, ...shapesOf(recording)]);
   let sum = 0;
   for (const op of recording.ops) {
-    for (const { id, shape } of op.outputs) shapes.set(id, shape);
     const [output] = op.outputs;
     const inputs = op.inputs.map((id) => shapes.get(id) as Shape);
     if (output) sum += COUNTS[op.op]?.(op, inputs, output.shape) ?? 0;
@@ -45,12 +44,11 @@ export function operationsOf(
 }
 
 /** Of the zeros around the map none is multiplied: oneDNN leaves them out. */
-function convolution({ attrs }: RecordedOp, map: Shape, kernel: Shape, output: Shape): number {
-  const attribute = (name: string) => attrs.find((attr) => attr.name === name)?.value;
-  const strides = attribute('strides') as Shape;
+function convolution(op: RecordedOp, map: Shape, kernel: Shape, output: Shape): number {
+  const strides = attribute(op, 'strides') as Shape;
   const [patches = 0, , , outChannels = 0] = output;
   const [, , inChannels = 0] = kernel;
-  const same = attribute('padding') === 'SAME';
+  const same = attribute(op, 'padding') === 'SAME';
   const seen = [1, 2].map((axis) => {
     const [positions = 0, outputs = 0, stride = 0] = [map, output, strides].map((of) => of[axis]);
     return pairs(positions, kernel[axis - 1] as number, stride, outputs, same);
@@ -66,7 +64,7 @@ function pairs(
   outputs: number,
   same: boolean,
 ): number {
-  const before = same ? Math.max((outputs - 1) * stride + kernel - positions, 0) >> 1 : 0;
+  const [before] = along(positions, kernel, stride, outputs, same).padding;
   let sum = 0;
   for (let output = 0; output < outputs; output += 1) {
     const first = output * stride - before;

@@ -17,13 +17,15 @@ export function threadsEnv(threads: number, batchSize: number): Record<string, s
 
 /** Sets them where the user has not; as many threads as OMP_NUM_THREADS says, or as the process has cores. */
 export function shareThreads(batchSize: number, env: NodeJS.ProcessEnv = process.env): void {
-  const told = Number(env.OMP_NUM_THREADS);
-  const threads = Number.isInteger(told) && told > 0 ? told : availableParallelism();
+  const threads = positive(env.OMP_NUM_THREADS) ?? availableParallelism();
   for (const [name, value] of Object.entries(threadsEnv(threads, batchSize))) env[name] ??= value;
 }
 
 /** Operations that run side by side, as TensorFlow was told; 1 where it was told nothing. */
-export function operationsSideBySide(env: NodeJS.ProcessEnv = process.env): number {
-  const told = Number(env.TF_NUM_INTEROP_THREADS);
-  return Number.isInteger(told) && told > 0 ? told : 1;
+export const operationsSideBySide = (env: NodeJS.ProcessEnv = process.env): number =>
+  positive(env.TF_NUM_INTEROP_THREADS) ?? 1;
+
+function positive(text: string | undefined): number | undefined {
+  const number = Number(text);
+  return Number.isInteger(number) && number > 0 ? number : undefined;
 }

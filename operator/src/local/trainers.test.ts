@@ -7,6 +7,7 @@ it('shares the cores out between the trainers, at least one to each', () => {
 });
 
 it('leaves alone what the user has set', () => {
-  const env = trainerEnv({ OMP_NUM_THREADS: '4', PATH: '/bin' }, 16, 3);
-  expect(env).toMatchObject({ OMP_NUM_THREADS: '4', PATH: '/bin' });
+  const env = trainerEnv({ TF_NUM_INTRAOP_THREADS: '4', PATH: '/bin' }, 16, 3);
+  expect(env).toMatchObject({ TF_NUM_INTRAOP_THREADS: '4', PATH: '/bin', OMP_NUM_THREADS: '5' });
+  expect(trainerEnv({ OMP_NUM_THREADS: '4' }, 16, 3).OMP_NUM_THREADS).toBe('4');
 });

@@ -1,7 +1,7 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { encode } from '../model/encoder.ts';
 import { cutPatches } from '../model/input.ts';
-import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
+import { type StepFunction, size, type Weights, type WeightValue } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
 import type { ModelWeights } from './subject.ts';
@@ -80,7 +80,7 @@ function compileEncoder(modules: readonly ModuleConfig[], weights: ModelWeights)
     optimizer: first.optimizer,
     functions: { features },
   });
-  return Object.assign(program, { pixels: shape.reduce((product, n) => product * n, 1) });
+  return Object.assign(program, { pixels: size(shape) });
 }
 
 /** The weights of all modules under names of one program, and those of one module out of them. */

@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { openEvaluationImages } from '../data/batches.ts';
 import { encode, pool } from '../model/encoder.ts';
 import { cutPatches } from '../model/input.ts';
+import { size } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import type { Tensor } from '../tf.ts';
 import { type ImageSource, prefixed, weightsOf } from './features.ts';
@@ -111,7 +112,7 @@ function compile(modules: readonly ModuleConfig[], weights: ModelWeights, source
       },
     },
   });
-  return Object.assign(program, { pixels: shape.reduce((product, n) => product * n, 1) });
+  return Object.assign(program, { pixels: size(shape) });
 }
 
 /** The bytes of the images that are to be shown, by their number. */

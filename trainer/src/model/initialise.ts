@@ -1,6 +1,6 @@
 import { uniformFloat32 } from 'pure-rand/distribution/uniformFloat32';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { WeightValue } from '../step/function.ts';
+import { size, type WeightValue } from '../step/function.ts';
 import type { Parameter } from './layers/parameters.ts';
 
 /**
@@ -15,9 +15,8 @@ export function initialWeights(
   return Object.fromEntries(
     parameters.map(({ name, shape, fanIn }) => {
       const bound = 1 / Math.sqrt(fanIn);
-      const size = shape.reduce((product, n) => product * n, 1);
       const values = Float32Array.from(
-        { length: size },
+        { length: size(shape) },
         () => (2 * uniformFloat32(random) - 1) * bound,
       );
       return [name, { shape, values }];

@@ -91,8 +91,7 @@ export function compileModule(config: ModuleConfig, parts = partSizes(config)): 
 
 /** The batch is an input of the graph, so no gradient can reach the module that made it. */
 function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) {
-  const parts = cutBatch(batch, sizes).map((part) => {
-    const x = decodeInput(part, config.source, config.input);
+  const parts = decodedParts(config, sizes, batch).map((x) => {
     const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
     return { representation, sent: activations(config, z) };
   });
@@ -106,11 +105,13 @@ function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, wei
 
 const forwardInParts = (config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) =>
   joinSent(
-    cutBatch(batch, sizes).map((part) => {
-      const x = decodeInput(part, config.source, config.input);
-      return activations(config, encode(config.layers, weights, x));
-    }),
+    decodedParts(config, sizes, batch).map((x) =>
+      activations(config, encode(config.layers, weights, x)),
+    ),
   );
+
+const decodedParts = ({ source, input }: ModuleConfig, sizes: number[], batch: Tensor) =>
+  cutBatch(batch, sizes).map((part) => decodeInput(part, source, input));
 
 function joinSent(parts: readonly { activations?: Tensor }[]): Record<string, Tensor> {
   const sent = parts.flatMap(({ activations }) => activations ?? []);

@@ -1,8 +1,8 @@
-import { LAYERS, type ModuleConfig, type PatchShape } from '@greedy-infomax/crds';
+import { layersCost, type ModuleConfig, outputShape } from '@greedy-infomax/crds';
+import { size } from '../step/function.ts';
 import { concatBytes, rowsOfBytes } from '../step/ops.ts';
 import { backend, type Tensor, tf } from '../tf.ts';
 import { operationsSideBySide } from '../threads.ts';
-import { encoderParameters } from './encoder.ts';
 
 /**
  * A batch in parts. The encoder takes each patch and each sequence by itself, so that it may take some samples after
@@ -32,30 +32,26 @@ const bytesOfValue = ({ precision }: ModuleConfig): number => (precision === 'bf
 
 /** Of a sample: what comes in, or out of a layer. */
 function bytesOfLargestMap(config: ModuleConfig): number {
-  const [patches, rows, cols, channels] = config.input;
-  const maps: PatchShape[] = [[rows, cols, channels]];
-  for (const layer of config.layers) {
-    maps.push(LAYERS[layer.type].output(layer, maps.at(-1) as PatchShape));
-  }
-  const values = maps.map(([mapRows, mapCols, mapChannels]) => mapRows * mapCols * mapChannels);
+  const { layers } = config;
+  const [patches, ...patch] = config.input;
+  const values = Array.from({ length: layers.length + 1 }, (_, i) =>
+    size(outputShape(layers.slice(0, i), patch)),
+  );
   return patches * Math.max(...values) * bytesOfValue(config);
 }
 
 function bytesOfWeights(config: ModuleConfig): number {
-  const [, rows, cols, channels] = config.input;
-  const values = encoderParameters(config.layers, [rows, cols, channels]).map(({ shape }) =>
-    shape.reduce((product, n) => product * n, 1),
-  );
-  return values.reduce((sum, count) => sum + count, 0) * bytesOfValue(config);
+  const [, ...patch] = config.input;
+  return layersCost(config.layers, patch).parameters * bytesOfValue(config);
 }
 
 /** The parts of a batch of bytes, sample by sample: [samples, ..] -> [samples of the part, ..] of each. */
 export function cutBatch(batch: Tensor, sizes: readonly number[]): Tensor[] {
   if (sizes.length === 1) return [batch];
   let begin = 0;
-  return sizes.map((size) => {
-    begin += size;
-    return rowsOfBytes(batch, begin - size, size);
+  return sizes.map((samples) => {
+    begin += samples;
+    return rowsOfBytes(batch, begin - samples, samples);
   });
 }
 

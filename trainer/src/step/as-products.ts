@@ -1,7 +1,7 @@
 import type { Precision } from '@greedy-infomax/crds';
-import { backend, DT, type OpAttr, type Tensor, type Tfjs, tensorId, tf } from '../tf.ts';
+import { backend, DT, type Tensor, type Tfjs, tensorId, tf } from '../tf.ts';
 import { size } from './function.ts';
-import { type RecordedOp, type Recording, record } from './recorder.ts';
+import { attribute, type RecordedOp, type Recording, record, shapesOf } from './recorder.ts';
 
 /**
  * What processors compute faster as products of matrices than TensorFlow's own operation does: the same recording with
@@ -11,10 +11,7 @@ import { type RecordedOp, type Recording, record } from './recorder.ts';
  */
 export function asProducts(recording: Recording, precision: Precision): Recording {
   if (backend.binding.isUsingGpuDevice()) return recording;
-  const shapes = new Map<number, readonly number[]>();
-  for (const { id, shape } of recording.constants.values()) shapes.set(id, shape);
-  for (const { outputs } of recording.ops)
-    for (const { id, shape } of outputs) shapes.set(id, shape);
+  const shapes = shapesOf(recording);
   const constants = new Map(recording.constants);
   const ops = recording.ops.flatMap((op) => {
     const product =
@@ -93,16 +90,20 @@ const FEW_OUTPUTS = 16;
  * a row that one stride covers lie beside each other in memory, and make one product.
  */
 function kernelGradient(
-  { attrs, inputs: [x = -1, , dy = -1], outputs: [output] }: RecordedOp,
+  op: RecordedOp,
   shapes: ReadonlyMap<number, readonly number[]>,
 ): Product | undefined {
+  const {
+    inputs: [x = -1, , dy = -1],
+    outputs: [output],
+  } = op;
   const [from, to, kernel] = [shapes.get(x), shapes.get(dy), output?.shape];
   if (!from || !to || !kernel) return undefined;
   const [patches, rows, cols, channels] = from as [number, number, number, number];
   const [, outRows, outCols, outChannels] = to as [number, number, number, number];
   const [kernelRows, kernelCols] = kernel as [number, number];
-  const [, strideRows, strideCols] = attribute(attrs, 'strides') as [number, number, number];
-  const same = attribute(attrs, 'padding') === 'SAME';
+  const [, strideRows, strideCols] = attribute(op, 'strides') as [number, number, number];
+  const same = attribute(op, 'padding') === 'SAME';
   const onePlace = kernelRows * kernelCols === 1;
   if (!onePlace && strideRows * strideCols === 1 && outRows * outCols > FEW_OUTPUTS)
     return undefined;
@@ -154,7 +155,13 @@ function kernelGradient(
 }
 
 /** Along one axis: the zeros around it, and the strides that it has with them. */
-function along(positions: number, kernel: number, stride: number, outputs: number, same: boolean) {
+export function along(
+  positions: number,
+  kernel: number,
+  stride: number,
+  outputs: number,
+  same: boolean,
+) {
   const needed = (outputs - 1) * stride + kernel;
   const before = same ? Math.max(needed - positions, 0) >> 1 : 0;
   const blocks = Math.ceil(Math.max(needed, before + positions) / stride);
@@ -163,6 +170,3 @@ function along(positions: number, kernel: number, stride: number, outputs: numbe
     blocks,
   };
 }
-
-const attribute = (attrs: readonly OpAttr[], name: string): unknown =>
-  attrs.find((attr) => attr.name === name)?.value;

@@ -37,6 +37,15 @@ export interface Surroundings {
   wanted: readonly number[];
 }
 
+/** Of all that a recording makes, by id. */
+export function shapesOf({ ops, constants }: Recording): Map<number, readonly number[]> {
+  const made = [...constants.values(), ...ops.flatMap(({ outputs }) => outputs)];
+  return new Map(made.map(({ id, shape }) => [id, shape]));
+}
+
+export const attribute = ({ attrs }: Pick<RecordedOp, 'attrs'>, name: string): unknown =>
+  attrs.find((attr) => attr.name === name)?.value;
+
 /** Thrown when the function being recorded does what a graph cannot repeat. */
 export class RecordingError extends Error {
   override readonly name = 'RecordingError';
