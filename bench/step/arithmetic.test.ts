@@ -31,10 +31,10 @@ describe('the operations of a step', () => {
     expect(operationsOf(multiply, { matrix: weight(1, 5, 2) })).toBe(2 * 7 * 5 * 2 * 3);
   });
 
-  const convolve = (stride: number): StepFunction => ({
+  const convolve = (stride: number, padding: number): StepFunction => ({
     inputs: { x: { shape: [4, 5, 5, 3], dtype: 'float32' } },
     build: ({ x }, weights) => ({
-      loss: tf.mean(tf.square(conv2d(x as Tensor, weights, 'conv', stride, stride === 1 ? 1 : 0))),
+      loss: tf.mean(tf.square(conv2d(x as Tensor, weights, 'conv', stride, padding))),
     }),
     minimise: 'loss',
   });
@@ -43,12 +43,14 @@ describe('the operations of a step', () => {
   it('are those of a convolution and of the gradient of its kernel, as nobody asks for that of the input', () => {
     const outputs = 2 * 2;
     const once = 2 * 4 * outputs * (3 * 3 * 3) * 6;
-    expect(operationsOf(convolve(2), weights)).toBe(2 * once);
+    expect(operationsOf(convolve(2, 0), weights)).toBe(2 * once);
   });
 
-  it('leave out the zeros around a map', () => {
-    const pairsOfAnAxis = 5 * 3 - 2; // the first output and the last see one zero each
+  it.each([
+    [1, 5 * 3 - 2], // the first output and the last see one zero each
+    [2, 3 * 3 - 2],
+  ])('leave out the zeros around a map, with a stride of %i', (stride, pairsOfAnAxis) => {
     const once = 2 * 4 * pairsOfAnAxis ** 2 * 3 * 6;
-    expect(operationsOf(convolve(1), weights)).toBe(2 * once);
+    expect(operationsOf(convolve(stride, 1), weights)).toBe(2 * once);
   });
 });

@@ -1,9 +1,14 @@
 import { type ModuleConfig, optimizerSchema, type Precision } from '@greedy-infomax/crds';
 import { moduleWeights, trainingStep } from '../../trainer/src/model/module.ts';
-import { along } from '../../trainer/src/step/as-products.ts';
+import {
+  type Convolution,
+  convolutionOf,
+  windowsAlong,
+  withoutPad,
+} from '../../trainer/src/step/convolution.ts';
 import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
 import { Program } from '../../trainer/src/step/program.ts';
-import { attribute, type RecordedOp, shapesOf } from '../../trainer/src/step/recorder.ts';
+import { shapesOf } from '../../trainer/src/step/recorder.ts';
 import { traceFunction } from '../../trainer/src/step/trace.ts';
 import { backend, type Tensor, tf } from '../../trainer/src/tf.ts';
 import { operationsSideBySide } from '../../trainer/src/threads.ts';
@@ -12,16 +17,6 @@ import { type Turn, turnOf } from './own.ts';
 /** How many operations a step needs for its products, and how many the machine makes at best. */
 
 type Shape = readonly number[];
-
-/** Multiplications and additions of an operation, by the shapes of its inputs and its output. */
-const COUNTS: Record<string, (op: RecordedOp, inputs: readonly Shape[], output: Shape) => number> =
-  {
-    Conv2D: (op, [x = [], kernel = []], y) => convolution(op, x, kernel, y),
-    Conv2DBackpropInput: (op, [, kernel = [], dy = []], dx) => convolution(op, dx, kernel, dy),
-    Conv2DBackpropFilter: (op, [x = [], , dy = []], kernel) => convolution(op, x, kernel, dy),
-    MatMul: (_, [a = []], output) => product(a, output),
-    BatchMatMulV2: (_, [a = []], output) => product(a, output),
-  };
 
 /** Operations of the convolutions and the products of matrices in a module's step of training. */
 export const operationsOfStep = (config: ModuleConfig): number =>
@@ -36,45 +31,32 @@ export function operationsOf(
   const shapes = new Map<number, Shape>([...surroundings.given, ...shapesOf(recording)]);
   let sum = 0;
   for (const op of recording.ops) {
+    const convolution = convolutionOf(op, shapes);
+    const [a] = op.inputs.map((id) => shapes.get(id));
     const [output] = op.outputs;
-    const inputs = op.inputs.map((id) => shapes.get(id) as Shape);
-    if (output) sum += COUNTS[op.op]?.(op, inputs, output.shape) ?? 0;
+    if (convolution) {
+      sum += operationsOfConvolution(withoutPad(convolution, recording, shapes));
+    } else if (PRODUCTS.has(op.op) && a && output) {
+      sum += operationsOfProduct(a, output.shape);
+    }
   }
   return sum;
 }
+
+const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'BatchMatMulV2']);
 
 /** Of the zeros around the map none is multiplied: oneDNN leaves them out. */
-function convolution(op: RecordedOp, map: Shape, kernel: Shape, output: Shape): number {
-  const strides = attribute(op, 'strides') as Shape;
-  const [patches = 0, , , outChannels = 0] = output;
-  const [, , inChannels = 0] = kernel;
-  const same = attribute(op, 'padding') === 'SAME';
-  const seen = [1, 2].map((axis) => {
-    const [positions = 0, outputs = 0, stride = 0] = [map, output, strides].map((of) => of[axis]);
-    return pairs(positions, kernel[axis - 1] as number, stride, outputs, same);
-  });
-  return 2 * patches * size(seen) * inChannels * outChannels;
-}
-
-/** Along an axis, of places of a kernel with the positions that they see for all outputs. */
-function pairs(
-  positions: number,
-  kernel: number,
-  stride: number,
-  outputs: number,
-  same: boolean,
-): number {
-  const [before] = along(positions, kernel, stride, outputs, same).padding;
-  let sum = 0;
-  for (let output = 0; output < outputs; output += 1) {
-    const first = output * stride - before;
-    sum += Math.min(first + kernel, positions) - Math.max(first, 0);
-  }
-  return sum;
+function operationsOfConvolution(convolution: Convolution): number {
+  const [patches] = convolution.output;
+  const [, , channelsIn, channels] = convolution.kernel;
+  const seen = ([0, 1] as const).map((axis) =>
+    windowsAlong(convolution, axis).reduce((sum, { positions }) => sum + positions, 0),
+  );
+  return 2 * patches * size(seen) * channelsIn * channels;
 }
 
 /** .., m, k and .., k, n, either of them transposed or not -> .., m, n; one may be the same for all of the others. */
-function product(a: Shape, output: Shape): number {
+function operationsOfProduct(a: Shape, output: Shape): number {
   const [m = 1] = output.slice(-2);
   return 2 * size(output) * (size(a.slice(-2)) / m);
 }

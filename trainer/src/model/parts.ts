@@ -1,5 +1,5 @@
 import { layersCost, type ModuleConfig, outputShape } from '@greedy-infomax/crds';
-import { size } from '../step/function.ts';
+import { evenParts, size } from '../step/function.ts';
 import { concatBytes, rowsOfBytes } from '../step/ops.ts';
 import { backend, type Tensor, tf } from '../tf.ts';
 import { operationsSideBySide } from '../threads.ts';
@@ -23,9 +23,7 @@ export function partSizes(config: ModuleConfig, threads = operationsSideBySide()
   const ofPart = Math.max(CACHED, bytesOfWeights(config));
   const ofThread = Math.ceil(ofBatch / ofPart / threads);
   const parts = threads * Math.min(Math.max(ofThread, 1), MOST_OF_A_THREAD);
-  const count = Math.min(parts, batchSize);
-  const begin = (part: number) => Math.floor((part * batchSize) / count);
-  return Array.from({ length: count }, (_, part) => begin(part + 1) - begin(part));
+  return evenParts(batchSize, Math.min(parts, batchSize));
 }
 
 const bytesOfValue = ({ precision }: ModuleConfig): number => (precision === 'bfloat16' ? 2 : 4);

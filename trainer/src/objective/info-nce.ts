@@ -1,9 +1,9 @@
-import { infoNCESettings } from '@greedy-infomax/crds';
+import { type InfoNCE, infoNCESettings } from '@greedy-infomax/crds';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { NEGATIVES } from './negatives.ts';
 import type { ObjectiveBuilder } from './objective.ts';
 import { pixelCNN, pixelCNNParameters } from './pixel-cnn.ts';
-import { type Stretch, stretchOf } from './stretch.ts';
+import { flat, type Stretch, stretchOf } from './stretch.ts';
 
 /** The reference's guard against log(0), in its images alone. */
 const EPSILON = 1e-11;
@@ -32,16 +32,15 @@ export const infoNCE: ObjectiveBuilder = {
   },
   loss(objective, weights, representation, { draws }) {
     const settings = infoNCESettings(objective);
-    const { predictionSteps, skip, sampling, predictOn } = settings;
+    const { predictionSteps, sampling, predictOn } = settings;
     const seen =
       settings.context === 'pixelCNN'
         ? { ...representation, context: pixelCNN(weights, representation.context) }
         : representation;
     const stretch = stretchOf(seen, settings.subsample, draws);
     const scoreNegatives = NEGATIVES[sampling](stretch, settings, draws);
-    const steps = Array.from({ length: predictionSteps }, (_, i) => {
+    const steps = pairs(stretch, settings).map(({ contexts, targets }, i) => {
       const k = i + 1;
-      const { contexts, targets } = pairs(stretch, k + skip); // [anchors, channels], [anchors, target channels]
       const matrix = weights[weightName(k)] as Tfjs.Tensor2D;
       const predicted = tf.matMul(contexts, matrix, false, predictOn === 'target'); // [anchors, target channels]
       return { k, predicted, targets };
@@ -60,12 +59,18 @@ export const infoNCE: ObjectiveBuilder = {
 
 const first = (x: Tensor): Tensor => tf.slice(x, [0, 0], [-1, 1]);
 
-/** All pairs of positions `distance` rows apart, in the order (sample, row, column). */
-function pairs({ context, target }: Stretch, distance: number) {
-  const take = (x: Tensor, from: number): Tfjs.Tensor2D => {
-    const [, rows, , channels] = x.shape as [number, number, number, number];
-    const taken = tf.slice(x, [0, from, 0, 0], [-1, rows - distance, -1, -1]);
-    return tf.reshape(taken, [-1, channels]);
-  };
-  return { contexts: take(context, 0), targets: take(target, distance) };
+/**
+ * For each step all pairs of positions `k + skip` rows apart, in the order (sample, row, column): [anchors, channels],
+ * [anchors, target channels]. Each is cut from that of the step before, as the gradient of a slice is as large as what it
+ * was cut from.
+ */
+function pairs({ context, target }: Stretch, { predictionSteps, skip }: InfoNCE) {
+  let [contexts, targets] = [context, target];
+  return Array.from({ length: predictionSteps }, (_, i) => {
+    const less = i === 0 ? 1 + skip : 1;
+    const rows = (targets.shape[1] as number) - less;
+    contexts = tf.slice(contexts, [0, 0, 0, 0], [-1, rows, -1, -1]);
+    targets = tf.slice(targets, [0, less, 0, 0], [-1, rows, -1, -1]);
+    return { contexts: flat(contexts), targets: flat(targets) };
+  });
 }

@@ -1,3 +1,4 @@
+import { evenParts } from '../step/function.ts';
 import { pick } from '../step/ops.ts';
 import { sparseProducts } from '../step/sparse.ts';
 import { backend, type Tensor, type Tfjs, tf } from '../tf.ts';
@@ -32,10 +33,27 @@ function score(predicted: Tensor, vectors: Tensor, rows: Tensor): Tensor {
   const copies = backend.binding.isUsingGpuDevice()
     ? n > negatives * channels // they take less memory then
     : n > negatives * MANY_VECTORS;
-  return copies ? ofCopies(predicted, pick(vectors, rows)) : ofAllPairs(predicted, vectors, rows);
+  return copies ? ofCopies(predicted, vectors, rows) : ofAllPairs(predicted, vectors, rows);
 }
 
-const ofCopies = (predicted: Tensor, copies: Tensor): Tensor =>
+/** Bytes of copies that are made at a time: a processor's cache holds them until they are multiplied. */
+const CACHED = 1 << 20;
+
+function ofCopies(predicted: Tensor, vectors: Tensor, rows: Tensor): Tensor {
+  const [anchors, negatives] = rows.shape as [number, number];
+  const bytes = 4 * anchors * negatives * (vectors.shape[1] as number);
+  const parts = backend.binding.isUsingGpuDevice() ? 1 : Math.ceil(bytes / CACHED);
+  if (parts === 1) return products(predicted, pick(vectors, rows));
+  const sizes = evenParts(anchors, parts);
+  const chosen = tf.split(rows, sizes, 0);
+  const scores = tf
+    .split(predicted, sizes, 0)
+    .map((part, i) => products(part, pick(vectors, chosen[i] as Tensor)));
+  return tf.concat(scores, 0);
+}
+
+/** [n, channels] and [n, negatives, channels] -> [n, negatives]. */
+const products = (predicted: Tensor, copies: Tensor): Tensor =>
   tf.squeeze(
     tf.matMul(tf.expandDims(predicted, 1) as Tfjs.Tensor3D, copies as Tfjs.Tensor3D, false, true),
     [1],

@@ -1,5 +1,5 @@
 import { pick } from '../step/ops.ts';
-import { type Tensor, tf } from '../tf.ts';
+import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { Draws, Representation } from './objective.ts';
 
 /** The rows of a representation that are contexts and positives, and all that negatives may come from. */
@@ -38,7 +38,8 @@ export function stretchOf(
   };
 }
 
-const flat = (x: Tensor): Tensor => tf.reshape(x, [-1, x.shape[3] as number]);
+/** [samples, rows, cols, channels] -> [samples * rows * cols, channels]. */
+export const flat = (x: Tensor): Tfjs.Tensor2D => tf.reshape(x, [-1, x.shape[3] as number]);
 
 /** Places of positions among all of a batch, int32 [samples * rows * cols], from the number of their row. */
 export function places(

@@ -1,25 +1,36 @@
 import type { Precision } from '@greedy-infomax/crds';
 import { backend, DT, type Tensor, type Tfjs, tensorId, tf } from '../tf.ts';
+import { type Convolution, convolutionOf, withoutPad } from './convolution.ts';
 import { size } from './function.ts';
-import { attribute, type RecordedOp, type Recording, record, shapesOf } from './recorder.ts';
+import { convolveOnePlace, gradientOfPlaces } from './places.ts';
+import {
+  type RecordedOp,
+  type Recording,
+  record,
+  type Surroundings,
+  shapesOf,
+} from './recorder.ts';
+import { allSee, convolve, gradientOfWindows } from './windows.ts';
 
 /**
  * What processors compute faster as products of matrices than TensorFlow's own operation does: the same recording with
- * these in place. On two cores with AMX, in bfloat16, the gradient of a kernel is two to seven times as fast where oneDNN's
- * reduction over the outputs of a row finds only a few of them, or finds them apart; and a sum over rows takes a third to
- * two thirds of the time, in float32 too. A GPU has no such gaps, as far as is known, and keeps its operations.
+ * these in place. oneDNN keeps a processor busy along the outputs of a row; where there are only a few, or a stride sets
+ * apart what they see, products take down to a third of its time. A sum over rows takes a third to two thirds of Eigen's.
+ * A GPU has no such gaps, as far as is known, and keeps its operations.
  */
-export function asProducts(recording: Recording, precision: Precision): Recording {
+export function asProducts(
+  recording: Recording,
+  { given }: Surroundings,
+  precision: Precision,
+): Recording {
   if (backend.binding.isUsingGpuDevice()) return recording;
-  const shapes = shapesOf(recording);
+  const shapes = new Map([...given, ...shapesOf(recording)]);
   const constants = new Map(recording.constants);
   const ops = recording.ops.flatMap((op) => {
     const product =
       op.op === 'Sum'
         ? sumOverRows(op, recording, shapes)
-        : op.op === 'Conv2DBackpropFilter' && precision === 'bfloat16'
-          ? kernelGradient(op, shapes)
-          : undefined;
+        : ofConvolution(op, recording, shapes, precision);
     if (!product) return [op];
     const inPlace = replacing(op, product);
     for (const [id, constant] of inPlace.constants) constants.set(id, constant);
@@ -82,91 +93,48 @@ function sumOverRows(
   };
 }
 
-/** Outputs of a patch up to which products are faster, for kernels of several places and no stride. */
-const FEW_OUTPUTS = 16;
+const CONVOLUTIONS = {
+  Conv2D: { windows: convolve, places: convolveOnePlace },
+  Conv2DBackpropFilter: { windows: gradientOfWindows, places: gradientOfPlaces },
+} as const;
 
-/**
- * The gradient of a kernel, as products for its places: of what a place sees and the gradients of the outputs. Places of
- * a row that one stride covers lie beside each other in memory, and make one product.
- */
-function kernelGradient(
+/** A convolution, or the gradient of its kernel. */
+function ofConvolution(
   op: RecordedOp,
+  recording: Recording,
   shapes: ReadonlyMap<number, readonly number[]>,
+  precision: Precision,
 ): Product | undefined {
-  const {
-    inputs: [x = -1, , dy = -1],
-    outputs: [output],
-  } = op;
-  const [from, to, kernel] = [shapes.get(x), shapes.get(dy), output?.shape];
-  if (!from || !to || !kernel) return undefined;
-  const [patches, rows, cols, channels] = from as [number, number, number, number];
-  const [, outRows, outCols, outChannels] = to as [number, number, number, number];
-  const [kernelRows, kernelCols] = kernel as [number, number];
-  const [, strideRows, strideCols] = attribute(op, 'strides') as [number, number, number];
-  const same = attribute(op, 'padding') === 'SAME';
-  const onePlace = kernelRows * kernelCols === 1;
-  if (!onePlace && strideRows * strideCols === 1 && outRows * outCols > FEW_OUTPUTS)
-    return undefined;
-
-  const alongRows = along(rows, kernelRows, strideRows, outRows, same);
-  const alongCols = along(cols, kernelCols, strideCols, outCols, same);
-  const placesOfRows = Array.from({ length: kernelRows }, (_, place) => ({
-    block: Math.floor(place / strideRows),
-    within: place % strideRows,
-  }));
-  const groupsOfCols = Array.from({ length: Math.ceil(kernelCols / strideCols) }, (_, block) => ({
-    block,
-    places: Math.min(strideCols, kernelCols - block * strideCols),
-  }));
+  const builders = CONVOLUTIONS[op.op as keyof typeof CONVOLUTIONS];
+  const asIs = builders && convolutionOf(op, shapes);
+  const way = asIs && wayOf(op, asIs, precision);
+  if (!way) return undefined;
+  const convolution = way === 'windows' ? withoutPad(asIs, recording, shapes) : asIs;
+  if (way === 'windows' && !allSee(convolution)) return undefined;
+  // The kernel or, for its gradient, that of the outputs: the last input of both.
+  const other = op.inputs.at(-1) as number;
   return {
-    inputs: [
-      { id: x, shape: from },
-      { id: dy, shape: to },
-    ],
-    build(input, gradient) {
-      const { padding: padRows, blocks: blockRows } = alongRows;
-      const { padding: padCols, blocks: blockCols } = alongCols;
-      const padded = [...padRows, ...padCols].some((zeros) => zeros > 0)
-        ? tf.pad(input as Tensor, [[0, 0], padRows, padCols, [0, 0]])
-        : (input as Tensor);
-      // Positions at one place of a stride lie behind each other then, so that what places of the kernel see is a slice.
-      const split = tf.reshape(padded, [
-        patches,
-        blockRows,
-        strideRows,
-        blockCols,
-        strideCols * channels,
-      ]);
-      const gradients = tf.reshape(gradient as Tensor, [-1, outChannels]) as Tfjs.Tensor2D;
-      const ofPlaces = placesOfRows.flatMap((row) =>
-        groupsOfCols.map((col) => {
-          const seen = tf.slice(
-            split,
-            [0, row.block, row.within, col.block, 0],
-            [patches, outRows, 1, outCols, col.places * channels],
-          );
-          const flat = tf.reshape(seen, [-1, col.places * channels]) as Tfjs.Tensor2D;
-          return tf.matMul(flat, gradients, true); // [places * channels, out channels]
-        }),
-      );
-      return tf.reshape(tf.concat(ofPlaces), [...kernel]);
-    },
+    inputs: [convolution.input, { id: other, shape: shapes.get(other) as readonly number[] }],
+    build: (x, y) => builders[way](convolution, x as Tensor, y as Tensor),
   };
 }
 
-/** Along one axis: the zeros around it, and the strides that it has with them. */
-export function along(
-  positions: number,
-  kernel: number,
-  stride: number,
-  outputs: number,
-  same: boolean,
-) {
-  const needed = (outputs - 1) * stride + kernel;
-  const before = same ? Math.max(needed - positions, 0) >> 1 : 0;
-  const blocks = Math.ceil(Math.max(needed, before + positions) / stride);
-  return {
-    padding: [before, blocks * stride - before - positions] as [number, number],
-    blocks,
-  };
+/** Outputs of a patch up to which products of their windows are the fastest. */
+const FEWEST_OUTPUTS = 4;
+/** The same with a stride. In bfloat16 without one, gradients of kernels are faster as products for places. */
+const FEW_OUTPUTS = 16;
+
+/** By which products it is faster; undefined if by none. */
+function wayOf(
+  { op }: RecordedOp,
+  { output, kernel, strides }: Convolution,
+  precision: Precision,
+): 'windows' | 'places' | undefined {
+  const outputs = output[1] * output[2];
+  const onePlace = kernel[0] * kernel[1] === 1;
+  const hasStride = strides[0] * strides[1] > 1;
+  if (!onePlace && outputs <= (hasStride ? FEW_OUTPUTS : FEWEST_OUTPUTS)) return 'windows';
+  if (onePlace && hasStride) return 'places';
+  const apart = onePlace || hasStride || outputs <= FEW_OUTPUTS;
+  return op === 'Conv2DBackpropFilter' && precision === 'bfloat16' && apart ? 'places' : undefined;
 }

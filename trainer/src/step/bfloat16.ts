@@ -48,6 +48,7 @@ const TAILS: ReadonlySet<string> = new Set(['Max', 'Min', 'Relu', 'Reshape']);
 const LEADERS: ReadonlySet<string> = new Set([
   'Add',
   'Cast',
+  'ConcatV2',
   'GatherV2',
   'Mul',
   'PadV2',

@@ -59,7 +59,7 @@ export function addFunction(
 ): Compiled {
   const trace = traceFunction(fn, weights);
   const { surroundings } = trace;
-  const products = asProducts(withBiasAdd(trace.recording, surroundings), precision);
+  const products = asProducts(withBiasAdd(trace.recording, surroundings), surroundings, precision);
   const recording = precision === 'bfloat16' ? inBfloat16(products, surroundings) : products;
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {

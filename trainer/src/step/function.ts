@@ -26,3 +26,9 @@ export interface WeightValue {
 /** Number of values of a shape. */
 export const size = (shape: readonly number[]): number =>
   shape.reduce((product, n) => product * n, 1);
+
+/** Sizes of `parts` that make up `count`, of which no two differ by more than one. */
+export function evenParts(count: number, parts: number): number[] {
+  const begin = (part: number) => Math.floor((part * count) / parts);
+  return Array.from({ length: parts }, (_, part) => begin(part + 1) - begin(part));
+}
