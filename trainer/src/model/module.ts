@@ -2,12 +2,10 @@ import {
   type ModuleConfig,
   outputShape,
   type PatchShape,
-  type Precision,
   targetLayers,
 } from '@greedy-infomax/crds';
 import { CODECS } from '../encoding/encoding.ts';
 import { type Draws, OBJECTIVES } from '../objective/objective.ts';
-import { multipliesBfloat16 } from '../step/bfloat16.ts';
 import type { StepFunction, Weights, WeightValue } from '../step/function.ts';
 import { distinctInts, randomInts, relu } from '../step/ops.ts';
 import { Program } from '../step/program.ts';
@@ -16,6 +14,7 @@ import { encode, encodeAndRepresent, encoderParameters } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 import { decodeInput, inputSpec } from './input.ts';
 import { cutBatch, joinBytes, joinParts, partSizes } from './parts.ts';
+import { precisionOf } from './precision.ts';
 
 /** One gradient-isolated module: what it computes in a step, compiled. */
 
@@ -42,10 +41,6 @@ export function moduleWeights(config: ModuleConfig): Record<string, WeightValue>
     config.seed + SEED_STRIDE * config.index,
   );
 }
-
-/** The precision that a module's steps have: what it asks for, where the machine has it. */
-export const precisionOf = ({ precision }: ModuleConfig): Precision =>
-  precision === 'bfloat16' && !multipliesBfloat16() ? 'float32' : precision;
 
 /**
  * A step of training: of a batch, its labels and a seed the loss to minimise, and the activations for the next module.

@@ -3,6 +3,7 @@ import { evenParts, size } from '../step/function.ts';
 import { concatBytes, rowsOfBytes } from '../step/ops.ts';
 import { backend, type Tensor, tf } from '../tf.ts';
 import { operationsSideBySide } from '../threads.ts';
+import { precisionOf } from './precision.ts';
 
 /**
  * A batch in parts. The encoder takes each patch and each sequence by itself, so that it may take some samples after
@@ -26,7 +27,7 @@ export function partSizes(config: ModuleConfig, threads = operationsSideBySide()
   return evenParts(batchSize, Math.min(parts, batchSize));
 }
 
-const bytesOfValue = ({ precision }: ModuleConfig): number => (precision === 'bfloat16' ? 2 : 4);
+const bytesOfValue = (config: ModuleConfig): number => (precisionOf(config) === 'bfloat16' ? 2 : 4);
 
 /** Of a sample: what comes in, or out of a layer. */
 function bytesOfLargestMap(config: ModuleConfig): number {
