@@ -36,7 +36,7 @@ const CHECKS: readonly Check[] = [
     name: 'pipeline',
     args: [
       '--samples',
-      '3200',
+      '6400',
       '--precision',
       'float32',
       '--rounds',

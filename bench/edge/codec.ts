@@ -13,7 +13,7 @@ const POSITIONS = FLOAT_BYTES / 4 / CHANNELS;
 const REPETITIONS = 9;
 
 export async function codecTable(): Promise<Table> {
-  const rows = (['int8', 'bfloat16', 'float32'] as const).flatMap((format) =>
+  const rows = (['int4', 'int8', 'bfloat16', 'float32'] as const).flatMap((format) =>
     [0.5, 0.85].map((zeros) => rowOf(format, zeros)),
   );
   return {

@@ -1,17 +1,23 @@
-import type { Precision } from '@greedy-infomax/crds';
+import type { Encoding, Precision } from '@greedy-infomax/crds';
 import { writeDigits } from '../training.ts';
 
-/** Writes the digits example to `file` with another budget, policy and no readout. */
+export interface Described {
+  samples: number;
+  whenFull: 'dropOldest' | 'block';
+  encoding?: Encoding;
+  precision?: Precision;
+}
+
+/** Writes the digits example to `file` with another budget, policy and encoding, and no readout. */
 export function writeRunFile(
   file: string,
-  samples: number,
-  whenFull: 'dropOldest' | 'block',
-  precision: Precision = 'float32',
+  { samples, whenFull, encoding = 'int8', precision = 'float32' }: Described,
 ): void {
   writeDigits(file, (spec) => {
     spec.training = { samples };
     spec.precision = precision;
     spec.buffers.whenFull = whenFull;
+    spec.buffers.encoding = encoding;
     spec.checkpoints.everySeconds = 600;
     spec.evaluation = { atEnd: false };
   });

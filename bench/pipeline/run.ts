@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Precision } from '@greedy-infomax/crds';
+import type { Encoding, Precision } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
@@ -27,11 +27,11 @@ import { writeRunFile } from './run-file.ts';
 const { values } = parseArgs({
   allowNegative: true,
   options: {
-    samples: { type: 'string', default: '6400' },
-    rounds: { type: 'string', default: '3' },
+    samples: { type: 'string', default: '19200' },
+    rounds: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '10' },
     precision: { type: 'string' },
-    cases: { type: 'string', default: '3' },
+    cases: { type: 'string', default: '4' },
     peer: { type: 'boolean', default: true },
     record: { type: 'boolean', default: false },
   },
@@ -60,16 +60,21 @@ interface Case {
   name: string;
   precision: Precision;
   whenFull: Policy;
+  encoding: Encoding;
+  samples: number;
   /** Module that takes `factor` times as long, by waiting. */
   slow?: { module: string; factor: number };
 }
 
 const OF_A_PRECISION: readonly Omit<Case, 'precision'>[] = [
-  { name: 'dropOldest', whenFull: 'dropOldest' },
-  { name: 'block', whenFull: 'block' },
+  { name: 'dropOldest', whenFull: 'dropOldest', encoding: 'int8', samples },
+  { name: 'dropOldest, int4', whenFull: 'dropOldest', encoding: 'int4', samples },
+  { name: 'block', whenFull: 'block', encoding: 'int8', samples },
   {
     name: 'block, second module 4 times as slow',
     whenFull: 'block',
+    encoding: 'int8',
+    samples: samples / 4,
     slow: { module: 'strokes', factor: 4 },
   },
 ];
@@ -102,11 +107,12 @@ const result = {
   name: 'pipeline',
   title: 'A run of three modules',
   machine: `${where}; PyTorch ${peers.get('float32')?.[0]?.version ?? 'not measured'}`,
-  method: `The digits example with ${samples} samples for each module, ${rounds} rounds in turns, medians. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, in bfloat16 with its autocast. Rates are of the training alone, from the first step to the last of the last module.`,
+  method: `The digits example with ${samples} samples for each module, a quarter of them with a slow module, ${rounds} rounds in turns, medians. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, in bfloat16 with its autocast. Rates are of the training alone, from the first step to the last of the last module.`,
   tables,
   notes: [
     'The simulator is given the times that the process in turn has measured, two lines above, and nothing of the runs that it predicts.',
-    'An edge weighs more where a step costs less: producer, server and consumer take 4 to 6 CPU seconds for a GB, and a sample of the digits is 150 kB on its two edges. On a busier EPYC, where steps took twice the time, and before a batch went through encoders in parts (decision 14), three processes were 1.01 times as fast as one in float32 and 0.96 times in bfloat16. Parts gain the process in turn more than three processes on two cores, which have a thread each anyway. The simulator is up to a fifth too high here because the runs are short: their modules compile one after another on two cores, some 2 s of 17, which the simulator leaves out. By hand in float32, 6,400 samples ran at 374 samples/s and 19,200 at 406, so that each of the further 12,800 took what 424 samples/s would: 0.99 of the simulated rate, and 0.90 of one process in turn.',
+    'An edge weighs more where a step costs less: producer, server and consumer take 4 to 6 CPU seconds for a GB, and a sample of the digits is 150 kB on its two edges, half of it in int4. On a busier EPYC, where steps took twice the time, and before a batch went through encoders in parts (decision 14), three processes were 1.01 times as fast as one in float32 and 0.96 times in bfloat16. Parts gain the process in turn more than three processes on two cores, which have a thread each anyway.',
+    'The modules of a run compile one after another on two cores, some 2 s, which count here and which the simulator leaves out.',
   ],
   ratios,
 };
@@ -114,7 +120,7 @@ console.log(tables.map(markdown).join('\n\n'));
 if (values.record) record(result);
 
 function trainInTurn(precision: Precision): InTurn {
-  const file = fileOf('dropOldest', precision);
+  const file = plainFileOf(precision);
   const script = join(import.meta.dirname, 'in-turn.ts');
   const said = execFileSync(
     process.execPath,
@@ -124,29 +130,26 @@ function trainInTurn(precision: Precision): InTurn {
   return JSON.parse(said.trim().split('\n').at(-1) ?? '') as InTurn;
 }
 
-async function trainIn({ whenFull, precision, slow }: Case): Promise<Training> {
+async function trainIn(one: Case): Promise<Training> {
   const out = join(folder, 'run');
   rmSync(out, { recursive: true, force: true });
-  const slowdown = slow && `${slow.module}:${slow.factor}`;
-  return trainAsynchronously(fileOf(whenFull, precision), out, samples, slowdown);
+  const slowdown = one.slow && `${one.slow.module}:${one.slow.factor}`;
+  return trainAsynchronously(fileOf(one), out, one.samples, slowdown);
 }
 
-function forecastOf(
-  { whenFull, precision, slow }: Case,
-  { modules }: InTurn,
-  cores = threads,
-): Forecast {
-  const run = readRunFile(fileOf(whenFull, precision));
+function forecastOf(one: Case, { modules }: InTurn, cores = threads): Forecast {
+  const { slow } = one;
+  const run = readRunFile(fileOf(one));
   const plan = planRun(run, { namespace: 'local', uid: 'bench' });
   const stages = stagesSchema.parse({ cores, modules });
   const slowed = stages.modules[slow?.module ?? ''];
   if (slow && slowed) slowed.slowdown = slow.factor;
-  return simulate(pipelineOf(plan.modules, stages, samples));
+  return simulate(pipelineOf(plan.modules, stages, one.samples));
 }
 
 function trainPeer(precision: Precision) {
   const python = execFileSync(join(import.meta.dirname, '../step/peer.sh'), { encoding: 'utf8' });
-  const plan = planRun(readRunFile(fileOf('dropOldest', precision)), {
+  const plan = planRun(readRunFile(plainFileOf(precision)), {
     namespace: 'local',
     uid: 'bench',
   });
@@ -166,20 +169,30 @@ function trainPeer(precision: Precision) {
   return JSON.parse(said) as Peers;
 }
 
-function fileOf(whenFull: Policy, precision: Precision): string {
-  const file = join(folder, `${whenFull}-${precision}.yaml`);
-  writeRunFile(file, samples, whenFull, precision);
+type Described = Pick<Case, 'whenFull' | 'encoding' | 'precision' | 'samples'>;
+
+function fileOf({ whenFull, encoding, precision, samples }: Described): string {
+  const file = join(folder, `${whenFull}-${encoding}-${precision}.yaml`);
+  writeRunFile(file, { samples, whenFull, encoding, precision });
   return file;
 }
 
+function plainFileOf(precision: Precision): string {
+  return fileOf({ whenFull: 'dropOldest', encoding: 'int8', precision, samples });
+}
+
 function comparison(precision: Precision): Table {
-  const [first] = CASES.filter((one) => one.precision === precision) as [Case];
+  const [first, ...others] = CASES.filter((one) => one.precision === precision) as [Case];
   const own = rate(first);
+  const halved = others.find(({ encoding }) => encoding === 'int4');
   const turns = inTurn.get(precision) ?? [];
   const turn = median(turns.map(({ samplesPerSecond }) => samplesPerSecond));
   ratios[inPrecision('to in turn', precision)] = own / turn;
   const rows = [
     ['three processes', own.toFixed(0), '1.00'],
+    ...(halved
+      ? [['the same in int4', rate(halved).toFixed(0), (own / rate(halved)).toFixed(2)]]
+      : []),
     ['one process, in turn', turn.toFixed(0), (own / turn).toFixed(2)],
   ];
   const peer = (of: Precision, way: 'eager' | 'compiled') =>

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Precision } from '@greedy-infomax/crds';
+import type { Encoding, Precision } from '@greedy-infomax/crds';
 import { formatPercent } from '../../operator/src/report/format.ts';
 import type { Summary } from '../../operator/src/report/summary.ts';
 import { mean } from '../alternate.ts';
@@ -11,8 +11,9 @@ import { markdown, record } from '../results.ts';
 import { GIM, summaryOf, trainBy, writeDigits } from '../training.ts';
 
 /**
- * What bfloat16 costs in accuracy and gains in time: trains examples/digits.yaml in either precision, from the same
- * seeds: `node bench/precision/run.ts [--samples N] [--seeds N] [--record]`. Takes about 10 minutes.
+ * What fewer bits cost in accuracy and gain in time, of products (bfloat16) and of activations that travel (int4): trains
+ * examples/digits.yaml with each, from the same seeds: `node bench/precision/run.ts [--samples N] [--seeds N] [--record]`.
+ * Takes about 10 minutes.
  */
 
 const { values } = parseArgs({
@@ -26,33 +27,44 @@ const samples = Number(values.samples);
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i + 2);
 /** Of the readouts. */
 const EPOCHS = 30;
-const PRECISIONS: readonly Precision[] = ['float32', 'bfloat16'];
+/** By what they are called: the precision of products, and the encoding of activations. */
+const VARIANTS: Record<string, { precision: Precision; encoding: Encoding }> = {
+  'float32, int8': { precision: 'float32', encoding: 'int8' },
+  'float32, int4': { precision: 'float32', encoding: 'int4' },
+  'bfloat16, int8': { precision: 'bfloat16', encoding: 'int8' },
+};
+const NAMES = Object.keys(VARIANTS);
 
 const where = machine();
 const folder = mkdtempSync(join(tmpdir(), 'bench-precision-'));
-const summaries = new Map<Precision, Summary[]>(PRECISIONS.map((precision) => [precision, []]));
+const summaries = new Map<string, Summary[]>(NAMES.map((variant) => [variant, []]));
 try {
   for (const seed of seeds) {
-    for (const precision of PRECISIONS) {
-      const summary = await train(precision, seed);
-      summaries.get(precision)?.push(summary);
-      console.log(`seed ${seed}, ${precision}:`, ...summary.modules.flatMap(accuracyOf));
+    for (const variant of NAMES) {
+      const summary = await train(variant, seed);
+      summaries.get(variant)?.push(summary);
+      console.log(`seed ${seed}, ${variant}:`, ...summary.modules.flatMap(accuracyOf));
     }
   }
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-const names = summaries.get('float32')?.[0]?.modules.map(({ name }) => name) ?? [];
+const names = summaries.get(NAMES[0] as string)?.[0]?.modules.map(({ name }) => name) ?? [];
 const result = {
   name: 'precision',
-  title: 'Accuracy in bfloat16',
+  title: 'Accuracy with fewer bits',
   machine: where,
   method: `examples/digits.yaml, three modules in three processes, ${samples} samples a module, from the seeds ${seeds.join(', ')}: accuracy of a linear readout of ${EPOCHS} epochs, mean and range over the seeds. Readouts are float32 in either.`,
   tables: [
     {
-      columns: ['precision', ...names, 'samples/s, slowest module', 'wall time'],
-      rows: PRECISIONS.map(cells),
+      columns: [
+        'products, activations that travel',
+        ...names,
+        'samples/s, slowest module',
+        'wall time',
+      ],
+      rows: NAMES.map(cells),
     },
   ],
   notes: [],
@@ -61,13 +73,14 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n')}`);
 if (values.record) record(result);
 
-async function train(precision: Precision, seed: number): Promise<Summary> {
-  const out = join(folder, `${precision}-${seed}`);
+async function train(variant: string, seed: number): Promise<Summary> {
+  const out = join(folder, `run-${seed}-${NAMES.indexOf(variant)}`);
   mkdirSync(out);
-  const file = join(folder, `${precision}-${seed}.yaml`);
+  const file = `${out}.yaml`;
   writeDigits(file, (spec) => {
     spec.seed = seed;
-    spec.precision = precision;
+    spec.precision = VARIANTS[variant]?.precision;
+    spec.buffers.encoding = VARIANTS[variant]?.encoding;
     spec.training = { samples };
     spec.evaluation.epochs = EPOCHS;
   });
@@ -75,14 +88,14 @@ async function train(precision: Precision, seed: number): Promise<Summary> {
   return summaryOf(out);
 }
 
-function cells(precision: Precision): string[] {
-  const of = summaries.get(precision) ?? [];
+function cells(variant: string): string[] {
+  const of = summaries.get(variant) ?? [];
   const accuracies = names.map((_, i) => of.flatMap(({ modules }) => accuracyOf(modules[i])));
   const rates = of.map(({ modules }) =>
     Math.min(...modules.flatMap(({ samplesPerSecond }) => samplesPerSecond ?? [])),
   );
   return [
-    precision,
+    variant,
     ...accuracies.map(
       (each) =>
         `${formatPercent(mean(each))} (${formatPercent(Math.min(...each))} to ${formatPercent(Math.max(...each))})`,

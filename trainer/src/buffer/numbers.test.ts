@@ -1,3 +1,4 @@
+import type { Encoding } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
 import { FrameError } from './frame.ts';
 import { checkNumbers } from './numbers.ts';
@@ -10,11 +11,11 @@ const float32 = (values: readonly number[]): Uint8Array =>
   new Uint8Array(Float32Array.from(values).buffer);
 const bfloat16 = (values: readonly number[]): Uint8Array =>
   float32(values).filter((_, i) => i % 4 > 1);
-/** Scales, then levels. */
-const int8 = (scales: readonly number[]): Uint8Array =>
+/** Scales, then levels; of int4 there are fewer. */
+const levels = (scales: readonly number[]): Uint8Array =>
   Uint8Array.of(...float32(scales), ...new Array(8).fill(255));
 
-const check = (encoding: 'float32' | 'bfloat16' | 'int8', bytes: Uint8Array, chunk = 0): void =>
+const check = (encoding: Encoding, bytes: Uint8Array, chunk = 0): void =>
   checkNumbers(
     { chunk, samples: [{ id: 7, label: 1, producerStep: 3, madeAt: 0, bytes }] },
     { encoding, shape },
@@ -26,7 +27,8 @@ describe('numbers of a sample', () => {
   it('pass where they are what layers put out', () => {
     check('float32', float32(good));
     check('bfloat16', bfloat16(good));
-    check('int8', int8(good.slice(0, 4)));
+    check('int8', levels(good.slice(0, 4)));
+    check('int4', levels(good.slice(0, 4)));
   });
 
   it('are refused where one is no number or beyond all reason', () => {
@@ -34,12 +36,13 @@ describe('numbers of a sample', () => {
       const values = [...good.slice(0, 3), bad];
       expect(() => check('float32', float32(values)), `${bad}`).toThrow(FrameError);
       expect(() => check('bfloat16', bfloat16(values)), `${bad}`).toThrow(FrameError);
-      expect(() => check('int8', int8(values)), `${bad}`).toThrow('sample 7');
+      expect(() => check('int8', levels(values)), `${bad}`).toThrow('sample 7');
+      expect(() => check('int4', levels(values)), `${bad}`).toThrow('sample 7');
     }
   });
 
   it('are the levels of int8 only in a later part of a sample, where every byte is one', () => {
-    check('int8', int8([Number.NaN, 0, 0, 0]), 1);
+    check('int8', levels([Number.NaN, 0, 0, 0]), 1);
   });
 
   it.each([

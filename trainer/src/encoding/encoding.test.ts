@@ -79,35 +79,41 @@ describe('an encoding', () => {
     );
   });
 
-  it('int8 is off by at most half of a 255th of the range of the channel, and keeps the zeros of relu', () => {
-    fc.assert(
-      fc.property(cases, ([shape, seed, rectified]) => {
-        const [samples, positions, channels] = shape;
-        const z = values(samples * positions * channels, seed, rectified);
-        const { decoded } = roundTrip('int8', rectified, shape, z);
-        for (let s = 0; s < samples; s += 1) {
-          for (let c = 0; c < channels; c += 1) {
-            const at = Array.from(
-              { length: positions },
-              (_, p) => (s * positions + p) * channels + c,
-            );
-            const column = at.map((i) => z[i] as number);
-            const low = rectified ? 0 : Math.min(...column);
-            const half = (Math.max(...column) - low) / 255 / 2;
-            for (const i of at) {
-              expect(Math.abs((decoded[i] as number) - (z[i] as number))).toBeLessThanOrEqual(
-                half * 1.001 + 1e-6,
+  it.each([
+    ['int8', 255],
+    ['int4', 15],
+  ] as const)(
+    '%s is off by at most half of one of %i steps of the range of the channel, and keeps the zeros of relu',
+    (encoding, steps) => {
+      fc.assert(
+        fc.property(cases, ([shape, seed, rectified]) => {
+          const [samples, positions, channels] = shape;
+          const z = values(samples * positions * channels, seed, rectified);
+          const { decoded } = roundTrip(encoding, rectified, shape, z);
+          for (let s = 0; s < samples; s += 1) {
+            for (let c = 0; c < channels; c += 1) {
+              const at = Array.from(
+                { length: positions },
+                (_, p) => (s * positions + p) * channels + c,
               );
-              if (rectified && z[i] === 0) expect(decoded[i]).toBe(0);
+              const column = at.map((i) => z[i] as number);
+              const low = rectified ? 0 : Math.min(...column);
+              const half = (Math.max(...column) - low) / steps / 2;
+              for (const i of at) {
+                expect(Math.abs((decoded[i] as number) - (z[i] as number))).toBeLessThanOrEqual(
+                  half * 1.001 + 1e-6,
+                );
+                if (rectified && z[i] === 0) expect(decoded[i]).toBe(0);
+              }
             }
           }
-        }
-      }),
-      { numRuns: 10 },
-    );
-  });
+        }),
+        { numRuns: 10 },
+      );
+    },
+  );
 
-  it.each(['float32', 'bfloat16', 'int8'] as const)(
+  it.each(['float32', 'bfloat16', 'int8', 'int4'] as const)(
     '%s makes as many bytes as the plan counts with',
     (encoding) => {
       const { bytes } = roundTrip(encoding, true, [2, 5, 3], values(30, 1, true));

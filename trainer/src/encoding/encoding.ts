@@ -2,6 +2,7 @@ import type { Encoding } from '@greedy-infomax/crds';
 import type { Tensor } from '../tf.ts';
 import { bfloat16 } from './bfloat16.ts';
 import { float32 } from './float32.ts';
+import { int4 } from './int4.ts';
 import { int8 } from './int8.ts';
 
 /**
@@ -16,4 +17,4 @@ export interface Codec {
   decode(bytes: Tensor, positions: number, channels: number, rectified: boolean): Tensor;
 }
 
-export const CODECS: Record<Encoding, Codec> = { float32, bfloat16, int8 };
+export const CODECS: Record<Encoding, Codec> = { float32, bfloat16, int8, int4 };
