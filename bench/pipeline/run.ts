@@ -112,7 +112,6 @@ const result = {
   notes: [
     'The simulator is given the times that the process in turn has measured, two lines above, and nothing of the runs that it predicts.',
     'An edge weighs more where a step costs less: producer, server and consumer take 4 to 6 CPU seconds for a GB, and a sample of the digits is 150 kB on its two edges, half of it in int4. On a busier EPYC, where steps took twice the time, and before a batch went through encoders in parts (decision 14), three processes were 1.01 times as fast as one in float32 and 0.96 times in bfloat16. Parts gain the process in turn more than three processes on two cores, which have a thread each anyway.',
-    'The modules of a run compile one after another on two cores, some 2 s, which count here and which the simulator leaves out.',
   ],
   ratios,
 };

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseRun, type Run } from '@greedy-infomax/crds';
+import { type Encoding, parseRun, type Run } from '@greedy-infomax/crds';
 import { describe, expect, test } from 'vitest';
 import { moduleWeights } from '../../../trainer/src/model/module.ts';
 import { planRun } from './run.ts';
@@ -15,7 +15,7 @@ const sizing = (run: Run, samplesPerSecond?: number) =>
   sizeRun(planRun(run, { namespace: 'local', uid: 'a' }), samplesPerSecond);
 
 const RESNET = 'stl10-resnet50.yaml';
-const withEncoding = (encoding: 'float32' | 'int8') => {
+const withEncoding = (encoding: Encoding) => {
   const { buffers } = example(RESNET).spec;
   return example(RESNET, { buffers: { ...buffers, encoding } });
 };
@@ -139,11 +139,13 @@ describe('warnings', () => {
     ]);
   });
 
-  test('name the module that cannot take what it would get', () => {
-    const [first] = sizing(example(RESNET), 250).warnings;
-    expect(first).toMatch(/^stage2 .*0\.80 GB\/s from stage1/);
-    expect(first).not.toContain('int8');
-    expect(sizing(withEncoding('float32'), 250).warnings[0]).toContain('int8');
+  test('name the module that cannot take what it would get, and the encoding that sends fewer bytes', () => {
+    const first = (encoding: Encoding, rate: number) =>
+      sizing(withEncoding(encoding), rate).warnings[0];
+    expect(first('int8', 250)).toMatch(/^stage2 .*0\.80 GB\/s from stage1.*encoding int4/);
+    expect(first('float32', 250)).toContain('encoding int8');
+    expect(first('int4', 500)).toMatch(/^stage2 .*0\.80 GB\/s from stage1/);
+    expect(first('int4', 500)).not.toContain('encoding');
   });
 
   test('name a sample that no message can describe', () => {
