@@ -67,7 +67,10 @@ export function trainingTimes(out: string, module: string): { from: number; to: 
   return { from: from.time, to: to.time };
 }
 
-/** Of a finished training: from the first step of the first module, before which no other has input, to the end of the last one's budget. */
+/**
+ * Of a finished training: from the first step of the first module, before which no other has input, to the end of the last
+ * one's budget.
+ */
 export function trainingSeconds(out: string): number {
   const times = readModules(out).map(({ config }) => trainingTimes(out, config.name));
   const [first] = times;

@@ -1,17 +1,18 @@
 import type { Encoding, Precision } from '@greedy-infomax/crds';
 import { writeDigits } from '../training.ts';
 
+/** What runs differ in. */
 export interface Described {
   samples: number;
   whenFull: 'dropOldest' | 'block';
-  encoding?: Encoding;
-  precision?: Precision;
+  encoding: Encoding;
+  precision: Precision;
 }
 
 /** Writes the digits example to `file` with another budget, policy and encoding, and no readout. */
 export function writeRunFile(
   file: string,
-  { samples, whenFull, encoding = 'int8', precision = 'float32' }: Described,
+  { samples, whenFull, encoding, precision }: Described,
 ): void {
   writeDigits(file, (spec) => {
     spec.training = { samples };

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Encoding, Precision } from '@greedy-infomax/crds';
+import type { Precision } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
@@ -15,7 +15,7 @@ import { inPrecision, precisionsOf } from '../precisions.ts';
 import { markdown, record, type Table } from '../results.ts';
 import { peerModule } from '../step/cases.ts';
 import { type Training, trainAsynchronously } from './asynchronous.ts';
-import { writeRunFile } from './run-file.ts';
+import { type Described, writeRunFile } from './run-file.ts';
 
 /**
  * Three digits modules asynchronous in three processes, against one process that trains them in turn, against a PyTorch
@@ -55,13 +55,8 @@ interface Peers {
   compiled: Peer;
   version: string;
 }
-type Policy = 'dropOldest' | 'block';
-interface Case {
+interface Case extends Described {
   name: string;
-  precision: Precision;
-  whenFull: Policy;
-  encoding: Encoding;
-  samples: number;
   /** Module that takes `factor` times as long, by waiting. */
   slow?: { module: string; factor: number };
 }
@@ -168,11 +163,10 @@ function trainPeer(precision: Precision) {
   return JSON.parse(said) as Peers;
 }
 
-type Described = Pick<Case, 'whenFull' | 'encoding' | 'precision' | 'samples'>;
-
-function fileOf({ whenFull, encoding, precision, samples }: Described): string {
+function fileOf(described: Described): string {
+  const { whenFull, encoding, precision } = described;
   const file = join(folder, `${whenFull}-${encoding}-${precision}.yaml`);
-  writeRunFile(file, { samples, whenFull, encoding, precision });
+  writeRunFile(file, described);
   return file;
 }
 

@@ -164,12 +164,11 @@ function edgeSize(
 const wireBytes = (sampleBytes: number): number =>
   sampleBytes + chunksPerSample(sampleBytes) * (FRAME_HEADER_BYTES + SAMPLE_HEADER_BYTES);
 
-/** What to say where an encoding with fewer bytes would help. */
-const FEWER_BYTES: Record<Encoding, string> = {
-  float32: ': the encoding int8 sends fewer bytes',
-  bfloat16: ': the encoding int8 sends fewer bytes',
-  int8: ': the encoding int4 sends fewer bytes',
-  int4: '',
+/** The encoding to propose where one sends too many bytes. */
+const FEWER_BYTES: Partial<Record<Encoding, Encoding>> = {
+  float32: 'int8',
+  bfloat16: 'int8',
+  int8: 'int4',
 };
 
 function warningsOf(edges: readonly EdgeSize[], total: number | null): string[] {
@@ -180,10 +179,14 @@ function warningsOf(edges: readonly EdgeSize[], total: number | null): string[] 
       ({ from, sampleBytes }) =>
         `a sample behind ${from} has ${sampleBytes} bytes; at most ${MAX_SAMPLE_BYTES} can be sent: use fewer channels, larger strides or the encoding int8 or int4`,
     );
+  const proposal = (encoding: Encoding) => {
+    const fewer = FEWER_BYTES[encoding];
+    return fewer ? `: the encoding ${fewer} sends fewer bytes` : '';
+  };
   const tooFast = edges.flatMap(({ from, to, encoding, bytesPerSecond }) =>
     bytesPerSecond !== null && bytesPerSecond > CONSUMER_BYTES_PER_SECOND
       ? [
-          `${to} would have to take ${gigabytes(bytesPerSecond)} from ${from}; a trainer takes about ${gigabytes(CONSUMER_BYTES_PER_SECOND)} (measured) and skips the rest${FEWER_BYTES[encoding]}`,
+          `${to} would have to take ${gigabytes(bytesPerSecond)} from ${from}; a trainer takes about ${gigabytes(CONSUMER_BYTES_PER_SECOND)} (measured) and skips the rest${proposal(encoding)}`,
         ]
       : [],
   );

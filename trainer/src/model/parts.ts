@@ -55,8 +55,7 @@ export function cutBatch(batch: Tensor, sizes: readonly number[]): Tensor[] {
 }
 
 /** What was made of the parts, behind one another: [samples of the part, ..] of each -> [samples, ..]. */
-export const joinParts = (parts: readonly Tensor[]): Tensor =>
-  parts.length === 1 ? (parts[0] as Tensor) : tf.concat([...parts], 0);
+export const joinParts = (parts: readonly Tensor[]): Tensor => tf.concat([...parts], 0);
 
 /** The same of bytes [samples of the part, columns]. */
 export const joinBytes = (parts: readonly Tensor[]): Tensor =>

@@ -17,31 +17,17 @@ export interface Convolution {
 
 type Shapes = ReadonlyMap<number, readonly number[]>;
 
-/** Shapes of input, kernel and output, by operation. */
-const SHAPES: Record<
-  string,
-  (op: RecordedOp, shapes: Shapes) => (readonly number[] | undefined)[]
-> = {
-  Conv2D: ({ inputs: [x = -1, kernel = -1], outputs: [y] }, shapes) => [
-    shapes.get(x),
-    shapes.get(kernel),
-    y?.shape,
-  ],
-  Conv2DBackpropFilter: ({ inputs: [x = -1, , dy = -1], outputs: [kernel] }, shapes) => [
-    shapes.get(x),
-    kernel?.shape,
-    shapes.get(dy),
-  ],
-  Conv2DBackpropInput: ({ inputs: [, kernel = -1, dy = -1], outputs: [dx] }, shapes) => [
-    dx?.shape,
-    shapes.get(kernel),
-    shapes.get(dy),
-  ],
+/** Ids of input, kernel and output, by operation; what an operation makes comes last. */
+const TENSORS: Record<string, (ids: number[]) => (number | undefined)[]> = {
+  Conv2D: ([x, kernel, y]) => [x, kernel, y],
+  Conv2DBackpropFilter: ([x, , dy, kernel]) => [x, kernel, dy],
+  Conv2DBackpropInput: ([, kernel, dy, dx]) => [dx, kernel, dy],
 };
 
 /** The convolution that `op` computes or has a gradient of; undefined if it is none, or shapes are not known. */
 export function convolutionOf(op: RecordedOp, shapes: Shapes): Convolution | undefined {
-  const [shape, kernel, output] = SHAPES[op.op]?.(op, shapes) ?? [];
+  const ids = TENSORS[op.op]?.([...op.inputs, ...op.outputs.map(({ id }) => id)]) ?? [];
+  const [shape, kernel, output] = ids.map((id = -1) => shapes.get(id));
   if (!shape || !kernel || !output) return undefined;
   const [, ...strides] = attribute(op, 'strides') as [1, number, number, 1];
   const same = attribute(op, 'padding') === 'SAME';
@@ -52,10 +38,7 @@ export function convolutionOf(op: RecordedOp, shapes: Shapes): Convolution | und
     return [missing >> 1, missing - (missing >> 1)];
   };
   return {
-    input: {
-      id: (op.op === 'Conv2DBackpropInput' ? op.outputs[0]?.id : op.inputs[0]) as number,
-      shape: shape as Maps,
-    },
+    input: { id: ids[0] as number, shape: shape as Maps },
     kernel: kernel as Convolution['kernel'],
     output: output as Maps,
     strides: [strides[0], strides[1]],

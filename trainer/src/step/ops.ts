@@ -113,6 +113,10 @@ export const concatBytes = (parts: readonly Tensor[], axis: 0 | 1): Tensor =>
     [...parts, tf.scalar(axis, 'int32')],
   );
 
+/** With zeros before and after, along each axis; without a copy where there are to be none. */
+export const withZeros = (x: Tensor, around: [before: number, after: number][]): Tensor =>
+  around.flat().some((zeros) => zeros > 0) ? tf.pad(x, around) : x;
+
 /** [images, rows, cols, channels] -> [images, grid rows, grid cols, size * size * channels]. */
 export const extractPatches = (x: Tensor, size: number, stride: number): Tensor =>
   op(

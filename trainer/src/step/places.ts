@@ -1,5 +1,6 @@
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { Convolution } from './convolution.ts';
+import { withZeros } from './ops.ts';
 
 /**
  * Convolutions as products for the places of the kernel: of what a place sees for all outputs. Places of a row that one
@@ -43,8 +44,7 @@ function seenBy({ input, kernel, output, strides, padding }: Convolution, x: Ten
     return { blocks, zeros };
   };
   const [alongRows, alongCols] = [along(rows, 0), along(cols, 1)];
-  const around = [alongRows.zeros, alongCols.zeros];
-  const padded = around.flat().some((n) => n > 0) ? tf.pad(x, [[0, 0], ...around, [0, 0]]) : x;
+  const padded = withZeros(x, [[0, 0], alongRows.zeros, alongCols.zeros, [0, 0]]);
   // Positions at one place of a stride lie behind each other then, so that what places see is a slice.
   const split = tf.reshape(padded, [
     patches,

@@ -1,5 +1,6 @@
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { type Convolution, type Window, windowsAlong } from './convolution.ts';
+import { withZeros } from './ops.ts';
 
 /**
  * Convolutions with few outputs, as products of what the outputs see and of the kernel. Outputs whose windows the edges of
@@ -36,7 +37,7 @@ export function convolve(convolution: Convolution, x: Tensor, kernel: Tensor): T
   const [patches, , , channels] = convolution.output;
   const [alongRows, alongCols] = [runsAlong(convolution, 0), runsAlong(convolution, 1)];
   const ofRows = alongRows.map((rows) =>
-    join(
+    tf.concat(
       alongCols.map((cols) => {
         const seen = windows(x, rows, cols);
         const part = tf.slice(
@@ -50,7 +51,7 @@ export function convolve(convolution: Convolution, x: Tensor, kernel: Tensor): T
       2,
     ),
   );
-  return join(ofRows, 1);
+  return tf.concat(ofRows, 1);
 }
 
 /** The gradient of the kernel, from that of the outputs: [rows, cols, in, out]. */
@@ -75,8 +76,7 @@ export function gradientOfWindows(convolution: Convolution, x: Tensor, dy: Tenso
         places - place - positions,
       ];
       const around = [zeros(rows, kernelRows), zeros(cols, kernelCols)];
-      const part = tf.reshape(product, shape);
-      return around.flat().some((n) => n > 0) ? tf.pad(part, [...around, [0, 0], [0, 0]]) : part;
+      return withZeros(tf.reshape(product, shape), [...around, [0, 0], [0, 0]]);
     }),
   );
   return gradients.length === 1 ? (gradients[0] as Tensor) : tf.addN(gradients);
@@ -92,8 +92,5 @@ function windows(x: Tensor, rows: Run, cols: Run): Tfjs.Tensor2D {
       return tf.reshape(window, [patches, 1, values]);
     }),
   );
-  return tf.reshape(join(seen, 1), [-1, values]) as Tfjs.Tensor2D;
+  return tf.reshape(tf.concat(seen, 1), [-1, values]) as Tfjs.Tensor2D;
 }
-
-const join = (parts: readonly Tensor[], axis: number): Tensor =>
-  parts.length === 1 ? (parts[0] as Tensor) : tf.concat([...parts], axis);

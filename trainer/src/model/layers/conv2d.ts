@@ -1,4 +1,5 @@
 import type { Weights } from '../../step/function.ts';
+import { withZeros } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import { convWeights } from './parameters.ts';
 
@@ -26,15 +27,13 @@ export function conv2d(
     Math.max(...strides) === 1 &&
     2 * rows === filter.shape[0] - 1 &&
     2 * cols === filter.shape[1] - 1;
-  const input = same || (rows === 0 && cols === 0) ? x : padded(x, rows, cols);
-  const y = tf.conv2d(input as Tfjs.Tensor4D, filter, strides, same ? 'same' : 'valid');
-  return tf.add(y, bias);
-}
-
-const padded = (x: Tensor, rows: number, cols: number): Tensor =>
-  tf.pad(x, [
+  const zeros: [number, number][] = [
     [0, 0],
     [rows, rows],
     [cols, cols],
     [0, 0],
-  ]);
+  ];
+  const input = same ? x : withZeros(x, zeros);
+  const y = tf.conv2d(input as Tfjs.Tensor4D, filter, strides, same ? 'same' : 'valid');
+  return tf.add(y, bias);
+}
