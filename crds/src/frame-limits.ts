@@ -47,3 +47,30 @@ export const MAX_SHARDS = 8;
  */
 export const shardsOf = (sampleBytes: number): number =>
   samplesPerMessage(sampleBytes) > 0 ? 1 : MAX_SHARDS;
+
+/** What sizes an edge. */
+interface EdgeSize {
+  sampleBytes: number;
+  depth: number;
+  whenFull: 'dropOldest' | 'block';
+}
+
+const chunked = (sampleBytes: number): boolean => samplesPerMessage(sampleBytes) === 0;
+
+/** Messages that a batch is sent in. */
+export const messagesPerBatch = (
+  { sampleBytes, whenFull }: Omit<EdgeSize, 'depth'>,
+  batchSize: number,
+): number =>
+  chunked(sampleBytes)
+    ? batchSize * chunksPerSample(sampleBytes)
+    : Math.ceil(batchSize / samplesPerFrame(sampleBytes, batchSize, whenFull));
+
+/** Messages that the stream of an edge holds; two at least, as one alone would be replaced while it is read. */
+export const messagesHeld = (edge: EdgeSize, batchSize: number): number =>
+  Math.max(
+    2,
+    chunked(edge.sampleBytes)
+      ? edge.depth * chunksPerSample(edge.sampleBytes)
+      : Math.ceil(edge.depth / batchSize) * messagesPerBatch(edge, batchSize),
+  );

@@ -16,7 +16,10 @@ import { NatsFileError } from './nats/connect.ts';
 import { shareThreads } from './threads.ts';
 import { ConfigurationError, DivergedError } from './train/errors.ts';
 
-/** Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`. */
+/**
+ * Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`;
+ * `--shared DIR` with the other trainers of a run that is on one machine.
+ */
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +28,7 @@ const { values } = parseArgs({
     nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://127.0.0.1:4222' },
     'nats-creds': { type: 'string', default: process.env.NATS_CREDS },
     'nats-ca': { type: 'string', default: process.env.NATS_CA },
+    shared: { type: 'string', default: process.env.SHARED_FOLDER },
     replica: { type: 'string', default: '0' },
   },
 });
@@ -62,6 +66,7 @@ async function main(): Promise<number> {
         natsCa: values['nats-ca'],
         inboxPrefix: inboxPrefix(config.run),
       },
+      shared: values.shared,
       replica: Number(values.replica),
       log: log.child({
         run: config.run.name,

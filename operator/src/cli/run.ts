@@ -15,6 +15,7 @@ interface RunOptions {
   natsCa?: string;
   natsPort?: number;
   natsServer?: string;
+  sharedMemory: boolean;
   evaluate: boolean;
 }
 
@@ -39,6 +40,7 @@ export const runCommand = (): Command =>
     )
     .option('--nats-port <port>', 'port of its own NATS server (default: a free one)', port)
     .option('--nats-server <path>', 'nats-server to start (default: NATS_SERVER, or the one found)')
+    .option('--no-shared-memory', 'send activations through NATS, as on a cluster')
     .option('--no-evaluate', 'do not read the modules out at the end')
     .action(train);
 
@@ -65,6 +67,7 @@ async function train(file: string, options: RunOptions): Promise<void> {
         : undefined,
       natsPort: options.natsPort,
       natsServer: options.natsServer,
+      sharedMemory: options.sharedMemory,
       evaluate: options.evaluate && run.spec.evaluation.atEnd,
       evaluateEvery: options.evaluate ? run.spec.evaluation.everySamples : undefined,
       screen: openScreen(process.stdout, Date.now),

@@ -23,6 +23,7 @@ import { findNatsServer } from './nats-binary.ts';
 import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
 import { RunReports } from './run-reports.ts';
 import type { Screen } from './screen.ts';
+import { makeSharedFolder } from './shared-folder.ts';
 import { summarise } from './summarise.ts';
 import { train } from './train.ts';
 
@@ -40,6 +41,8 @@ export interface LocalRunOptions {
   natsPort?: number;
   /** Path of nats-server. */
   natsServer?: string;
+  /** Whether activations go through memory that the trainers share, where there is room. Default: they do. */
+  sharedMemory?: boolean;
   evaluate: boolean;
   /** Samples of the slowest module after which the run is read out, and again. Default: at the end alone. */
   evaluateEvery?: number;
@@ -107,25 +110,33 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   save();
 
   const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
+  const { sharedMemory = true } = options;
+  const shared = sharedMemory ? makeSharedFolder(heldBytes(options.run, plan), log) : null;
   const server = binary ? await startServer(binary, out, options.natsPort, plan, log) : undefined;
   try {
     const access = server ? { url: server.url } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
     try {
       versions = versionsOf(connection);
-      await train({ ...options, out }, { plan, connection, access, server, reports, log }, signal);
+      const parts = { plan, connection, access, server, shared, reports, log };
+      await train({ ...options, out }, parts, signal);
     } finally {
       save();
       await leave(connection, plan, log);
     }
   } finally {
     await server?.stop();
+    shared?.remove();
   }
 
   if (options.evaluate) await evaluateRun(out, (line) => screen.note(line), { signal });
   save();
   return summarise(out);
 }
+
+/** What the buffers hold, each once for each trainer that fills it. */
+const heldBytes = ({ spec }: Run, { streams }: RunPlan): number =>
+  streams.reduce((sum, { maxBytes }, i) => sum + maxBytes * (spec.modules[i]?.replicas ?? 1), 0);
 
 function startServer(
   binary: string,

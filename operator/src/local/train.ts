@@ -21,6 +21,7 @@ import type { ProgressState } from './progress.ts';
 import { followReports } from './reports.ts';
 import type { LocalRunOptions } from './run.ts';
 import type { RunReports } from './run-reports.ts';
+import type { SharedFolder } from './shared-folder.ts';
 import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainers.ts';
 
 /** The training itself on this machine: a process a module, kept as they should be until all are done. */
@@ -37,6 +38,8 @@ export interface Parts {
   access: NatsAccess;
   /** The run's own, if it has one. */
   server: NatsServer | undefined;
+  /** Through which activations go; null: through NATS. */
+  shared: SharedFolder | null;
   /** Filled with what trainers report. */
   reports: RunReports;
   log: Logger;
@@ -45,7 +48,7 @@ export interface Parts {
 /** Trains until every module is done; in any other case stops them all, with checkpoints, and throws. */
 export async function train(
   options: LocalRunOptions,
-  { plan, connection, access, server, reports, log }: Parts,
+  { plan, connection, access, server, shared, reports, log }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
   const { out, screen, tickMs = 1000, hungAfterMs = HUNG_AFTER_MS } = options;
@@ -66,6 +69,7 @@ export async function train(
     ...trainerEnv(process.env, availableParallelism(), atOnce),
     NATS_CREDS: access.creds,
     NATS_CA: access.ca,
+    SHARED_FOLDER: shared?.path,
   };
   const crews = names.map(
     (module) =>

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it } from 'vitest';
@@ -31,4 +33,22 @@ it.each(['0', '1'])('kills a process whose parent was killed, after %s s', async
   expect(isAlive()).toBe(true);
   parent.kill('SIGKILL');
   await expect.poll(isAlive).toBe(false);
+});
+
+it('removes a folder with all that is in it when the parent was killed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gim-watchdog-'));
+  writeFileSync(join(folder, 'file'), '');
+  const script = `
+    import { removeWithParent } from '${join(import.meta.dirname, 'watchdog.ts')}';
+    removeWithParent('${folder}');
+    console.log('watched');
+    setInterval(() => {}, 1000);
+  `;
+  const parent = spawn(process.execPath, ['--input-type=module-typescript', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(createInterface({ input: parent.stdout }), 'line');
+  expect(existsSync(folder)).toBe(true);
+  parent.kill('SIGKILL');
+  await expect.poll(() => existsSync(folder)).toBe(false);
 });

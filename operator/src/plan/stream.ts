@@ -1,13 +1,12 @@
 import {
   checkpointBucket,
   checkpointStream,
-  chunksPerSample,
   type Edge,
   FRAME_HEADER_BYTES,
+  messagesHeld,
+  messagesPerBatch,
   type RunId,
   SAMPLE_HEADER_BYTES,
-  samplesPerFrame,
-  samplesPerMessage,
   stateStream,
   stateSubjects,
 } from '@greedy-infomax/crds';
@@ -58,14 +57,9 @@ const MAX_ACK_PENDING = 64;
 /** Sizes the stream so that it holds `edge.depth` samples of a producer that sends `batchSize` at a time. */
 export function planStream(edge: Edge, batchSize: number): StreamPlan {
   const { depth, sampleBytes, whenFull } = edge;
-  const perBatch = messagesOfBatch(edge, batchSize);
-  const batches = Math.ceil(depth / batchSize);
-  // One message alone would be replaced while it is read.
-  const maxMessages = Math.max(
-    2,
-    chunked(sampleBytes) ? depth * chunksPerSample(sampleBytes) : batches * perBatch,
-  );
-  const samples = Math.max(depth, batches * batchSize);
+  const perBatch = messagesPerBatch(edge, batchSize);
+  const maxMessages = messagesHeld(edge, batchSize);
+  const samples = Math.max(depth, Math.ceil(depth / batchSize) * batchSize);
   return {
     name: edge.stream,
     subject: edge.subject,
@@ -114,11 +108,3 @@ export const planBucket = (run: RunId, retain: boolean): BucketPlan => ({
   uid: run.uid,
   retain,
 });
-
-const chunked = (sampleBytes: number): boolean => samplesPerMessage(sampleBytes) === 0;
-
-/** Messages that a batch is sent in. */
-const messagesOfBatch = ({ sampleBytes, whenFull }: Edge, batchSize: number): number =>
-  chunked(sampleBytes)
-    ? batchSize * chunksPerSample(sampleBytes)
-    : Math.ceil(batchSize / samplesPerFrame(sampleBytes, batchSize, whenFull));

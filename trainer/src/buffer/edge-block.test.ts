@@ -1,70 +1,76 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, within } from './test-edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './test-edges.ts';
 
-let edges: TestEdges;
+describe.each(WAYS)('%s', (_, way) => {
+  let edges: TestEdges;
 
-beforeAll(async () => {
-  edges = await TestEdges.start();
-});
-afterEach(() => edges.closeEnds());
-afterAll(() => edges.stop());
-
-describe('a block edge', () => {
-  it.each(PER_MESSAGE)(
-    'gives every sample exactly once, in order, to a consumer slower than its producer: %s',
-    async (_, sampleBytes) => {
-      const edge = await edges.make({ whenFull: 'block', depth: 8, sampleBytes });
-      const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
-      const count = 25;
-      const producing = (async () => {
-        for (let i = 0; i < count; i += 1) {
-          await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(30_000));
-        }
-      })();
-      const seen: number[] = [];
-      while (seen.length < 4 * count) {
-        const batch = await into.take(within(30_000));
-        expectWhole(edge, batch);
-        seen.push(...batch.ids);
-        batch.done();
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      await producing;
-      expect(seen).toEqual(Array.from({ length: 4 * count }, (_, i) => i));
-      expect(into.counters().dropped).toBe(0);
-      await expect.poll(() => edges.messagesIn(edge)).toBe(0);
-    },
-  );
-
-  it('makes a producer wait whose consumer does not come', async () => {
-    const edge = await edges.make({ whenFull: 'block', depth: 2 });
-    const out = await edges.sink(edge, 2);
-    const puts = async () => {
-      for (let i = 0; i < 20; i += 1) await out.put(rows(edge, [2 * i, 2 * i + 1]), within(1500));
-    };
-    await expect(puts()).rejects.toThrow();
+  beforeAll(async () => {
+    edges = await TestEdges.start(way);
   });
+  afterEach(() => edges.closeEnds());
+  afterAll(() => edges.stop());
 
-  it('doubles nothing when the server dies and its stream is made anew', async () => {
-    const edge = await edges.make({ whenFull: 'block', depth: 16 });
-    const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
-    const seen: number[] = [];
-    const takeOne = async () => {
-      const batch = await into.take(within(30_000));
-      expectWhole(edge, batch);
-      seen.push(...batch.ids);
-      batch.done();
-    };
-    await out.put(rows(edge, [0, 1]), within(5000));
-    await takeOne();
-    await edges.nats.kill();
-    const producing = (async () => {
-      for (let i = 1; i < 10; i += 1) await out.put(rows(edge, [2 * i, 2 * i + 1]), within(30_000));
-    })();
-    await edges.nats.restart();
-    await edges.remakeStream(edge);
-    await producing;
-    while (seen.length < 20) await takeOne();
-    expect(seen).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  describe('a block edge', () => {
+    it.each(PER_MESSAGE)(
+      'gives every sample exactly once, in order, to a consumer slower than its producer: %s',
+      async (_, sampleBytes) => {
+        const edge = await edges.make({ whenFull: 'block', depth: 8, sampleBytes });
+        const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
+        const count = 25;
+        const producing = (async () => {
+          for (let i = 0; i < count; i += 1) {
+            await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(30_000));
+          }
+        })();
+        const seen: number[] = [];
+        while (seen.length < 4 * count) {
+          const batch = await into.take(within(30_000));
+          expectWhole(edge, batch);
+          seen.push(...batch.ids);
+          batch.done();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        await producing;
+        expect(seen).toEqual(Array.from({ length: 4 * count }, (_, i) => i));
+        expect(into.counters().dropped).toBe(0);
+        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
+      },
+    );
+
+    it('makes a producer wait whose consumer does not come', async () => {
+      const edge = await edges.make({ whenFull: 'block', depth: 2 });
+      const out = await edges.sink(edge, 2);
+      const puts = async () => {
+        for (let i = 0; i < 20; i += 1) await out.put(rows(edge, [2 * i, 2 * i + 1]), within(1500));
+      };
+      await expect(puts()).rejects.toThrow();
+    });
+
+    it.each(PER_MESSAGE)(
+      'doubles nothing when the server dies and its stream is made anew: %s',
+      async (_, sampleBytes) => {
+        const edge = await edges.make({ whenFull: 'block', depth: 16, sampleBytes });
+        const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
+        const seen: number[] = [];
+        const takeOne = async () => {
+          const batch = await into.take(within(30_000));
+          expectWhole(edge, batch);
+          seen.push(...batch.ids);
+          batch.done();
+        };
+        await out.put(rows(edge, [0, 1]), within(5000));
+        await takeOne();
+        await edges.nats.kill();
+        const producing = (async () => {
+          for (let i = 1; i < 10; i += 1)
+            await out.put(rows(edge, [2 * i, 2 * i + 1]), within(30_000));
+        })();
+        await edges.nats.restart();
+        await edges.remakeStream(edge);
+        await producing;
+        while (seen.length < 20) await takeOne();
+        expect(seen).toEqual(Array.from({ length: 20 }, (_, i) => i));
+      },
+    );
   });
 });

@@ -2,191 +2,196 @@ import { CHUNK_BYTES } from '@greedy-infomax/crds';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, within } from './test-edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './test-edges.ts';
 
-let edges: TestEdges;
+describe.each(WAYS)('%s', (_, way) => {
+  let edges: TestEdges;
 
-beforeAll(async () => {
-  edges = await TestEdges.start();
-});
-afterEach(() => edges.closeEnds());
-afterAll(() => edges.stop());
+  beforeAll(async () => {
+    edges = await TestEdges.start(way);
+  });
+  afterEach(() => edges.closeEnds());
+  afterAll(() => edges.stop());
 
-describe('an edge', () => {
-  it.each([1, 1000, CHUNK_BYTES, CHUNK_BYTES + 1, 3_300_000])(
-    'carries samples of %i bytes whole, with their labels and the producer’s step',
-    async (sampleBytes) => {
-      const edge = await edges.make({ sampleBytes, depth: 8 });
-      const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
-      await out.put(rows(edge, [1, 2], 5), within(5000));
-      await out.put(rows(edge, [3, 4], 9), within(5000));
+  describe('an edge', () => {
+    it.each([1, 1000, CHUNK_BYTES, CHUNK_BYTES + 1, 3_300_000])(
+      'carries samples of %i bytes whole, with their labels and the producer’s step',
+      async (sampleBytes) => {
+        const edge = await edges.make({ sampleBytes, depth: 8 });
+        const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
+        await out.put(rows(edge, [1, 2], 5), within(5000));
+        await out.put(rows(edge, [3, 4], 9), within(5000));
+        const seen: number[] = [];
+        const newest: number[] = [];
+        for (let i = 0; i < 2; i += 1) {
+          const batch = await into.take(within(20_000));
+          expectWhole(edge, batch);
+          seen.push(...batch.ids);
+          newest.push(...batch.newestSteps);
+          batch.done();
+        }
+        expect(seen.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
+        expect(Math.max(...newest)).toBe(9);
+      },
+    );
+
+    it.each(['dropOldest', 'block'] as const)(
+      'carries a batch of so many small samples that one message may not say what they all are: %s',
+      async (whenFull) => {
+        const batchSize = 3000;
+        const edge = await edges.make({ sampleBytes: 900, depth: 2 * batchSize, whenFull });
+        const [out, into] = [
+          await edges.sink(edge, batchSize),
+          await edges.source(edge, batchSize),
+        ];
+        const ids = Array.from({ length: batchSize }, (_, i) => i);
+        await out.put(rows(edge, ids), within(5000));
+        const batch = await into.take(within(20_000));
+        expectWhole(edge, batch);
+        expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(ids);
+      },
+    );
+
+    it('keeps two producers apart', async () => {
+      const edge = await edges.make({ sampleBytes: CHUNK_BYTES + 10, depth: 32 });
+      const [a, b] = [await edges.sink(edge, 4), await edges.sink(edge, 4)];
+      const into = await edges.source(edge, 4);
+      await Promise.all([
+        a.put(rows(edge, [0, 2, 4, 6]), within(5000)),
+        b.put(rows(edge, [1, 3, 5, 7]), within(5000)),
+      ]);
       const seen: number[] = [];
-      const newest: number[] = [];
-      for (let i = 0; i < 2; i += 1) {
+      while (seen.length < 8) {
         const batch = await into.take(within(20_000));
         expectWhole(edge, batch);
         seen.push(...batch.ids);
-        newest.push(...batch.newestSteps);
         batch.done();
       }
-      expect(seen.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
-      expect(Math.max(...newest)).toBe(9);
-    },
-  );
+      expect(seen.toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    });
 
-  it.each(['dropOldest', 'block'] as const)(
-    'carries a batch of so many small samples that one message may not say what they all are: %s',
-    async (whenFull) => {
-      const batchSize = 3000;
-      const edge = await edges.make({ sampleBytes: 900, depth: 2 * batchSize, whenFull });
-      const [out, into] = [await edges.sink(edge, batchSize), await edges.source(edge, batchSize)];
-      const ids = Array.from({ length: batchSize }, (_, i) => i);
-      await out.put(rows(edge, ids), within(5000));
-      const batch = await into.take(within(20_000));
-      expectWhole(edge, batch);
-      expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(ids);
-    },
-  );
-
-  it('keeps two producers apart', async () => {
-    const edge = await edges.make({ sampleBytes: CHUNK_BYTES + 10, depth: 32 });
-    const [a, b] = [await edges.sink(edge, 4), await edges.sink(edge, 4)];
-    const into = await edges.source(edge, 4);
-    await Promise.all([
-      a.put(rows(edge, [0, 2, 4, 6]), within(5000)),
-      b.put(rows(edge, [1, 3, 5, 7]), within(5000)),
-    ]);
-    const seen: number[] = [];
-    while (seen.length < 8) {
-      const batch = await into.take(within(20_000));
-      expectWhole(edge, batch);
-      seen.push(...batch.ids);
-      batch.done();
-    }
-    expect(seen.toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
-  });
-
-  it('counts messages that are not its own and uses none of them', async () => {
-    const edge = await edges.make();
-    const into = await edges.source(edge, 2);
-    const frame = (sampleBytes: number): SentFrame =>
-      [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, 0)][0] as SentFrame;
-    const { header, body } = frame(1000);
-    const noise = crypto.getRandomValues(new Uint8Array(300));
-    for (const bad of [
-      { header: '', body },
-      { header, body: body.subarray(0, 500) },
-      { header: Buffer.from(noise).toString('base64'), body },
-      frame(999),
-      { header: '', body: new Uint8Array(0) },
-    ]) {
-      const about = headers();
-      if (bad.header) about.set(FRAME_HEADER, bad.header);
-      edges.connection.publish(edge.subject, bad.body, { headers: about });
-    }
-    await edges.connection.flush();
-    const out = await edges.sink(edge, 2);
-    await out.put(rows(edge, [7, 8]), within(5000));
-    const batch = await into.take(within(10_000));
-    expectWhole(edge, batch);
-    expect([...batch.ids].toSorted()).toEqual([7, 8]);
-    expect(into.counters().refused).toBe(5);
-  });
-
-  it('ends a wait that is no longer wanted, and gives the samples to the next', async () => {
-    const edge = await edges.make();
-    const into = await edges.source(edge, 2);
-    await expect(into.take(within(300))).rejects.toThrow();
-    const out = await edges.sink(edge, 2);
-    await out.put(rows(edge, [1, 2]), within(5000));
-    expect((await into.take(within(10_000))).ids).toHaveLength(2);
-  });
-});
-
-describe('a dropOldest edge', () => {
-  it('skips to recent samples when its consumer is slow, and counts the rest', async () => {
-    const edge = await edges.make({ depth: 8 });
-    const out = await edges.sink(edge, 4);
-    const batches = 50;
-    for (let i = 0; i < batches; i += 1) {
-      await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3], i), within(5000));
-      await out.flush(); // one after another: this is about the stream, not about the local queue
-    }
-    expect(await out.flush()).toEqual({ published: 4 * batches, dropped: 0 });
-    const into = await edges.source(edge, 4);
-    const used = new Set<number>();
-    for (let i = 0; i < 2; i += 1) {
+    it('counts messages that are not its own and uses none of them', async () => {
+      const edge = await edges.make();
+      const into = await edges.source(edge, 2);
+      const frame = (sampleBytes: number): SentFrame =>
+        [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, 0)][0] as SentFrame;
+      const { header, body } = frame(1000);
+      const noise = crypto.getRandomValues(new Uint8Array(300));
+      for (const bad of [
+        { header: '', body },
+        { header, body: body.subarray(0, 500) },
+        { header: Buffer.from(noise).toString('base64'), body },
+        frame(999),
+        { header: '', body: new Uint8Array(0) },
+      ]) {
+        const about = headers();
+        if (bad.header) about.set(FRAME_HEADER, bad.header);
+        edges.connection.publish(edge.subject, bad.body, { headers: about });
+      }
+      await edges.connection.flush();
+      const out = await edges.sink(edge, 2);
+      await out.put(rows(edge, [7, 8]), within(5000));
       const batch = await into.take(within(10_000));
       expectWhole(edge, batch);
-      for (const id of batch.ids) used.add(id);
-      batch.done();
-    }
-    expect(used.size).toBe(8);
-    expect(Math.min(...used)).toBeGreaterThanOrEqual(4 * batches - 4 * 8 - 8);
+      expect([...batch.ids].toSorted()).toEqual([7, 8]);
+      expect(into.counters().refused).toBe(5);
+    });
+
+    it('ends a wait that is no longer wanted, and gives the samples to the next', async () => {
+      const edge = await edges.make();
+      const into = await edges.source(edge, 2);
+      await expect(into.take(within(300))).rejects.toThrow();
+      const out = await edges.sink(edge, 2);
+      await out.put(rows(edge, [1, 2]), within(5000));
+      expect((await into.take(within(10_000))).ids).toHaveLength(2);
+    });
   });
 
-  it.each(PER_MESSAGE)(
-    'uses a sample again while no newer one comes, no more often than maxReuse: %s',
-    async (_, sampleBytes) => {
-      const edge = await edges.make({ maxReuse: 2, sampleBytes });
-      const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
-      await out.put(rows(edge, [1, 2]), within(5000));
-      for (let i = 0; i < 3; i += 1) {
+  describe('a dropOldest edge', () => {
+    it('skips to recent samples when its consumer is slow, and counts the rest', async () => {
+      const edge = await edges.make({ depth: 8 });
+      const out = await edges.sink(edge, 4);
+      const batches = 50;
+      for (let i = 0; i < batches; i += 1) {
+        await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3], i), within(5000));
+        await out.flush(); // one after another: this is about the stream, not about the local queue
+      }
+      expect(await out.flush()).toEqual({ published: 4 * batches, dropped: 0 });
+      const into = await edges.source(edge, 4);
+      const used = new Set<number>();
+      for (let i = 0; i < 2; i += 1) {
         const batch = await into.take(within(10_000));
-        expect(new Set(batch.ids).size).toBe(2);
+        expectWhole(edge, batch);
+        for (const id of batch.ids) used.add(id);
         batch.done();
       }
-      expect(into.counters().reused).toBe(4);
-      await expect(into.take(within(300))).rejects.toThrow();
-      for (let i = 1; i < 12; i += 1) {
-        await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(5000));
-        for (let use = 0; use < 5; use += 1) {
+      expect(used.size).toBe(8);
+      expect(Math.min(...used)).toBeGreaterThanOrEqual(4 * batches - 4 * 8 - 8);
+    });
+
+    it.each(PER_MESSAGE)(
+      'uses a sample again while no newer one comes, no more often than maxReuse: %s',
+      async (_, sampleBytes) => {
+        const edge = await edges.make({ maxReuse: 2, sampleBytes });
+        const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
+        await out.put(rows(edge, [1, 2]), within(5000));
+        for (let i = 0; i < 3; i += 1) {
           const batch = await into.take(within(10_000));
-          expectWhole(edge, batch);
+          expect(new Set(batch.ids).size).toBe(2);
           batch.done();
         }
+        expect(into.counters().reused).toBe(4);
+        await expect(into.take(within(300))).rejects.toThrow();
+        for (let i = 1; i < 12; i += 1) {
+          await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(5000));
+          for (let use = 0; use < 5; use += 1) {
+            const batch = await into.take(within(10_000));
+            expectWhole(edge, batch);
+            batch.done();
+          }
+        }
+      },
+    );
+
+    it('never makes its producer wait, even with the server gone, and goes on when it is back', async () => {
+      const edge = await edges.make({ depth: 16 });
+      const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
+      await out.put(rows(edge, [0, 1, 2, 3]), within(5000));
+      (await into.take(within(10_000))).done();
+      await edges.nats.kill();
+      for (let i = 1; i <= 100; i += 1) {
+        await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(100));
       }
-    },
-  );
+      await edges.nats.restart();
+      await edges.remakeStream(edge);
+      let first = 9000;
+      const feeding = setInterval(() => {
+        void out.put(rows(edge, [first, first + 1, first + 2, first + 3]), within(1000));
+        first += 4;
+      }, 100);
+      try {
+        const batch = await into.take(within(30_000));
+        expectWhole(edge, batch);
+      } finally {
+        clearInterval(feeding);
+      }
+    });
 
-  it('never makes its producer wait, even with the server gone, and goes on when it is back', async () => {
-    const edge = await edges.make({ depth: 16 });
-    const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
-    await out.put(rows(edge, [0, 1, 2, 3]), within(5000));
-    (await into.take(within(10_000))).done();
-    await edges.nats.kill();
-    for (let i = 1; i <= 100; i += 1) {
-      await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(100));
-    }
-    await edges.nats.restart();
-    await edges.remakeStream(edge);
-    let first = 9000;
-    const feeding = setInterval(() => {
-      void out.put(rows(edge, [first, first + 1, first + 2, first + 3]), within(1000));
-      first += 4;
-    }, 100);
-    try {
-      const batch = await into.take(within(30_000));
-      expectWhole(edge, batch);
-    } finally {
-      clearInterval(feeding);
-    }
-  });
-
-  it('survives a compute thread that is busy for seconds', async () => {
-    const edge = await edges.make({ sampleBytes: 500_000, depth: 16 });
-    const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
-    for (let i = 0; i < 8; i += 1) await out.put(rows(edge, [2 * i, 2 * i + 1]), within(5000));
-    const until = Date.now() + 3000;
-    while (Date.now() < until);
-    const seen: number[] = [];
-    for (let i = 0; i < 8; i += 1) {
-      const batch = await into.take(within(10_000));
-      expectWhole(edge, batch);
-      seen.push(...batch.ids);
-      batch.done();
-    }
-    expect(new Set(seen).size).toBe(16);
-    expect(into.counters().repeated).toBe(0);
+    it('survives a compute thread that is busy for seconds', async () => {
+      const edge = await edges.make({ sampleBytes: 500_000, depth: 16 });
+      const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
+      for (let i = 0; i < 8; i += 1) await out.put(rows(edge, [2 * i, 2 * i + 1]), within(5000));
+      const until = Date.now() + 3000;
+      while (Date.now() < until);
+      const seen: number[] = [];
+      for (let i = 0; i < 8; i += 1) {
+        const batch = await into.take(within(10_000));
+        expectWhole(edge, batch);
+        seen.push(...batch.ids);
+        batch.done();
+      }
+      expect(new Set(seen).size).toBe(16);
+      expect(into.counters().repeated).toBe(0);
+    });
   });
 });

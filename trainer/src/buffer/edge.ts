@@ -29,6 +29,8 @@ export interface EdgeOptions extends NatsAccess {
   clientName: string;
   /** Number of the trainer among those that read the edge. Default 0. */
   replica?: number;
+  /** Folder in memory that both ends see: activations go through it. Default: through the server. */
+  shared?: string;
 }
 
 export interface Batch extends BatchInfo {

@@ -14,6 +14,8 @@ export interface WorkerOptions extends NatsAccess {
   producer: number;
   /** Source: number of this trainer among those that read the edge. */
   replica: number;
+  /** Folder in memory through which bodies go that stay on this machine. */
+  shared?: string;
 }
 
 export interface BatchInfo {

@@ -1,10 +1,16 @@
 import type { MessagePort } from 'node:worker_threads';
-import { chunksPerSample, samplesPerFrame, shardsOf } from '@greedy-infomax/crds/frame-limits';
+import {
+  chunksPerSample,
+  messagesHeld,
+  samplesPerFrame,
+  shardsOf,
+} from '@greedy-infomax/crds/frame-limits';
 import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './messages.ts';
+import { BODY_HEADER, SharedBodyWriter } from './shared-bodies.ts';
 
 /** Messages on their way at a time. At 1 MiB each the window of 8 MiB keeps a server busy; the client itself has no limit. */
 const WINDOW = 8;
@@ -36,11 +42,18 @@ export async function runSink(
   port.close();
 }
 
+/** What is published: a frame, or where its body is. */
+interface Message {
+  about: MsgHdrs;
+  body: Uint8Array;
+}
+
 class SinkWorker {
   readonly #port: MessagePort;
   readonly #connection: NatsConnection;
   readonly #js: JetStreamClient;
   readonly #options: WorkerOptions;
+  readonly #bodies: SharedBodyWriter | null;
   /** Rows not published yet, oldest first. */
   #queue: Rows[] = [];
   /** Samples in the queue from which on `block` makes the producer wait and `dropOldest` drops. */
@@ -63,9 +76,12 @@ class SinkWorker {
     this.#connection = connection;
     this.#js = jetstream(connection, { timeout: PUBLISH_TIMEOUT });
     this.#options = options;
-    const { edge, batchSize } = options;
+    const { edge, batchSize, shared, producer } = options;
+    const held = messagesHeld(edge, batchSize) + 2 * WINDOW; // on their way in, and out
+    const block = edge.whenFull === 'block';
+    this.#bodies = shared ? SharedBodyWriter.open(shared, producer, held, block) : null;
     this.#shards = shardsOf(edge.sampleBytes);
-    this.#limit = edge.whenFull === 'block' ? batchSize : Math.max(2 * batchSize, edge.depth);
+    this.#limit = block ? batchSize : Math.max(2 * batchSize, edge.depth);
   }
 
   put(rows: Rows): void {
@@ -92,6 +108,7 @@ class SinkWorker {
 
   close(): void {
     this.#closed = true;
+    this.#bodies?.close();
   }
 
   /** Samples that the next module has not asked for yet; null if the server does not say. */
@@ -155,8 +172,10 @@ class SinkWorker {
         const group = first + Math.floor(i / perSample);
         const subject = shardSubject(edge.subject, group % this.#dealt, this.#shards);
         const id = `${producer}:${group}:${i % perSample}`;
-        if (block) void this.#publishUntilTaken(subject, frame, id, onTaken);
-        else void this.#publishOrDrop(subject, frame, id, samples / (groups * perSample), onTaken);
+        const message = this.#messageOf(frame);
+        if (block) void this.#publishUntilTaken(subject, message, id, onTaken);
+        else
+          void this.#publishOrDrop(subject, message, id, samples / (groups * perSample), onTaken);
       }
       if (block) await this.#inFlightBelow(1);
       this.#published += samples;
@@ -177,14 +196,14 @@ class SinkWorker {
   /** `dropOldest`: what fails is counted, never sent again. */
   async #publishOrDrop(
     subject: string,
-    frame: SentFrame,
+    message: Message,
     msgID: string,
     samples: number,
     onTaken: () => void,
   ): Promise<void> {
     this.#inFlight += 1;
     try {
-      await this.#publish(subject, frame, msgID);
+      await this.#publish(subject, message, msgID);
       onTaken();
     } catch {
       this.#dropped += samples;
@@ -196,14 +215,14 @@ class SinkWorker {
   /** `block`: again and again under the same id, so nothing is lost or doubled. */
   async #publishUntilTaken(
     subject: string,
-    frame: SentFrame,
+    message: Message,
     msgID: string,
     onTaken: () => void,
   ): Promise<void> {
     this.#inFlight += 1;
     for (let taken = false; !taken && !this.#closed; ) {
       try {
-        await this.#publish(subject, frame, msgID);
+        await this.#publish(subject, message, msgID);
         taken = true;
         onTaken();
       } catch {
@@ -219,9 +238,16 @@ class SinkWorker {
     this.#settle();
   }
 
-  async #publish(subject: string, { header, body }: SentFrame, msgID: string): Promise<void> {
+  #messageOf({ header, body }: SentFrame): Message {
     const about = headers();
     about.set(FRAME_HEADER, header);
+    const place = this.#bodies?.put(body);
+    if (!place) return { about, body };
+    about.set(BODY_HEADER, place);
+    return { about, body: new Uint8Array(0) };
+  }
+
+  async #publish(subject: string, { about, body }: Message, msgID: string): Promise<void> {
     await this.#js.publish(subject, body, { msgID, headers: about, timeout: PUBLISH_TIMEOUT });
   }
 

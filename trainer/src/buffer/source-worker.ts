@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { chunksPerSample, samplesPerFrame, shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { giveBack } from '../nats/message-memory.ts';
@@ -9,6 +9,7 @@ import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './mess
 import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
 import { ShardPulls } from './shard-pulls.ts';
+import { BODY_HEADER, SharedBodyReader } from './shared-bodies.ts';
 import { SkipCounter } from './skips.ts';
 
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
@@ -56,6 +57,9 @@ class SourceWorker {
   readonly #block: boolean;
   readonly #batch: Buffer;
   readonly #shards: number;
+  readonly #bodies: SharedBodyReader | null;
+  /** Samples in bodies that were gone from shared memory when their message came. */
+  #gone = 0;
   readonly #assembler: Assembler;
   readonly #replay: Replay<Arrived>;
   readonly #capacity: number;
@@ -82,7 +86,8 @@ class SourceWorker {
   #waiting: (() => void)[] = [];
 
   constructor(port: MessagePort, options: WorkerOptions) {
-    const { edge, batchSize, batch } = options;
+    const { edge, batchSize, batch, shared } = options;
+    this.#bodies = shared ? new SharedBodyReader(shared) : null;
     this.#port = port;
     this.#options = options;
     this.#edge = edge;
@@ -155,6 +160,7 @@ class SourceWorker {
       );
     } finally {
       clearInterval(clock);
+      this.#bodies?.close();
     }
   }
 
@@ -179,15 +185,24 @@ class SourceWorker {
   }
 
   #receive(message: JsMsg, shard: number): void {
-    const frame = this.#parse(message);
+    const body = this.#bodyOf(message);
+    if (body === null) {
+      const { batchSize } = this.#options;
+      const { sampleBytes, whenFull } = this.#edge;
+      this.#gone +=
+        samplesPerFrame(sampleBytes, batchSize, whenFull) || 1 / chunksPerSample(sampleBytes);
+      message.ack();
+      return;
+    }
+    const frame = this.#parse(message, body);
     if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
     // dropOldest: a lost sample is no loss. block: only what has been used may leave the stream.
     const settled = !this.#block || frame === null || this.#assembler.repeated > repeated;
-    if (settled) message.ack();
+    if (settled) this.#settle(message);
     else this.#unsettled.add(message);
-    if (frame === null) giveBack(message.data);
+    if (frame === null) giveBack(body);
     const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
     const origin: Origin = { messages, outstanding: samples.length };
     const { producer = 0 } = frame ?? {};
@@ -213,6 +228,8 @@ class SourceWorker {
   #settle(message: JsMsg): void {
     this.#unsettled.delete(message);
     message.ack();
+    const place = placeOf(message);
+    if (place) this.#bodies?.release(place);
   }
 
   #giveBack(message: JsMsg): void {
@@ -220,10 +237,16 @@ class SourceWorker {
     message.nak();
   }
 
-  #parse(message: JsMsg): Frame | null {
+  /** Null if it was in shared memory, and is not any more. */
+  #bodyOf(message: JsMsg): Uint8Array | null {
+    const place = placeOf(message);
+    return place && this.#bodies ? this.#bodies.read(place) : message.data;
+  }
+
+  #parse(message: JsMsg, body: Uint8Array): Frame | null {
     try {
       const header = message.headers?.get(FRAME_HEADER) ?? '';
-      const frame = parseFrame({ header, body: message.data }, this.#edge.sampleBytes);
+      const frame = parseFrame({ header, body }, this.#edge.sampleBytes);
       checkNumbers(frame, this.#edge);
       return frame;
     } catch (error) {
@@ -277,7 +300,8 @@ class SourceWorker {
   #counters(): SourceCounters {
     return {
       received: this.#received,
-      dropped: this.#replay.dropped + this.#skips.samples + this.#assembler.torn,
+      dropped:
+        this.#replay.dropped + this.#skips.samples + this.#assembler.torn + Math.round(this.#gone),
       reused: this.#replay.reused,
       torn: this.#assembler.torn,
       refused: this.#refused,
@@ -285,3 +309,6 @@ class SourceWorker {
     };
   }
 }
+
+/** Where a message's body is, if not in the message. */
+const placeOf = ({ headers }: JsMsg): string => headers?.get(BODY_HEADER) ?? '';

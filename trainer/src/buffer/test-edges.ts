@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CHUNK_BYTES, chunksPerSample, type Edge, samplesPerMessage } from '@greedy-infomax/crds';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -6,26 +9,35 @@ import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { openSink, openSource, type Sink, type Source } from './edge.ts';
 
+/** How activations go, for `TestEdges.start`. */
+export const WAYS: [string, { shared: boolean }][] = [
+  ['through the server', { shared: false }],
+  ['through shared memory', { shared: true }],
+];
+
 /** Edges for tests, on a NATS server of their own. */
 export class TestEdges {
   readonly nats: TestNats;
   readonly connection: NatsConnection;
+  /** Folder through which large bodies go. */
+  readonly shared?: string;
   #count = 0;
   readonly #open: { close(): Promise<void> }[] = [];
 
-  static async start(): Promise<TestEdges> {
+  static async start({ shared = false } = {}): Promise<TestEdges> {
     const nats = await startNats();
     const connection = await connect({
       servers: nats.url,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
     });
-    return new TestEdges(nats, connection);
+    return new TestEdges(nats, connection, shared);
   }
 
-  private constructor(nats: TestNats, connection: NatsConnection) {
+  private constructor(nats: TestNats, connection: NatsConnection, shared: boolean) {
     this.nats = nats;
     this.connection = connection;
+    if (shared) this.shared = mkdtempSync(join(tmpdir(), 'gim-shared-'));
   }
 
   /** A new edge with its stream. */
@@ -78,10 +90,10 @@ export class TestEdges {
     ]);
   }
 
-  /** Messages that the edge's stream holds. */
-  async messagesIn({ stream }: Edge): Promise<number> {
+  /** What the edge's stream holds. */
+  async held({ stream }: Edge): Promise<{ messages: number; bytes: number }> {
     const jsm = await jetstreamManager(this.connection);
-    return (await jsm.streams.info(stream)).state.messages;
+    return (await jsm.streams.info(stream)).state;
   }
 
   async source(edge: Edge, batchSize: number): Promise<Source> {
@@ -93,7 +105,7 @@ export class TestEdges {
   }
 
   #end(edge: Edge, batchSize: number) {
-    return { natsUrl: this.nats.url, edge, batchSize, clientName: 'test' };
+    return { natsUrl: this.nats.url, shared: this.shared, edge, batchSize, clientName: 'test' };
   }
 
   #opened<T extends { close(): Promise<void> }>(end: T): T {
@@ -108,6 +120,7 @@ export class TestEdges {
   async stop(): Promise<void> {
     await this.connection.close();
     await this.nats.stop();
+    if (this.shared) rmSync(this.shared, { recursive: true });
   }
 }
 

@@ -41,6 +41,8 @@ export interface Feed {
 
 export interface FeedOptions {
   nats: NatsAccess;
+  /** As of `EdgeOptions`. */
+  shared?: string;
   /** To the same server: for what takes no data. */
   connection: NatsConnection;
   clientName: string;
@@ -92,9 +94,9 @@ async function openDataFeed(
 async function openEdgeFeed(
   { batchSize }: ModuleConfig,
   { edge }: ModuleConfig['source'] & { kind: 'edge' },
-  { nats, clientName, replica }: FeedOptions,
+  { nats, shared, clientName, replica }: FeedOptions,
 ): Promise<Feed> {
-  const source = await openSource({ ...nats, edge, batchSize, clientName, replica });
+  const source = await openSource({ ...nats, shared, edge, batchSize, clientName, replica });
   return {
     async next(signal, options) {
       const batch = await source.take(signal, options);

@@ -14,11 +14,10 @@ export class Output {
   /** Null where no module comes next. */
   static async open(
     { sink: edge, batchSize }: ModuleConfig,
-    nats: NatsAccess,
-    clientName: string,
+    { nats, shared, clientName }: { nats: NatsAccess; shared?: string; clientName: string },
   ): Promise<Output | null> {
     if (edge === null) return null;
-    return new Output(edge, await openSink({ ...nats, edge, batchSize, clientName }));
+    return new Output(edge, await openSink({ ...nats, shared, edge, batchSize, clientName }));
   }
 
   private constructor(edge: Edge, sink: Sink) {

@@ -26,6 +26,8 @@ export interface TrainerOptions {
   /** Folder of the checkpoints and the history. */
   out: string;
   nats: NatsAccess;
+  /** Folder in memory that the trainers of a machine share. Default: all that modules exchange goes through NATS. */
+  shared?: string;
   replica: number;
   log: Logger;
   /** Aborted when a clean stop is asked for. */
@@ -105,7 +107,7 @@ class Trainer {
   }
 
   async open(): Promise<void> {
-    const { config, nats, replica } = this.#options;
+    const { config, nats, shared, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
     const precision = precisionOf(config);
@@ -124,9 +126,10 @@ class Trainer {
     this.#company = await Company.meet(this.#options, this.#messenger, this.#program, before);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
-    this.#output = await Output.open(config, nats, clientName);
+    this.#output = await Output.open(config, { nats, shared, clientName });
     this.#feed = await openFeed(config, {
       nats,
+      shared,
       connection: this.#messenger.connection,
       clientName,
       replica,
