@@ -15,6 +15,8 @@ export interface EndOptions {
   batchSize: number;
   /** Of the NATS server. */
   natsUrl: string;
+  /** Folder in memory through which activations go; through the server without. */
+  shared?: string;
   /** Raw TCP: where the consumer listens. */
   port: number;
   /** The consumer's main thread does nothing for so long after its first batch. */
@@ -47,8 +49,8 @@ const PAUSE = 20;
 const MAX_MESSAGES = 4;
 
 export const PRODUCERS: Record<Way, End> = {
-  async edge({ edge, batchSize, natsUrl }, tally) {
-    const sink = await openSink({ natsUrl, edge, batchSize, clientName: 'bench' });
+  async edge({ edge, batchSize, natsUrl, shared }, tally) {
+    const sink = await openSink({ natsUrl, shared, edge, batchSize, clientName: 'bench' });
     const batchBytes = batchSize * edge.sampleBytes;
     const activations = samples(batchBytes);
     for (let batch = 0; ; batch += 1) {
@@ -125,8 +127,8 @@ export const PRODUCERS: Record<Way, End> = {
 };
 
 export const CONSUMERS: Record<Way, End> = {
-  async edge({ edge, batchSize, natsUrl, blockSeconds }, tally) {
-    const source = await openSource({ natsUrl, edge, batchSize, clientName: 'bench' });
+  async edge({ edge, batchSize, natsUrl, shared, blockSeconds }, tally) {
+    const source = await openSource({ natsUrl, shared, edge, batchSize, clientName: 'bench' });
     for (let batches = 0; ; batches += 1) {
       const batch = await source.take(forever);
       if (batches === 0 && blockSeconds > 0) block(1000 * blockSeconds);

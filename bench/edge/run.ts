@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import pino from 'pino';
+import { makeSharedFolder } from '../../operator/src/local/shared-folder.ts';
 import { alternate, median, medianRatio } from '../alternate.ts';
 import { machine, versionOf } from '../machine.ts';
 import { markdown, record, type Table } from '../results.ts';
@@ -34,6 +36,8 @@ const NOTES = [
 
 const where = `${machine()}; ${versionOf('nats-server')}`;
 const nats = await startBenchNats();
+/** As `gim run` uses it; null where this machine has no room for it. */
+const shared = makeSharedFolder(2 ** 31, pino({ level: 'silent' }));
 const ratios: Record<string, number> = {};
 const rows: string[][] = [];
 for (const format of formats) {
@@ -41,6 +45,7 @@ for (const format of formats) {
     {
       dropOldest: () => turn('edge', edgeOf(format, 'dropOldest'), nats, seconds),
       block: () => turn('edge', edgeOf(format, 'block'), nats, seconds),
+      ...sharedWays(format),
       bare: () => turn('bare', edgeOf(format, 'dropOldest'), nats, seconds),
       bareBlock: () => turn('bare', edgeOf(format, 'block'), nats, seconds),
       tcp: () => turn('tcp', edgeOf(format, 'dropOldest'), nats, seconds),
@@ -58,13 +63,14 @@ for (const format of formats) {
   }
 }
 const blocked = Number(values.block) > 0 ? await blockedRows(Number(values.block)) : [];
+shared?.remove();
 await nats.stop();
 
 const result = {
   name: 'edge',
   title: 'Edge between two modules',
   machine: where,
-  method: `Samples of 8 MiB in float32, encoded, half of their bytes zeros, from one process through nats-server to another, on one machine. Median of ${rounds} rounds in turns of ${seconds} s. The bare loop publishes and acknowledges messages of the same size with the NATS client as it is, through a stream of the same kind, puts no sample together and reads no byte. The edge does, in batches of 8 samples.`,
+  method: `Samples of 8 MiB in float32, encoded, half of their bytes zeros, from one process through nats-server to another, on one machine; through memory: the body of a message through a file in /dev/shm, as between the trainers of \`gim run\` (decision 16). Median of ${rounds} rounds in turns of ${seconds} s. The bare loop publishes and acknowledges messages of the same size with the NATS client as it is, through a stream of the same kind, puts no sample together and reads no byte. The edge does, in batches of 8 samples.`,
   tables: [
     {
       columns: [
@@ -88,11 +94,23 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n\n')}`);
 if (values.record) record(result);
 
+/** None where the machine has no room for it. */
+function sharedWays(format: Format): Record<string, () => Promise<Measured>> {
+  if (!shared) return {};
+  const { path } = shared;
+  return {
+    shared: () => turn('edge', edgeOf(format, 'dropOldest'), nats, seconds, path),
+    sharedBlock: () => turn('edge', edgeOf(format, 'block'), nats, seconds, path),
+  };
+}
+
 function rowOf(format: string, way: string, turns: Measured[], ratio: number): string[] {
   const of = (figure: (turn: Measured) => number) => median(turns.map(figure)).toFixed(2);
   const name = {
     dropOldest: 'edge, dropOldest',
     block: 'edge, block',
+    shared: 'edge through memory, dropOldest',
+    sharedBlock: 'edge through memory, block',
     bare: 'bare, dropOldest',
     bareBlock: 'bare, block',
     tcp: 'TCP',

@@ -55,14 +55,15 @@ export interface Measured {
   repeated: number;
 }
 
-/** Lets samples flow for so long. Throws if none does. */
+/** Lets samples flow for so long, through the folder `shared` if there is one. Throws if none does. */
 export async function turn(
   way: Way,
   edge: Edge,
   nats: BenchNats,
   seconds: number,
+  shared?: string,
 ): Promise<Measured> {
-  await using ends = await startEnds(way, edge, nats, 0);
+  await using ends = await startEnds(way, edge, nats, { blockSeconds: 0, shared });
   await sleep(1000 * WARM_UP_SECONDS);
   const before = await ends.read();
   await sleep(1000 * seconds);
@@ -97,7 +98,7 @@ export interface Blocked {
 
 export async function blockedTurn(edge: Edge, nats: BenchNats, seconds: number): Promise<Blocked> {
   const [before, ended] = [await nats.monitor(), await nats.ended()];
-  await using ends = await startEnds('edge', edge, nats, seconds);
+  await using ends = await startEnds('edge', edge, nats, { blockSeconds: seconds });
   await sleep(1000 * (seconds + AFTER_BLOCK_SECONDS));
   const after = await nats.monitor();
   const cut = (await nats.ended()) - ended;
@@ -110,7 +111,12 @@ export async function blockedTurn(edge: Edge, nats: BenchNats, seconds: number):
   };
 }
 
-async function startEnds(way: Way, edge: Edge, nats: BenchNats, blockSeconds: number) {
+async function startEnds(
+  way: Way,
+  edge: Edge,
+  nats: BenchNats,
+  rest: Pick<EndOptions, 'blockSeconds' | 'shared'>,
+) {
   const connection = await connect({ servers: nats.url });
   await ensureStreams(connection, [planStream(edge, BATCH)]);
   const options: EndOptions = {
@@ -118,7 +124,7 @@ async function startEnds(way: Way, edge: Edge, nats: BenchNats, blockSeconds: nu
     batchSize: BATCH,
     natsUrl: nats.url,
     port: await freePort(),
-    blockSeconds,
+    ...rest,
   };
   const consumer = start({ role: 'consumer', way, options });
   await sleep(300); // raw TCP has to listen

@@ -1,10 +1,10 @@
-import { readModules } from '../../operator/src/report/run-files.ts';
-import { GIM, TrainingError, trainBy, trainingSeconds } from '../training.ts';
+import { type ModuleRecord, readModules } from '../../operator/src/report/run-files.ts';
+import { GIM, TrainingError, trainBy, trainingTimes } from '../training.ts';
 
 /** A training with a process for each module, as a user starts it. */
 
 export interface Training {
-  /** From the first step of the first module to the last of the last one; without the start of the processes. */
+  /** Once every module has made its first steps, to the last step of the last one. */
   samplesPerSecond: number;
   /** CPU seconds of all processes for a thousand samples, their start included. */
   cpu: number;
@@ -12,28 +12,46 @@ export interface Training {
   ageSeconds: number[];
 }
 
+/** Steps of a module of which none counts, as in turn: graphs are compiled, memory is asked for. */
+const WARM_UP = 5;
+
 /** `slowdown`: as the trainers' variable SLOWDOWN. Throws a `TrainingError`. */
 export async function trainAsynchronously(
   file: string,
   out: string,
   samples: number,
-  slowdown?: string,
+  { slowdown, sharedMemory = true }: { slowdown?: string; sharedMemory?: boolean } = {},
 ): Promise<Training> {
   const timed = ['-c', '"$@"; code=$?; times; exit $code', 'times'] as const;
   const said = await trainBy(
-    ['bash', ...timed, GIM, 'run', file, '--out', out, '--no-evaluate'],
+    [
+      ...['bash', ...timed, GIM, 'run', file, '--out', out, '--no-evaluate'],
+      ...(sharedMemory ? [] : ['--no-shared-memory']),
+    ] as [string, ...string[]],
     out,
     slowdown ? { SLOWDOWN: slowdown } : {},
   );
   const modules = readModules(out);
   return {
-    samplesPerSecond: samples / trainingSeconds(out),
+    samplesPerSecond: rateOf(out, modules, samples),
     cpu: (1000 * cpuSeconds(said)) / samples,
     ageSeconds: modules.slice(1).map(({ history }) => {
       const ages = history.flatMap(({ stalenessSeconds }) => stalenessSeconds?.p50 ?? []);
       return ages.toSorted((a, b) => a - b)[ages.length >> 1] ?? Number.NaN;
     }),
   };
+}
+
+/** Of what is left to train when the last module is warm. */
+function rateOf(out: string, modules: readonly ModuleRecord[], samples: number): number {
+  const warmAt = Math.max(
+    ...modules.map(({ history }) => history.find(({ step }) => step >= WARM_UP)?.at ?? Number.NaN),
+  );
+  const trained = modules.map(
+    ({ history }) => history.findLast(({ at }) => at <= warmAt)?.samples ?? 0,
+  );
+  const end = Math.max(...modules.map(({ config }) => trainingTimes(out, config.name).to));
+  return (1000 * (samples - Math.max(...trained))) / (end - warmAt);
 }
 
 /** Of all that a shell has started: the last line of its `times`, user and system. */

@@ -57,13 +57,15 @@ interface Peers {
 }
 interface Case extends Described {
   name: string;
+  /** Whether activations go through NATS whole, as on a cluster. */
+  throughNats?: boolean;
   /** Module that takes `factor` times as long, by waiting. */
   slow?: { module: string; factor: number };
 }
 
 const OF_A_PRECISION: readonly Omit<Case, 'precision'>[] = [
   { name: 'dropOldest', whenFull: 'dropOldest', encoding: 'int8', samples },
-  { name: 'dropOldest, int4', whenFull: 'dropOldest', encoding: 'int4', samples },
+  { name: 'through NATS', whenFull: 'dropOldest', encoding: 'int8', samples, throughNats: true },
   { name: 'block', whenFull: 'block', encoding: 'int8', samples },
   {
     name: 'block, second module 4 times as slow',
@@ -76,6 +78,9 @@ const OF_A_PRECISION: readonly Omit<Case, 'precision'>[] = [
 const CASES = precisions.flatMap((precision) =>
   OF_A_PRECISION.slice(0, Number(values.cases)).map((one): Case => ({ ...one, precision })),
 );
+
+/** CPU seconds for a GB of activations that goes through memory, as bench/edge measures them. */
+const MEMORY_CPU = 1;
 
 const where = machine();
 const folder = mkdtempSync(join(tmpdir(), 'bench-pipeline-'));
@@ -128,14 +133,21 @@ async function trainIn(one: Case): Promise<Training> {
   const out = join(folder, 'run');
   rmSync(out, { recursive: true, force: true });
   const slowdown = one.slow && `${one.slow.module}:${one.slow.factor}`;
-  return trainAsynchronously(fileOf(one), out, one.samples, slowdown);
+  return trainAsynchronously(fileOf(one), out, one.samples, {
+    slowdown,
+    sharedMemory: !one.throughNats,
+  });
 }
 
 function forecastOf(one: Case, { modules }: InTurn, cores = threads): Forecast {
-  const { slow } = one;
+  const { slow, throughNats } = one;
   const run = readRunFile(fileOf(one));
   const plan = planRun(run, { namespace: 'local', uid: 'bench' });
-  const stages = stagesSchema.parse({ cores, modules });
+  const stages = stagesSchema.parse({
+    cores,
+    modules,
+    ...(!throughNats && { linkCpuSecondsPerGigabyte: MEMORY_CPU }),
+  });
   const slowed = stages.modules[slow?.module ?? ''];
   if (slow && slowed) slowed.slowdown = slow.factor;
   return simulate(pipelineOf(plan.modules, stages, one.samples));
@@ -177,14 +189,15 @@ function plainFileOf(precision: Precision): string {
 function comparison(precision: Precision): Table {
   const [first, ...others] = CASES.filter((one) => one.precision === precision) as [Case];
   const own = rate(first);
-  const halved = others.find(({ encoding }) => encoding === 'int4');
+  const whole = others.find(({ throughNats }) => throughNats);
   const turns = inTurn.get(precision) ?? [];
   const turn = median(turns.map(({ samplesPerSecond }) => samplesPerSecond));
   ratios[inPrecision('to in turn', precision)] = own / turn;
+  if (whole) ratios[inPrecision('through NATS, to in turn', precision)] = rate(whole) / turn;
   const rows = [
     ['three processes', own.toFixed(0), '1.00'],
-    ...(halved
-      ? [['the same in int4', rate(halved).toFixed(0), (own / rate(halved)).toFixed(2)]]
+    ...(whole
+      ? [['the same through NATS', rate(whole).toFixed(0), (own / rate(whole)).toFixed(2)]]
       : []),
     ['one process, in turn', turn.toFixed(0), (own / turn).toFixed(2)],
   ];

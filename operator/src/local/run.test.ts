@@ -71,6 +71,21 @@ describe('runLocally', () => {
     expect(natsPid(out)).toBeUndefined();
   });
 
+  it('has activations go through memory, of which it leaves nothing, unless it is told not to', async () => {
+    const paths = () =>
+      readFileSync(join(out, 'run.log'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('activations go through memory'))
+        .map((line) => (JSON.parse(line) as { path: string }).path);
+    await runLocally(standInRun(folder, 2), stop.signal);
+    const [path] = paths();
+    expect(path).toMatch(/^\/dev\/shm\/gim-/);
+    expect(existsSync(path as string)).toBe(false);
+    rmSync(out, { recursive: true });
+    await runLocally({ ...standInRun(folder, 2), sharedMemory: false }, stop.signal);
+    expect(paths()).toEqual([]);
+  });
+
   it('trains one module after another where the run says so', async () => {
     const notYet: number[] = [];
     const options = standInRun(folder, 10, {
