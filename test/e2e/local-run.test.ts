@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { summarySchema } from '../../operator/src/report/summary.ts';
@@ -172,6 +172,8 @@ describe('gim run', () => {
     run.child.kill('SIGKILL');
     await until(() => trainerPids(out).size === 0, 'the trainers to end');
     await until(() => natsPid(out) === undefined, 'nats-server to end');
+    const memory = /\/dev\/shm\/gim-\w+/.exec(readFileSync(join(out, 'run.log'), 'utf8'))?.[0];
+    await until(() => !existsSync(memory as string), 'the memory of the activations to be freed');
   });
 
   it('says what is wrong with data that is not there', async () => {

@@ -101,7 +101,8 @@ export class Training {
         note: (line) => this.notes.push(line),
         done: () => {},
       },
-      ...(natsUrl === undefined ? { natsPort } : { nats: { url: natsUrl } }),
+      // What is done to the way to a server is to be done to activations.
+      ...(natsUrl === undefined ? { natsPort } : { nats: { url: natsUrl }, sharedMemory: false }),
       ...rest,
     };
     this.#run = runLocally(local, this.#stop.signal);

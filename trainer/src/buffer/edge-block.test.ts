@@ -37,6 +37,23 @@ describe.each(WAYS)('%s', (_, way) => {
       },
     );
 
+    it.each(PER_MESSAGE)(
+      'gives out at once what a consumer that ended had taken and not used: %s',
+      async (_, sampleBytes) => {
+        const edge = await edges.make({ sampleBytes, whenFull: 'block', depth: 8 });
+        const out = await edges.sink(edge, 2);
+        await out.put(rows(edge, [1, 2]), within(5000));
+        const first = await edges.source(edge, 2);
+        expectWhole(edge, await first.take(within(10_000)));
+        await first.close();
+        const second = await edges.source(edge, 2);
+        const batch = await second.take(within(10_000));
+        expectWhole(edge, batch);
+        expect([...batch.ids].toSorted()).toEqual([1, 2]); // parts may come in another order
+        expect(second.counters().dropped).toBe(0);
+      },
+    );
+
     it('makes a producer wait whose consumer does not come', async () => {
       const edge = await edges.make({ whenFull: 'block', depth: 2 });
       const out = await edges.sink(edge, 2);

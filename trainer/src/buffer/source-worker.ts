@@ -1,19 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
-import { chunksPerSample, samplesPerFrame, shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { giveBack } from '../nats/message-memory.ts';
 import { type Assembled, Assembler } from './assembler.ts';
-import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
+import type { Frame } from './frame.ts';
+import { Incoming } from './incoming.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
-import { checkNumbers } from './numbers.ts';
 import { Replay } from './replay.ts';
 import { ShardPulls } from './shard-pulls.ts';
-import { BODY_HEADER, SharedBodyReader } from './shared-bodies.ts';
 import { SkipCounter } from './skips.ts';
 
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
 const OPEN_PER_SHARD = 4;
+/** Milliseconds that a server which may be gone has to hear the last acknowledgements. */
+const FLUSH_WITHIN = 1000;
 /** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
 const WORKING_EVERY = 5000;
 
@@ -45,6 +47,8 @@ export async function runSource(
     else if (message.type === 'close') source.close();
   });
   await source.pull(connection);
+  // What was used, and what was handed back, is to be known before the connection ends.
+  await Promise.race([connection.flush().catch(() => {}), sleep(FLUSH_WITHIN)]);
   await connection.close();
   port.postMessage({ type: 'closed' } satisfies FromWorker);
   port.close();
@@ -57,9 +61,7 @@ class SourceWorker {
   readonly #block: boolean;
   readonly #batch: Buffer;
   readonly #shards: number;
-  readonly #bodies: SharedBodyReader | null;
-  /** Samples in bodies that were gone from shared memory when their message came. */
-  #gone = 0;
+  readonly #incoming: Incoming;
   readonly #assembler: Assembler;
   readonly #replay: Replay<Arrived>;
   readonly #capacity: number;
@@ -78,7 +80,6 @@ class SourceWorker {
   /** `block`: of messages whose last sample is in the batch that is being used, that sample. */
   #finishing: Arrived[] = [];
   #received = 0;
-  #refused = 0;
   /** By producer. */
   readonly #newestSteps = new Map<number, number>();
   #closed = false;
@@ -86,8 +87,8 @@ class SourceWorker {
   #waiting: (() => void)[] = [];
 
   constructor(port: MessagePort, options: WorkerOptions) {
-    const { edge, batchSize, batch, shared } = options;
-    this.#bodies = shared ? new SharedBodyReader(shared) : null;
+    const { edge, batchSize, batch } = options;
+    this.#incoming = new Incoming(options);
     this.#port = port;
     this.#options = options;
     this.#edge = edge;
@@ -160,7 +161,7 @@ class SourceWorker {
       );
     } finally {
       clearInterval(clock);
-      this.#bodies?.close();
+      this.#incoming.close();
     }
   }
 
@@ -185,16 +186,7 @@ class SourceWorker {
   }
 
   #receive(message: JsMsg, shard: number): void {
-    const body = this.#bodyOf(message);
-    if (body === null) {
-      const { batchSize } = this.#options;
-      const { sampleBytes, whenFull } = this.#edge;
-      this.#gone +=
-        samplesPerFrame(sampleBytes, batchSize, whenFull) || 1 / chunksPerSample(sampleBytes);
-      message.ack();
-      return;
-    }
-    const frame = this.#parse(message, body);
+    const frame = this.#incoming.read(message);
     if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
@@ -202,7 +194,6 @@ class SourceWorker {
     const settled = !this.#block || frame === null || this.#assembler.repeated > repeated;
     if (settled) this.#settle(message);
     else this.#unsettled.add(message);
-    if (frame === null) giveBack(body);
     const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
     const origin: Origin = { messages, outstanding: samples.length };
     const { producer = 0 } = frame ?? {};
@@ -228,32 +219,12 @@ class SourceWorker {
   #settle(message: JsMsg): void {
     this.#unsettled.delete(message);
     message.ack();
-    const place = placeOf(message);
-    if (place) this.#bodies?.release(place);
+    this.#incoming.release(message);
   }
 
   #giveBack(message: JsMsg): void {
     this.#unsettled.delete(message);
     message.nak();
-  }
-
-  /** Null if it was in shared memory, and is not any more. */
-  #bodyOf(message: JsMsg): Uint8Array | null {
-    const place = placeOf(message);
-    return place && this.#bodies ? this.#bodies.read(place) : message.data;
-  }
-
-  #parse(message: JsMsg, body: Uint8Array): Frame | null {
-    try {
-      const header = message.headers?.get(FRAME_HEADER) ?? '';
-      const frame = parseFrame({ header, body }, this.#edge.sampleBytes);
-      checkNumbers(frame, this.#edge);
-      return frame;
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.#refused += 1;
-      return null;
-    }
   }
 
   #answer(): void {
@@ -301,14 +272,11 @@ class SourceWorker {
     return {
       received: this.#received,
       dropped:
-        this.#replay.dropped + this.#skips.samples + this.#assembler.torn + Math.round(this.#gone),
+        this.#replay.dropped + this.#skips.samples + this.#assembler.torn + this.#incoming.gone,
       reused: this.#replay.reused,
       torn: this.#assembler.torn,
-      refused: this.#refused,
+      refused: this.#incoming.refused,
       repeated: this.#assembler.repeated,
     };
   }
 }
-
-/** Where a message's body is, if not in the message. */
-const placeOf = ({ headers }: JsMsg): string => headers?.get(BODY_HEADER) ?? '';
