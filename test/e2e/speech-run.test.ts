@@ -45,8 +45,9 @@ spec:
     samples: 400
   buffers:
     depth: 32
+    whenFull: block
   evaluation:
-    epochs: 20
+    epochs: 40
     batchSize: 16
     learningRate: 1.0e-2
 `;
@@ -101,10 +102,10 @@ it('trains on a folder of WAV files and reads speakers and phones out of every m
     expect(Object.keys(probeAccuracies ?? {})).toEqual(['speaker', 'phone']);
     expect(probeAccuracies?.speaker?.accuracy).toBe(probeAccuracy);
   }
-  // Three voices and three phones: a third is chance. What is dropped differs from run to run, and phones with it: 49 to 62 %.
+  // Three voices and three phones: a third is chance. With buffers that block no two runs differ.
   const { speaker, phone } = modules[1]?.probeAccuracies ?? {};
   expect(speaker?.accuracy).toBeGreaterThan(0.5);
-  expect(phone?.accuracy).toBeGreaterThan(0.42);
+  expect(phone?.accuracy).toBeGreaterThan(0.5);
   expect(output).toMatch(/speaker +untrained +phone +untrained/);
   expect(output).toMatch(/sound: speaker [\d.]+ ?%, untrained [\d.]+ ?%; phone /);
 });

@@ -110,9 +110,9 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   save();
 
   const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
+  const server = binary ? await startServer(binary, out, options.natsPort, plan, log) : undefined;
   const { sharedMemory = true } = options;
   const shared = sharedMemory ? makeSharedFolder(heldBytes(options.run, plan), log) : null;
-  const server = binary ? await startServer(binary, out, options.natsPort, plan, log) : undefined;
   try {
     const access = server ? { url: server.url } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
