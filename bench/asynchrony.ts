@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { trainAsynchronously } from './asynchrony/asynchronous.ts';
@@ -18,6 +19,10 @@ import { machine } from './machine.ts';
  */
 
 const ROOT = join(import.meta.dirname, '..');
+
+/** Of each trainer and of the process alone: another number adds up in another order. */
+const THREADS = Math.max(1, Math.floor(availableParallelism() / MODULES.length));
+process.env.OMP_NUM_THREADS = String(THREADS);
 
 const { values } = parseArgs({
   options: {
@@ -62,8 +67,7 @@ async function measure(one: Case): Promise<Result> {
   return { ...(await train(one, file, place)), weights: digestOfWeights(place) };
 }
 
-/** With as many threads as a trainer has, since another number adds up in another order. */
 async function trainSynchronously(one: Case, file: string, folder: string): Promise<Measured> {
-  const { seconds, accuracy } = await trainInOneProcess(file, folder, MODULES.length);
+  const { seconds, accuracy } = await trainInOneProcess(file, folder, THREADS);
   return { ...one, seconds: [seconds], reused: 0, accuracy };
 }

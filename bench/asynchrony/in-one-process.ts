@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { evaluateRun } from '../../operator/src/local/evaluation.ts';
 import { trainerEnv } from '../../operator/src/local/trainers.ts';
@@ -14,18 +13,18 @@ export interface TrainedInOneProcess {
 
 /**
  * Trains the run of `file` into `folder` in one process that takes each batch through all modules. A process of its own: what
- * TensorFlow holds is never given back. It has as many threads as one of so many trainers.
+ * TensorFlow holds is never given back.
  */
 export async function trainInOneProcess(
   file: string,
   folder: string,
-  trainers: number,
+  threads: number,
 ): Promise<TrainedInOneProcess> {
   const script = join(import.meta.dirname, 'synchronous.ts');
   const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
   const said = execFileSync(process.execPath, [...options, '--out', folder], {
     encoding: 'utf8',
-    env: trainerEnv(process.env, availableParallelism(), trainers),
+    env: trainerEnv(process.env, threads),
     // TensorFlow says there what it is built for.
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -1,4 +1,14 @@
 import { z } from 'zod';
+import {
+  convolution,
+  type LayerCost,
+  type PatchShape,
+  POINTWISE,
+  ShapeError,
+  type Steps,
+} from './convolution.ts';
+
+export { type LayerCost, type PatchShape, ShapeError } from './convolution.ts';
 
 /**
  * The layers by name: which fields each takes and what shape it makes of what comes in. How a layer
@@ -56,17 +66,6 @@ export const layerSchema = z
 export type Layer = z.infer<typeof layerSchema>;
 export type LayerType = Layer['type'];
 
-/** Rows, columns, channels of what one patch has become. */
-export type PatchShape = readonly [rows: number, cols: number, channels: number];
-
-/** What a layer holds and does. */
-export interface LayerCost {
-  /** Values that are trained. */
-  parameters: number;
-  /** Multiplications, each with an addition, that one patch takes forward. */
-  macs: number;
-}
-
 interface LayerRow {
   /** Fields beside `type` and `channels` that the layer takes. */
   fields: readonly (keyof Layer)[];
@@ -78,31 +77,14 @@ interface LayerRow {
   readsRectified(layer: Layer, inputChannels: number): boolean;
 }
 
-/** A layer that cannot take what comes in. */
-export class ShapeError extends Error {
-  override readonly name = 'ShapeError';
-}
-
-function convolved(size: number, kernel: number, stride: number, padding: number): number {
-  const out = Math.floor((size + 2 * padding - kernel) / stride) + 1;
-  if (size + 2 * padding < kernel) {
-    throw new ShapeError(
-      `a filter of ${kernel} does not fit into ${size} positions with padding ${padding}; make the kernel smaller, the padding larger, or the strides before it smaller`,
-    );
-  }
-  return out;
-}
-
-/** A convolution with bias that makes `output`; biases are additions alone. */
-const convolution = (kernel: number, channelsIn: number, output: PatchShape): LayerCost => {
-  const [rows, cols, channels] = output;
-  const weights = kernel * kernel * channelsIn * channels;
-  return { parameters: weights + channels, macs: rows * cols * weights };
-};
+const sum = (costs: readonly LayerCost[], of: keyof LayerCost): number =>
+  costs.reduce((all, cost) => all + cost[of], 0);
 
 const total = (costs: readonly LayerCost[]): LayerCost => ({
-  parameters: costs.reduce((sum, { parameters }) => sum + parameters, 0),
-  macs: costs.reduce((sum, { macs }) => sum + macs, 0),
+  parameters: sum(costs, 'parameters'),
+  macs: sum(costs, 'macs'),
+  products: sum(costs, 'products'),
+  inputProducts: sum(costs, 'inputProducts'),
 });
 
 /** One convolution of a block's body. */
@@ -114,74 +96,61 @@ interface BodyConvolution {
   strides?: true;
 }
 
-/** What the repeated blocks of `layer` hold and do; only the first strides. */
-function blocksCost(
+/** What the repeated blocks of `layer` put out, hold and do; only the first strides. */
+function blocksOf(
   body: readonly BodyConvolution[],
   { channels, stride = 1, repeat = 1 }: Layer,
-  [rows, cols, channelsIn]: PatchShape,
-): LayerCost {
+  input: PatchShape,
+): { output: PatchShape; cost: LayerCost } {
   const costs: LayerCost[] = [];
-  let shape: PatchShape = [rows, cols, channelsIn];
+  const add = (steps: Steps, from: PatchShape, to: number): PatchShape => {
+    const { output, cost } = convolution([steps, steps], from, to);
+    costs.push(from === input ? cost : { ...cost, inputProducts: 0 });
+    return output;
+  };
+  let shape = input;
   for (let block = 0; block < repeat; block += 1) {
     const step = block === 0 ? stride : 1;
-    const input = shape;
+    const before = shape;
     for (const { kernel, expansion, strides } of body) {
       const by = strides ? step : 1;
-      const padding = (kernel - 1) / 2;
-      const output: PatchShape = [
-        convolved(shape[0], kernel, by, padding),
-        convolved(shape[1], kernel, by, padding),
-        channels * expansion,
-      ];
-      costs.push(convolution(kernel, shape[2], output));
-      shape = output;
+      shape = add({ kernel, stride: by, padding: (kernel - 1) / 2 }, shape, channels * expansion);
     }
     // A shortcut that changes shape is a 1x1 convolution.
-    if (step !== 1 || input[2] !== shape[2]) costs.push(convolution(1, input[2], shape));
+    if (step !== 1 || before[2] !== shape[2]) add({ ...POINTWISE, stride: step }, before, shape[2]);
   }
-  return total(costs);
+  return { output: shape, cost: total(costs) };
 }
 
 const blocks = (expansion: number, body: readonly BodyConvolution[]): LayerRow => ({
   fields: ['stride', 'repeat'],
-  output: ({ channels, stride = 1 }, [rows, cols]) => [
-    convolved(rows, 3, stride, 1),
-    convolved(cols, 3, stride, 1),
-    channels * expansion,
-  ],
-  cost: (layer, input) => blocksCost(body, layer, input),
+  output: (layer, input) => blocksOf(body, layer, input).output,
+  cost: (layer, input) => blocksOf(body, layer, input).cost,
   // With a projected shortcut both paths of the first block read relu(x); an identity shortcut reads x itself.
   readsRectified: ({ channels, stride = 1 }, inputChannels) =>
     stride !== 1 || inputChannels !== channels * expansion,
 });
 
+const ofConv = (layer: Layer, input: PatchShape) => {
+  const steps = convDefaults(layer);
+  return convolution([steps, steps], input, layer.channels);
+};
+
+const ofConv1d = (layer: Layer, input: PatchShape) =>
+  convolution([convDefaults(layer), POINTWISE], input, layer.channels);
+
 /** A layer is one row here and one file in trainer/src/model/layers. */
 export const LAYERS: Record<LayerType, LayerRow> = {
   conv: {
     fields: ['kernel', 'stride', 'padding', 'activation'],
-    output: (layer, [rows, cols]) => {
-      const { kernel, stride, padding } = convDefaults(layer);
-      return [
-        convolved(rows, kernel, stride, padding),
-        convolved(cols, kernel, stride, padding),
-        layer.channels,
-      ];
-    },
-    cost: (layer, input) =>
-      convolution(convDefaults(layer).kernel, input[2], LAYERS.conv.output(layer, input)),
+    output: (layer, input) => ofConv(layer, input).output,
+    cost: (layer, input) => ofConv(layer, input).cost,
     readsRectified: () => false,
   },
   conv1d: {
     fields: ['kernel', 'stride', 'padding', 'activation'],
-    output: (layer, [rows, cols]) => {
-      const { kernel, stride, padding } = convDefaults(layer);
-      return [convolved(rows, kernel, stride, padding), cols, layer.channels];
-    },
-    cost: (layer, input) => {
-      const [rows, cols, channels] = LAYERS.conv1d.output(layer, input);
-      const weights = convDefaults(layer).kernel * input[2] * channels;
-      return { parameters: weights + channels, macs: rows * cols * weights };
-    },
+    output: (layer, input) => ofConv1d(layer, input).output,
+    cost: (layer, input) => ofConv1d(layer, input).cost,
     readsRectified: () => false,
   },
   gru: {
@@ -197,7 +166,13 @@ export const LAYERS: Record<LayerType, LayerRow> = {
     // Three gates, each with matrices for the input and for the state, and two biases.
     cost: ({ channels }, [rows, , channelsIn]) => {
       const weights = 3 * channels * (channelsIn + channels);
-      return { parameters: weights + 6 * channels, macs: rows * weights };
+      const products = rows * weights;
+      return {
+        parameters: weights + 6 * channels,
+        macs: products,
+        products,
+        inputProducts: rows * 3 * channels * channelsIn,
+      };
     },
     readsRectified: () => false,
   },
@@ -252,9 +227,17 @@ export function outputShape(layers: readonly Layer[], input: PatchShape): PatchS
 
 /** What all `layers` hold and do for a patch of the shape `input`. Throws a `ShapeError` as `outputShape` does. */
 export function layersCost(layers: readonly Layer[], input: PatchShape): LayerCost {
-  return total(
-    layers.map((layer, i) =>
-      LAYERS[layer.type].cost(layer, outputShape(layers.slice(0, i), input)),
-    ),
+  const costs = layers.map((layer, i) =>
+    LAYERS[layer.type].cost(layer, outputShape(layers.slice(0, i), input)),
   );
+  return { ...total(costs), inputProducts: costs[0]?.inputProducts ?? 0 };
+}
+
+/**
+ * Multiplications that a training step takes for a patch: as many again as forward for the gradient of the weights,
+ * and for that of what comes in, which the first layer of a module does not need.
+ */
+export function stepProducts(layers: readonly Layer[], input: PatchShape): number {
+  const { products, inputProducts } = layersCost(layers, input);
+  return 3 * products - inputProducts;
 }

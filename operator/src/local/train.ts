@@ -11,6 +11,7 @@ import { HUNG_SECONDS } from '../plan/kubernetes/names.ts';
 import { mayBegin } from '../plan/order.ts';
 import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
+import { threadsOf } from '../plan/threads.ts';
 import { Crew } from './crew.ts';
 import { moduleFailure } from './failure.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
@@ -62,17 +63,18 @@ export async function train(
   const wanted =
     options.replicas ??
     ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
-  const trainersAtFirst = names.reduce((sum, name) => sum + wanted(name), 0);
-  // In iterative order one trains, and those before it only forward.
-  const atOnce = order === 'iterative' ? 1 : trainersAtFirst;
+  const cores = availableParallelism();
+  const threads = threadsOf(
+    cores,
+    plan.modules.map((module) => ({ module, trainers: wanted(module.name) })),
+  );
   const env = {
-    ...trainerEnv(process.env, availableParallelism(), atOnce),
     NATS_CREDS: access.creds,
     NATS_CA: access.ca,
     SHARED_FOLDER: shared?.path,
   };
   const crews = names.map(
-    (module) =>
+    (module, i) =>
       new Crew(
         module,
         (replica) =>
@@ -83,7 +85,11 @@ export async function train(
             folder: trainerFolder(out, module, replica),
             natsUrl: access.url,
             command: options.trainerCommand ?? TRAINER_COMMAND,
-            env,
+            // In iterative order one module trains, and those before it only forward.
+            env: {
+              ...trainerEnv(process.env, order === 'iterative' ? cores : (threads[i] as number)),
+              ...env,
+            },
             log,
           }),
       ),

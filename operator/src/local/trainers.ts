@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
-import { threadsOf } from '../plan/threads.ts';
 import { Pulse } from './pulse.ts';
 import { killWithParent } from './watchdog.ts';
 
@@ -179,19 +178,12 @@ export class Trainer {
 }
 
 /**
- * What trainers run with, unless the user set it: the cores shared out between `modules` processes. Batches are
- * buffers of many megabytes that are made and dropped at every step: in huge pages they are copied about 4 times
- * as fast.
+ * What a trainer with so many threads runs with, unless the user set it. Batches are buffers of many megabytes that
+ * are made and dropped at every step: in huge pages they are copied about 4 times as fast.
  */
-export function trainerEnv(
-  env: NodeJS.ProcessEnv,
-  cores: number,
-  modules: number,
-): NodeJS.ProcessEnv {
-  return {
-    OMP_NUM_THREADS: String(threadsOf(cores, modules)), // trainer/src/threads.ts reads it
-    TF_CPP_MIN_LOG_LEVEL: '2',
-    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
-    ...env,
-  };
-}
+export const trainerEnv = (env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv => ({
+  OMP_NUM_THREADS: String(threads), // trainer/src/threads.ts reads it
+  TF_CPP_MIN_LOG_LEVEL: '2',
+  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+  ...env,
+});

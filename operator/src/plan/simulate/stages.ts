@@ -74,20 +74,17 @@ export function pipelineOf(
     );
   }
   const trainers = modules.map(({ name }) => stages[name]?.replicas ?? replicas(name));
-  const threads =
-    machine.cores === undefined
-      ? Number.POSITIVE_INFINITY
-      : threadsOf(
-          machine.cores,
-          trainers.reduce((sum, count) => sum + count),
-        );
+  const threads = threadsOf(
+    machine.cores ?? Number.POSITIVE_INFINITY,
+    modules.map((module, i) => ({ module, trainers: trainers[i] as number })),
+  );
   const edges = modules.flatMap(({ sink, batchSize }) => (sink ? [{ sink, batchSize }] : []));
   const [first] = edges;
   return {
     stages: modules.map(({ name, batchSize }, i): Stage => {
       const stage = stages[name] as Stages['modules'][string];
       const { msPerBatch, forwardMsPerBatch = msPerBatch / 3, cores, slowdown } = stage;
-      const longer = Math.max(1, cores / threads);
+      const longer = Math.max(1, cores / (threads[i] as number));
       return {
         name,
         batchSize,
