@@ -10,22 +10,38 @@ export const SAMPLE_HEADER_BYTES = 32;
 /** A server takes headers of up to 64 KiB. */
 const MAX_SAMPLES = 1024;
 
+/**
+ * What a message may tell of whose body goes through memory of one machine: batches of a few megabytes in one, since a
+ * message costs its server and both ends the same whatever it tells of.
+ */
+export const SHARED_BODY_BYTES = 4 << 20;
+
 const ROOM = MESSAGE_BYTES - FRAME_HEADER_BYTES;
 
 /** Whole samples that fit into one message; 0 if one alone does not. */
 export const samplesPerMessage = (sampleBytes: number): number =>
   Math.min(MAX_SAMPLES, Math.floor(ROOM / (SAMPLE_HEADER_BYTES + sampleBytes)));
 
+/** What sizes an edge. */
+interface EdgeSize {
+  sampleBytes: number;
+  depth: number;
+  whenFull: 'dropOldest' | 'block';
+}
+
 /**
  * Samples of a batch that go into one message; 0 if one alone does not fit. With `block` each message of a batch
  * holds as many as the next: a batch then uses whole messages, whoever gets which, and none is ever half used.
+ * `shared`: bodies go through memory. Samples that a server would get in parts come in the same parts there.
  */
 export function samplesPerFrame(
-  sampleBytes: number,
+  { sampleBytes, whenFull }: Omit<EdgeSize, 'depth'>,
   batchSize: number,
-  whenFull: 'dropOldest' | 'block',
+  shared = false,
 ): number {
-  let samples = Math.min(batchSize, samplesPerMessage(sampleBytes));
+  const sent = samplesPerMessage(sampleBytes);
+  const inMemory = Math.min(MAX_SAMPLES, Math.floor(SHARED_BODY_BYTES / sampleBytes));
+  let samples = Math.min(batchSize, shared && sent > 0 ? inMemory : sent);
   while (whenFull === 'block' && samples > 1 && batchSize % samples !== 0) samples -= 1;
   return samples;
 }
@@ -48,29 +64,23 @@ export const MAX_SHARDS = 8;
 export const shardsOf = (sampleBytes: number): number =>
   samplesPerMessage(sampleBytes) > 0 ? 1 : MAX_SHARDS;
 
-/** What sizes an edge. */
-interface EdgeSize {
-  sampleBytes: number;
-  depth: number;
-  whenFull: 'dropOldest' | 'block';
-}
-
 const chunked = (sampleBytes: number): boolean => samplesPerMessage(sampleBytes) === 0;
 
 /** Messages that a batch is sent in. */
 export const messagesPerBatch = (
-  { sampleBytes, whenFull }: Omit<EdgeSize, 'depth'>,
+  edge: Omit<EdgeSize, 'depth'>,
   batchSize: number,
+  shared = false,
 ): number =>
-  chunked(sampleBytes)
-    ? batchSize * chunksPerSample(sampleBytes)
-    : Math.ceil(batchSize / samplesPerFrame(sampleBytes, batchSize, whenFull));
+  chunked(edge.sampleBytes)
+    ? batchSize * chunksPerSample(edge.sampleBytes)
+    : Math.ceil(batchSize / samplesPerFrame(edge, batchSize, shared));
 
 /** Messages that the stream of an edge holds; two at least, as one alone would be replaced while it is read. */
-export const messagesHeld = (edge: EdgeSize, batchSize: number): number =>
+export const messagesHeld = (edge: EdgeSize, batchSize: number, shared = false): number =>
   Math.max(
     2,
     chunked(edge.sampleBytes)
       ? edge.depth * chunksPerSample(edge.sampleBytes)
-      : Math.ceil(edge.depth / batchSize) * messagesPerBatch(edge, batchSize),
+      : Math.ceil(edge.depth / batchSize) * messagesPerBatch(edge, batchSize, shared),
   );

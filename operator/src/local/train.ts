@@ -11,6 +11,7 @@ import { HUNG_SECONDS } from '../plan/kubernetes/names.ts';
 import { mayBegin } from '../plan/order.ts';
 import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
+import { planStream, type StreamPlan } from '../plan/stream.ts';
 import { threadsOf } from '../plan/threads.ts';
 import { Crew } from './crew.ts';
 import { moduleFailure } from './failure.ts';
@@ -57,7 +58,7 @@ export async function train(
   const { order } = options.run.spec;
   const id = { ...plan.run, uid: plan.modules[0]?.uid ?? '' };
   // What a killed run of the same name has left on a server of the user's own is not this run's.
-  const streams = [...plan.streams, plan.state];
+  const streams = [...streamsOf(plan, shared !== null), plan.state];
   await deleteStreams(connection, streams);
   await ensureStreams(connection, streams);
   const wanted =
@@ -183,6 +184,10 @@ export async function train(
     screen.done();
   }
 }
+
+/** Of its edges, through memory or not. */
+const streamsOf = ({ modules }: RunPlan, shared: boolean): StreamPlan[] =>
+  modules.flatMap(({ sink, batchSize }) => (sink ? [planStream(sink, batchSize, shared)] : []));
 
 /** False when `signal` ended the pause. */
 const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>

@@ -54,11 +54,14 @@ const OVERHEAD_BYTES = 512;
 const ACK_WAIT_SECONDS = 20;
 const MAX_ACK_PENDING = 64;
 
-/** Sizes the stream so that it holds `edge.depth` samples of a producer that sends `batchSize` at a time. */
-export function planStream(edge: Edge, batchSize: number): StreamPlan {
+/**
+ * Sizes the stream so that it holds `edge.depth` samples of a producer that sends `batchSize` at a time. `shared`: through
+ * memory of one machine, where a message tells of more of them.
+ */
+export function planStream(edge: Edge, batchSize: number, shared = false): StreamPlan {
   const { depth, sampleBytes, whenFull } = edge;
-  const perBatch = messagesPerBatch(edge, batchSize);
-  const maxMessages = messagesHeld(edge, batchSize);
+  const perBatch = messagesPerBatch(edge, batchSize, shared);
+  const maxMessages = messagesHeld(edge, batchSize, shared);
   const samples = Math.max(depth, Math.ceil(depth / batchSize) * batchSize);
   return {
     name: edge.stream,

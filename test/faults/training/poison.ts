@@ -60,7 +60,7 @@ export async function poison(
     const bytes = Uint8Array.from({ length: sink.sampleBytes }, () => random(256));
     const [ids, labels] = [Float64Array.of(random(1000)), Int32Array.of(1)];
     const rows = { bytes, ids, labels, producerStep: random(1000), madeAt: 0 };
-    const [frame] = [...eachFrame(rows, random(2 ** 32), 0, 1)] as [SentFrame];
+    const [frame] = [...eachFrame(rows, random(2 ** 32), () => 0, 1)] as SentFrame[] as [SentFrame];
     const { head, body } = kind({ ...frame, head: Buffer.from(frame.header, 'base64') });
     const about = headers();
     if (head) about.set(FRAME_HEADER, head.toString('base64'));

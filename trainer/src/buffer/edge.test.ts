@@ -74,7 +74,7 @@ describe.each(WAYS)('%s', (_, way) => {
       const edge = await edges.make();
       const into = await edges.source(edge, 2);
       const frame = (sampleBytes: number): SentFrame =>
-        [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, 0)][0] as SentFrame;
+        [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, () => 0)][0] as SentFrame;
       const { header, body } = frame(1000);
       const noise = crypto.getRandomValues(new Uint8Array(300));
       for (const bad of [

@@ -1,4 +1,9 @@
-import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/crds';
+import {
+  CHUNK_BYTES,
+  MESSAGE_BYTES,
+  SHARED_BODY_BYTES,
+  samplesPerMessage,
+} from '@greedy-infomax/crds';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, Assembler } from './assembler.ts';
@@ -25,8 +30,10 @@ const rowsOf = (samples: readonly Sample[]) => ({
   bytes: new Uint8Array(Buffer.concat(samples.map(({ bytes }) => bytes))),
 });
 
-const framesOf = (samples: readonly Sample[], producer: number, group: number): SentFrame[] =>
-  Array.from(eachFrame(rowsOf(samples), producer, group));
+const framesOf = (samples: readonly Sample[], producer: number, first: number): SentFrame[] => {
+  let group = first;
+  return Array.from(eachFrame(rowsOf(samples), producer, () => group++));
+};
 
 /** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
@@ -63,7 +70,7 @@ describe('frames', () => {
 
   it('send the bytes from where they lie', () => {
     const rows = rowsOf([1, 2].map((id) => sample(id, CHUNK_BYTES + 1)));
-    for (const { body } of eachFrame(rows, 1, 0)) expect(body.buffer).toBe(rows.bytes.buffer);
+    for (const { body } of eachFrame(rows, 1, () => 0)) expect(body.buffer).toBe(rows.bytes.buffer);
   });
 
   it('refuse messages that are no frame of this edge, whatever they are', () => {
@@ -71,7 +78,7 @@ describe('frames', () => {
     const { header, body } = good;
     expect(() => parseFrame(good, 99)).toThrow(/samples of 100 bytes, not 99/);
     expect(() => parseFrame({ header, body: body.subarray(1) }, 100)).toThrow(FrameError);
-    expect(() => parseFrame({ header, body: new Uint8Array(MESSAGE_BYTES + 1) }, 100)).toThrow(
+    expect(() => parseFrame({ header, body: new Uint8Array(SHARED_BODY_BYTES + 1) }, 100)).toThrow(
       /longer than/,
     );
     expect(() => parseFrame({ header: '', body }, 100)).toThrow('without a header Gim-Frame');

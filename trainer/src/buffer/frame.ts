@@ -1,7 +1,7 @@
 import {
   CHUNK_BYTES,
   chunksPerSample,
-  MESSAGE_BYTES,
+  SHARED_BODY_BYTES,
   samplesPerMessage,
 } from '@greedy-infomax/crds/frame-limits';
 import type { Rows } from './messages.ts';
@@ -35,24 +35,35 @@ export interface Sample {
   bytes: Uint8Array;
 }
 
-/** One message: `chunks` is 1 for whole samples. */
-export interface Frame {
+/** Which message of an edge it is. */
+interface About {
   /** Tells processes apart; another start of the same module is another producer. */
   producer: number;
   /** Counts a producer's messages, or its groups of chunks, from 0. */
   group: number;
+  /** Which part of a sample; 0 for whole ones. */
   chunk: number;
+  /** Of a sample; 1 for whole ones. */
   chunks: number;
+}
+
+/** One message. */
+export interface Frame extends About {
   /** Views into the message. */
   samples: Sample[];
 }
 
-/** A frame as it is sent. */
+/** A frame on its way. */
 export interface SentFrame {
   /** Value of the header `FRAME_HEADER`. */
   header: string;
-  /** A view of the rows. */
   body: Uint8Array;
+}
+
+/** A frame to be sent; its body is a view of the rows. */
+export interface CutFrame extends SentFrame, About {
+  /** What it tells of: whole samples, or the one that it is a part of. */
+  rows: Rows;
 }
 
 /** A message that is not a whole, well-formed part of this edge. */
@@ -61,38 +72,43 @@ export class FrameError extends Error {
 }
 
 /**
- * Cuts rows into messages of `perMessage` samples, chunks of one if it is 0, as many as fit when it is not given.
- * `group` numbers the first; each message or chunk group takes one.
+ * Cuts rows into messages of `perMessage` samples, chunks of one if it is 0, as many as a server takes when it is not
+ * given. Each message or chunk group takes the next `group`.
  */
 export function* eachFrame(
   rows: Rows,
   producer: number,
-  group: number,
+  group: () => number,
   perMessage = samplesPerMessage(sizeOf(rows)),
-): Generator<SentFrame, void> {
+): Generator<CutFrame, void> {
   const count = rows.ids.length;
   const size = sizeOf(rows);
-  if (perMessage === 0) {
-    for (let i = 0; i < count; i += 1) {
-      const sample = rows.bytes.subarray(i * size, (i + 1) * size);
-      const chunks = chunksPerSample(size);
-      for (let chunk = 0; chunk < chunks; chunk += 1) {
-        yield {
-          header: headerOf(rows, { producer, group: group + i, chunk, chunks }, i, i + 1),
-          body: sample.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES),
-        };
-      }
+  const chunks = perMessage > 0 ? 1 : chunksPerSample(size);
+  for (let start = 0; start < count; start += perMessage || 1) {
+    const part = cut(rows, start, Math.min(start + (perMessage || 1), count));
+    const about = { producer, group: group(), chunks };
+    for (let chunk = 0; chunk < chunks; chunk += 1) {
+      const { bytes } = part;
+      yield {
+        ...about,
+        chunk,
+        header: headerOf(part, { ...about, chunk }),
+        body: chunks > 1 ? bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES) : bytes,
+        rows: part,
+      };
     }
-    return;
   }
-  for (let start = 0; start < count; start += perMessage) {
-    const end = Math.min(start + perMessage, count);
-    const about = { producer, group: group + start / perMessage, chunk: 0, chunks: 1 };
-    yield {
-      header: headerOf(rows, about, start, end),
-      body: rows.bytes.subarray(start * size, end * size),
-    };
-  }
+}
+
+/** A view of those from `start` to before `end`. */
+function cut({ ids, labels, bytes, ...rest }: Rows, start: number, end: number): Rows {
+  const size = bytes.length / Math.max(1, ids.length);
+  return {
+    ...rest,
+    ids: ids.subarray(start, end),
+    labels: labels.subarray(start, end),
+    bytes: bytes.subarray(start * size, end * size),
+  };
 }
 
 /** Reads a message for an edge whose samples have `sampleBytes` bytes. Throws a `FrameError` for any other. */
@@ -101,7 +117,7 @@ export function parseFrame({ header, body }: SentFrame, sampleBytes: number): Fr
     throw new FrameError(`message of ${body.length} bytes: ${why}`);
   };
   if (header === '') fail(`without a header ${FRAME_HEADER}`);
-  if (body.length > MESSAGE_BYTES) fail(`longer than ${MESSAGE_BYTES}`);
+  if (body.length > SHARED_BODY_BYTES) fail(`longer than ${SHARED_BODY_BYTES}`);
   const head = Buffer.from(header, 'base64');
   if (head.length < HEAD) fail('its header is cut short');
   if (head.readUInt32LE(0) !== MAGIC) fail('not an activation message');
@@ -141,23 +157,18 @@ export function parseFrame({ header, body }: SentFrame, sampleBytes: number): Fr
   };
 }
 
-/** Of the rows from `start` to before `end`, or of a chunk of one. */
-function headerOf(
-  rows: Rows,
-  { producer, group, chunk, chunks }: Omit<Frame, 'samples'>,
-  start: number,
-  end: number,
-): string {
-  const head = Buffer.alloc(HEAD + (end - start) * HEAD_OF_SAMPLE);
+function headerOf(rows: Rows, { producer, group, chunk, chunks }: About): string {
+  const count = rows.ids.length;
+  const head = Buffer.alloc(HEAD + count * HEAD_OF_SAMPLE);
   head.writeUInt32LE(MAGIC, 0);
   head.writeUInt16LE(VERSION, 4);
-  head.writeUInt16LE(end - start, 6);
+  head.writeUInt16LE(count, 6);
   head.writeUInt32LE(sizeOf(rows), 8);
   head.writeUInt32LE(chunk, 12);
   head.writeUInt32LE(chunks, 16);
   head.writeUInt32LE(producer, 20);
   head.writeUInt32LE(group >>> 0, 24);
-  for (let i = start, at = HEAD; i < end; i += 1, at += HEAD_OF_SAMPLE) {
+  for (let i = 0, at = HEAD; i < count; i += 1, at += HEAD_OF_SAMPLE) {
     head.writeDoubleLE(rows.ids[i] as number, at);
     head.writeDoubleLE(rows.madeAt, at + 8);
     head.writeInt32LE(rows.labels[i] as number, at + 16);

@@ -18,11 +18,11 @@ export class Incoming {
   #gone = 0;
 
   constructor({ edge, batchSize, shared }: Pick<WorkerOptions, 'edge' | 'batchSize' | 'shared'>) {
-    const { sampleBytes, whenFull } = edge;
     this.#edge = edge;
     this.#bodies = shared ? new SharedBodyReader(shared) : null;
     this.#samplesPerMessage =
-      samplesPerFrame(sampleBytes, batchSize, whenFull) || 1 / chunksPerSample(sampleBytes);
+      samplesPerFrame(edge, batchSize, shared !== undefined) ||
+      1 / chunksPerSample(edge.sampleBytes);
   }
 
   /** Samples in bodies that were gone. */

@@ -4,7 +4,7 @@ import { shardConsumer } from '@greedy-infomax/crds/names';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 
 /** Messages asked for at a time: more of up to 1 MiB each would overrun a busy client. */
-const MAX_MESSAGES = 4;
+export const MOST_PULLED = 4;
 /** Milliseconds of one pull; a lost stream is noticed after about as long. */
 const EXPIRES = 2000;
 /** Milliseconds that a pull may go unread: less than two heartbeats, which come every half of EXPIRES. */
@@ -67,7 +67,7 @@ export class ShardPulls {
       let full = false;
       try {
         const consumer = await js.consumers.get(this.#edge.stream, name);
-        const pull = await consumer.consume({ max_messages: MAX_MESSAGES, expires: EXPIRES });
+        const pull = await consumer.consume({ max_messages: MOST_PULLED, expires: EXPIRES });
         this.#open.set(shard, pull);
         if (unwanted()) pull.stop();
         stopWhenStreamIsGone(pull);

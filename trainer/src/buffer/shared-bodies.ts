@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { MESSAGE_BYTES } from '@greedy-infomax/crds/frame-limits';
+import { SHARED_BODY_BYTES } from '@greedy-infomax/crds/frame-limits';
 import { takeMemory } from '../nats/message-memory.ts';
 
 /**
@@ -23,8 +23,7 @@ const STAMP = 8;
 const MOST_SLOTS = 8192;
 const TABLE = STAMP * MOST_SLOTS;
 /** Of memory only what is written to is there. */
-const SLOT = 1 << 20;
-if (SLOT < MESSAGE_BYTES) throw new RangeError('a message does not fit into a slot');
+const SLOT = SHARED_BODY_BYTES;
 
 const fileOf = (folder: string, producer: number): string => join(folder, `${producer}.bodies`);
 

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import {
   chunksPerSample,
+  MESSAGE_BYTES,
   messagesHeld,
   samplesPerFrame,
   shardsOf,
@@ -8,11 +9,13 @@ import {
 import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
+import { type CutFrame, eachFrame, FRAME_HEADER } from './frame.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './messages.ts';
+import { MOST_PULLED } from './shard-pulls.ts';
 import { BODY_HEADER, SharedBodyWriter } from './shared-bodies.ts';
 
-/** Messages on their way at a time. At 1 MiB each the window of 8 MiB keeps a server busy; the client itself has no limit. */
+/** Bytes and messages on their way at a time. 8 MiB keep a server busy; the client itself has no limit. */
+const WINDOW_BYTES = 8 << 20;
 const WINDOW = 8;
 /** Milliseconds until a publish counts as lost. */
 const PUBLISH_TIMEOUT = 5000;
@@ -44,8 +47,13 @@ export async function runSink(
 
 /** What is published: a frame, or where its body is. */
 interface Message {
-  about: MsgHdrs;
+  headers: MsgHdrs;
   body: Uint8Array;
+  /** Tells the server a message that is sent again from others. */
+  id: string;
+  subject: string;
+  /** That are lost with it; a part of one for a part. */
+  samples: number;
 }
 
 class SinkWorker {
@@ -54,6 +62,8 @@ class SinkWorker {
   readonly #js: JetStreamClient;
   readonly #options: WorkerOptions;
   readonly #bodies: SharedBodyWriter | null;
+  /** Messages on their way at a time. */
+  readonly #window: number;
   /** Rows not published yet, oldest first. */
   #queue: Rows[] = [];
   /** Samples in the queue from which on `block` makes the producer wait and `dropOldest` drops. */
@@ -77,7 +87,10 @@ class SinkWorker {
     this.#js = jetstream(connection, { timeout: PUBLISH_TIMEOUT });
     this.#options = options;
     const { edge, batchSize, shared, producer } = options;
-    const held = messagesHeld(edge, batchSize) + 2 * WINDOW; // on their way in, and out
+    const bytes = this.#perMessage() * edge.sampleBytes || MESSAGE_BYTES;
+    this.#window = Math.max(1, Math.min(WINDOW, Math.floor(WINDOW_BYTES / bytes)));
+    // Beside what the stream holds, what is on its way in and out.
+    const held = messagesHeld(edge, batchSize, shared !== undefined) + this.#window + MOST_PULLED;
     const block = edge.whenFull === 'block';
     this.#bodies = shared ? SharedBodyWriter.open(shared, producer, held, block) : null;
     this.#shards = shardsOf(edge.sampleBytes);
@@ -134,8 +147,8 @@ class SinkWorker {
   #queued = (): number => this.#queue.reduce((sum, { ids }) => sum + ids.length, 0);
 
   #perMessage(): number {
-    const { edge, batchSize } = this.#options;
-    return samplesPerFrame(edge.sampleBytes, batchSize, edge.whenFull);
+    const { edge, batchSize, shared } = this.#options;
+    return samplesPerFrame(edge, batchSize, shared !== undefined);
   }
 
   /** Lets a waiting producer go on when there is room. */
@@ -150,35 +163,22 @@ class SinkWorker {
     if (this.#pumping) return;
     this.#pumping = true;
     for (let rows = this.#queue.shift(); rows && !this.#closed; rows = this.#queue.shift()) {
-      const { producer, edge } = this.#options;
-      const { bytes } = rows;
-      const first = this.#group;
-      const perMessage = this.#perMessage();
-      const samples = rows.ids.length;
-      const perSample = chunksPerSample(edge.sampleBytes);
-      const groups = perMessage > 0 ? Math.ceil(samples / perMessage) : samples;
-      this.#group += groups;
-      const block = edge.whenFull === 'block';
-      let notTaken = groups * perSample;
+      const block = this.#options.edge.whenFull === 'block';
+      let notTaken = 1; // more come while these are on their way
       const onTaken = () => {
         notTaken -= 1;
-        if (notTaken === 0) free(bytes);
+        if (notTaken === 0) free(rows.bytes);
       };
-      let i = -1;
-      for (const frame of eachFrame(rows, producer, first, perMessage)) {
-        i += 1;
+      for (const { chunk, ...message } of this.#messagesOf(rows, this.#perMessage())) {
         // block: the parts of a sample may overtake one another, samples may not.
-        await this.#inFlightBelow(block && i % perSample === 0 ? 1 : WINDOW);
-        const group = first + Math.floor(i / perSample);
-        const subject = shardSubject(edge.subject, group % this.#dealt, this.#shards);
-        const id = `${producer}:${group}:${i % perSample}`;
-        const message = this.#messageOf(frame);
-        if (block) void this.#publishUntilTaken(subject, message, id, onTaken);
-        else
-          void this.#publishOrDrop(subject, message, id, samples / (groups * perSample), onTaken);
+        await this.#inFlightBelow(block && chunk === 0 ? 1 : this.#window);
+        notTaken += 1;
+        if (block) void this.#publishUntilTaken(message, onTaken);
+        else void this.#publishOrDrop(message, onTaken);
       }
+      onTaken();
       if (block) await this.#inFlightBelow(1);
-      this.#published += samples;
+      this.#published += rows.ids.length;
       this.#admit();
     }
     this.#pumping = false;
@@ -194,35 +194,24 @@ class SinkWorker {
   }
 
   /** `dropOldest`: what fails is counted, never sent again. */
-  async #publishOrDrop(
-    subject: string,
-    message: Message,
-    msgID: string,
-    samples: number,
-    onTaken: () => void,
-  ): Promise<void> {
+  async #publishOrDrop(message: Message, onTaken: () => void): Promise<void> {
     this.#inFlight += 1;
     try {
-      await this.#publish(subject, message, msgID);
+      await this.#publish(message);
       onTaken();
     } catch {
-      this.#dropped += samples;
+      this.#dropped += message.samples;
     } finally {
       this.#landed();
     }
   }
 
   /** `block`: again and again under the same id, so nothing is lost or doubled. */
-  async #publishUntilTaken(
-    subject: string,
-    message: Message,
-    msgID: string,
-    onTaken: () => void,
-  ): Promise<void> {
+  async #publishUntilTaken(message: Message, onTaken: () => void): Promise<void> {
     this.#inFlight += 1;
     for (let taken = false; !taken && !this.#closed; ) {
       try {
-        await this.#publish(subject, message, msgID);
+        await this.#publish(message);
         taken = true;
         onTaken();
       } catch {
@@ -238,17 +227,37 @@ class SinkWorker {
     this.#settle();
   }
 
-  #messageOf({ header, body }: SentFrame): Message {
-    const about = headers();
-    about.set(FRAME_HEADER, header);
-    const place = this.#bodies?.put(body);
-    if (!place) return { about, body };
-    about.set(BODY_HEADER, place);
-    return { about, body: new Uint8Array(0) };
+  /** Each is made when it is its turn, as a slot in memory is taken from then on. */
+  *#messagesOf(rows: Rows, perMessage: number): Generator<Message & { chunk: number }> {
+    const { producer, edge, batchSize } = this.#options;
+    for (const frame of eachFrame(rows, producer, () => this.#group++, perMessage)) {
+      const place = this.#bodies?.put(frame.body) ?? null;
+      // Without a place in memory it goes in messages that a server takes.
+      if (place === null && frame.body.length > MESSAGE_BYTES) {
+        yield* this.#messagesOf(frame.rows, samplesPerFrame(edge, batchSize));
+      } else yield { ...this.#messageOf(frame, place), chunk: frame.chunk };
+    }
   }
 
-  async #publish(subject: string, { about, body }: Message, msgID: string): Promise<void> {
-    await this.#js.publish(subject, body, { msgID, headers: about, timeout: PUBLISH_TIMEOUT });
+  /** `place`: of the body, if it is in memory. */
+  #messageOf(
+    { header, body, producer, group, chunk, chunks, rows }: CutFrame,
+    place: string | null,
+  ): Message {
+    const about = headers();
+    about.set(FRAME_HEADER, header);
+    if (place !== null) about.set(BODY_HEADER, place);
+    return {
+      headers: about,
+      body: place === null ? body : new Uint8Array(0),
+      id: `${producer}:${group}:${chunk}`,
+      subject: shardSubject(this.#options.edge.subject, group % this.#dealt, this.#shards),
+      samples: rows.ids.length / chunks,
+    };
+  }
+
+  async #publish({ subject, body, id, headers }: Message): Promise<void> {
+    await this.#js.publish(subject, body, { msgID: id, headers, timeout: PUBLISH_TIMEOUT });
   }
 
   #settle(): void {

@@ -107,11 +107,11 @@ export function pipelineOf(
 }
 
 function linkOf(edge: Edge, batchSize: number, machine: Omit<Stages, 'modules'>): Link {
-  const { sampleBytes, depth, whenFull } = edge;
+  const { sampleBytes, depth } = edge;
   return {
     sampleBytes,
     // A sample in several messages is of use when the last has come.
-    samplesPerMessage: Math.max(1, samplesPerFrame(sampleBytes, batchSize, whenFull)),
+    samplesPerMessage: Math.max(1, samplesPerFrame(edge, batchSize)),
     depth: chunksPerSample(sampleBytes) > 1 ? depth : Math.max(depth, batchSize),
     megabytesPerSecond: machine.linkMegabytesPerSecond,
     cpuSecondsPerGigabyte: machine.linkCpuSecondsPerGigabyte,
