@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Edge } from '@greedy-infomax/crds';
 import type { NatsAccess } from '../nats/connect.ts';
-import { batchMemory } from './batch-memory.ts';
 import {
   type BatchInfo,
   type FromWorker,
@@ -75,11 +74,9 @@ export interface Sink {
 export async function openSource(options: EdgeOptions): Promise<Source> {
   const { edge, batchSize } = options;
   const bytes = batchSize * edge.sampleBytes;
-  const memory = batchMemory(bytes);
   const thread = new EdgeThread({
     ...options,
     role: 'source',
-    batch: memory,
     producer: 0,
     replica: options.replica ?? 0,
   });
@@ -88,7 +85,7 @@ export async function openSource(options: EdgeOptions): Promise<Source> {
     async take(signal, { unused = false } = {}) {
       signal.throwIfAborted();
       thread.send({ type: 'take', count: batchSize, unused });
-      const { info, counters } = await thread.next('batch', signal, { type: 'cancel' });
+      const { memory, info, counters } = await thread.next('batch', signal, { type: 'cancel' });
       counts = counters;
       return {
         ...info,
@@ -104,7 +101,7 @@ export async function openSource(options: EdgeOptions): Promise<Source> {
 
 export async function openSink(options: EdgeOptions): Promise<Sink> {
   const producer = crypto.getRandomValues(new Uint32Array(1))[0] as number;
-  const thread = new EdgeThread({ ...options, role: 'sink', batch: null, producer, replica: 0 });
+  const thread = new EdgeThread({ ...options, role: 'sink', producer, replica: 0 });
   const waits = options.edge.whenFull === 'block';
   return {
     async put(rows, signal) {

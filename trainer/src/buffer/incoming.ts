@@ -1,25 +1,32 @@
 import type { Edge } from '@greedy-infomax/crds';
 import { chunksPerSample, samplesPerFrame } from '@greedy-infomax/crds/frame-limits';
 import type { JsMsg } from '@nats-io/jetstream';
-import { giveBack } from '../nats/message-memory.ts';
+import { giveBack, takeMemory } from '../nats/message-memory.ts';
+import type { Assembled } from './assembler.ts';
+import { BatchMemories } from './batch-memory.ts';
 import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
 import type { WorkerOptions } from './messages.ts';
 import { checkNumbers } from './numbers.ts';
-import { BODY_HEADER, SharedBodyReader } from './shared-bodies.ts';
+import { BODY_HEADER, type BodyMemory, SharedBodyReader } from './shared-bodies.ts';
+
+/** Batches that may be in memory of their own: what is used, and what was read ahead. */
+const MOST_BATCHES = 4;
 
 /** Reads the messages of an edge, wherever their bodies are, and counts those that are of no use. */
-export class Incoming {
+export class Incoming implements BodyMemory {
   /** Messages that were no part of this edge. */
   refused = 0;
   readonly #edge: Edge;
   readonly #bodies: SharedBodyReader | null;
+  readonly #batches: BatchMemories;
   readonly #samplesPerMessage: number;
   /** Messages whose bodies were not in shared memory any more. */
   #gone = 0;
 
   constructor({ edge, batchSize, shared }: Pick<WorkerOptions, 'edge' | 'batchSize' | 'shared'>) {
     this.#edge = edge;
-    this.#bodies = shared ? new SharedBodyReader(shared) : null;
+    this.#bodies = shared ? new SharedBodyReader(shared, this) : null;
+    this.#batches = new BatchMemories(batchSize * edge.sampleBytes, MOST_BATCHES);
     this.#samplesPerMessage =
       samplesPerFrame(edge, batchSize, shared !== undefined) ||
       1 / chunksPerSample(edge.sampleBytes);
@@ -30,7 +37,7 @@ export class Incoming {
     return Math.round(this.#gone * this.#samplesPerMessage);
   }
 
-  /** Views into memory for `giveBack`. Null for a message that is of no use. */
+  /** Views into memory that is to be given back. Null for a message that is of no use. */
   read(message: JsMsg): Frame | null {
     const place = placeOf(message);
     const body = place && this.#bodies ? this.#bodies.read(place) : message.data;
@@ -46,9 +53,23 @@ export class Incoming {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.refused += 1;
-      giveBack(body);
+      this.giveBack(body);
       return null;
     }
+  }
+
+  /** Where a step may read all of a message as it came, of which this is a sample: it was exactly a batch. Else null. */
+  batchOf({ parts: [part] }: Assembled): SharedArrayBuffer | null {
+    return part ? this.#batches.find(part) : null;
+  }
+
+  /** Nobody reads the memory of a message any more, of which `view` is a part. */
+  giveBack(view: Uint8Array): void {
+    if (!this.#batches.giveBack(view)) giveBack(view);
+  }
+
+  take(bytes: number): Uint8Array {
+    return this.#batches.take(bytes) ?? takeMemory(bytes);
   }
 
   /** To be called for a message that nobody will be given again. */

@@ -8,8 +8,6 @@ export interface WorkerOptions extends NatsAccess {
   clientName: string;
   edge: Edge;
   batchSize: number;
-  /** Source: memory that both threads see, where batches are put. */
-  batch: SharedArrayBuffer | null;
   /** Sink: tells this process from others that feed the same edge. */
   producer: number;
   /** Source: number of this trainer among those that read the edge. */
@@ -75,7 +73,8 @@ export type ToWorker =
   | { type: 'close' };
 
 export type FromWorker =
-  | { type: 'batch'; info: BatchInfo; counters: SourceCounters }
+  /** `memory`: where its rows are, until it is done. */
+  | { type: 'batch'; memory: SharedArrayBuffer; info: BatchInfo; counters: SourceCounters }
   | { type: 'accepted' }
   | { type: 'flushed'; counters: SinkCounters }
   | { type: 'pending'; samples: number | null }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { SHARED_BODY_BYTES } from '@greedy-infomax/crds/frame-limits';
-import { takeMemory } from '../nats/message-memory.ts';
+import { giveBack, takeMemory } from '../nats/message-memory.ts';
 
 /**
  * Bodies of messages that stay on one machine: each producer has a file in a folder that is memory, with slots that are used
@@ -104,28 +104,33 @@ interface Place {
   bytes: number;
 }
 
+/** Where bodies are read into. */
+export interface BodyMemory {
+  take(bytes: number): Uint8Array;
+  /** Nobody will read it again. */
+  giveBack(body: Uint8Array): void;
+}
+
 /** The consumer's side, of all producers. */
 export class SharedBodyReader {
   readonly #folder: string;
+  readonly #memory: BodyMemory;
   /** By producer. */
   readonly #files = new Map<number, number>();
 
-  constructor(folder: string) {
+  constructor(folder: string, memory: BodyMemory = { take: takeMemory, giveBack }) {
     this.#folder = folder;
+    this.#memory = memory;
   }
 
-  /** The body that a header tells of; its memory is for `giveBack`. Null if it is not there, or not any more. */
+  /** The body that a header tells of, in memory to be given back. Null if it is not there, or not any more. */
   read(header: string): Uint8Array | null {
     const place = this.#find(header);
     if (!place || !isThere(place)) return null;
-    const { file, slot, bytes } = place;
-    const body = takeMemory(bytes);
-    for (let at = 0; at < bytes; ) {
-      const read = readSync(file, body, at, bytes - at, TABLE + slot * SLOT + at);
-      if (read === 0) return null;
-      at += read;
-    }
-    return isThere(place) ? body : null;
+    const body = this.#memory.take(place.bytes);
+    if (readInto(body, place) && isThere(place)) return body;
+    this.#memory.giveBack(body);
+    return null;
   }
 
   /** Tells the producer that nobody will read the body again. */
@@ -165,6 +170,16 @@ export class SharedBodyReader {
 
 function stampSlot(file: number, slot: number, stamp: number): void {
   writeSync(file, Float64Array.of(stamp), 0, STAMP, slot * STAMP);
+}
+
+/** False where the file ends before the body does. */
+function readInto(body: Uint8Array, { file, slot, bytes }: Place): boolean {
+  for (let at = 0; at < bytes; ) {
+    const read = readSync(file, body, at, bytes - at, TABLE + slot * SLOT + at);
+    if (read === 0) return false;
+    at += read;
+  }
+  return true;
 }
 
 function isThere({ file, slot, stamp }: Place): boolean {

@@ -3,8 +3,9 @@ import type { MessagePort } from 'node:worker_threads';
 import { shardsOf } from '@greedy-infomax/crds/frame-limits';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { giveBack } from '../nats/message-memory.ts';
-import { type Assembled, Assembler } from './assembler.ts';
+import { type Arrived, allOfOneMessage, copyRows, type Origin } from './arrived.ts';
+import { Assembler } from './assembler.ts';
+import { batchMemory } from './batch-memory.ts';
 import type { Frame } from './frame.ts';
 import { Incoming } from './incoming.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
@@ -18,19 +19,6 @@ const OPEN_PER_SHARD = 4;
 const FLUSH_WITHIN = 1000;
 /** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
 const WORKING_EVERY = 5000;
-
-/** A sample with the messages that it came in. */
-interface Arrived extends Assembled {
-  producer: number;
-  origin: Origin;
-}
-
-/** Where samples came from, and how many of them may still be used. */
-interface Origin {
-  /** `block`: acknowledged once the last sample has been used. */
-  messages: JsMsg[];
-  outstanding: number;
-}
 
 /** The consuming end of an edge. Returns when it is told to close. */
 export async function runSource(
@@ -59,6 +47,7 @@ class SourceWorker {
   readonly #options: WorkerOptions;
   readonly #edge: WorkerOptions['edge'];
   readonly #block: boolean;
+  /** Where samples of several messages are put together. */
   readonly #batch: Buffer;
   readonly #shards: number;
   readonly #incoming: Incoming;
@@ -77,8 +66,10 @@ class SourceWorker {
   readonly #parts = new Map<string, { shard: number; messages: JsMsg[] }>();
   /** `block`: messages that the server still waits to hear of. */
   readonly #unsettled = new Set<JsMsg>();
-  /** `block`: of messages whose last sample is in the batch that is being used, that sample. */
+  /** Of messages that are done with when the batch is that is being used, the last sample. */
   #finishing: Arrived[] = [];
+  /** Whose memory the step is reading. */
+  #using: Origin | null = null;
   #received = 0;
   /** By producer. */
   readonly #newestSteps = new Map<number, number>();
@@ -87,13 +78,13 @@ class SourceWorker {
   #waiting: (() => void)[] = [];
 
   constructor(port: MessagePort, options: WorkerOptions) {
-    const { edge, batchSize, batch } = options;
+    const { edge, batchSize } = options;
     this.#incoming = new Incoming(options);
     this.#port = port;
     this.#options = options;
     this.#edge = edge;
     this.#block = edge.whenFull === 'block';
-    this.#batch = Buffer.from(batch as SharedArrayBuffer);
+    this.#batch = Buffer.from(batchMemory(batchSize * edge.sampleBytes));
     this.#shards = shardsOf(edge.sampleBytes);
     this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards));
     this.#skips = new SkipCounter(this.#shards);
@@ -122,9 +113,10 @@ class SourceWorker {
 
   /** The step that used the last batch is over. */
   done(): void {
+    this.#using = null;
     for (const { origin, parts } of this.#finishing.splice(0)) {
       for (const message of origin.messages) this.#settle(message); // whom to tell is in its memory
-      for (const part of parts) giveBack(part);
+      for (const part of parts) this.#incoming.giveBack(part);
     }
   }
 
@@ -190,12 +182,14 @@ class SourceWorker {
     if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
+    const again = this.#assembler.repeated > repeated;
+    if (again && frame?.samples[0]) this.#incoming.giveBack(frame.samples[0].bytes);
     // dropOldest: a lost sample is no loss. block: only what has been used may leave the stream.
-    const settled = !this.#block || frame === null || this.#assembler.repeated > repeated;
+    const settled = !this.#block || frame === null || again;
     if (settled) this.#settle(message);
     else this.#unsettled.add(message);
     const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
-    const origin: Origin = { messages, outstanding: samples.length };
+    const origin: Origin = { messages, outstanding: samples.length, samples: samples.length };
     const { producer = 0 } = frame ?? {};
     for (const sample of samples) {
       this.#received += 1;
@@ -228,22 +222,18 @@ class SourceWorker {
   }
 
   #answer(): void {
-    const samples = this.#asked > 0 ? this.#replay.take(this.#asked, this.#unused) : null;
-    if (samples === null) return;
+    const taken = this.#asked > 0 ? this.#replay.take(this.#asked, this.#unused) : null;
+    if (taken === null) return;
     this.#asked = 0;
-    const size = this.#edge.sampleBytes;
-    for (const [i, sample] of samples.entries()) {
-      let at = i * size;
-      for (const part of sample.parts) {
-        // A part of a buffer is copied by the system's memmove. All of one would be by set(), which goes word by word
-        // to memory that threads share, and byte by byte where the two begin differently.
-        const end = part.byteOffset + part.length;
-        at += Buffer.from(part.buffer).copy(this.#batch, at, part.byteOffset, end);
-      }
-      if (!this.#replay.holds(sample)) this.#leave(sample);
-    }
+    const whole = allOfOneMessage(taken);
+    const asItCame = whole && this.#incoming.batchOf(whole[0] as Arrived);
+    const samples = asItCame ? whole : taken;
+    if (asItCame) this.#using = whole[0]?.origin ?? null;
+    else copyRows(samples, this.#batch);
+    for (const sample of samples) if (!this.#replay.holds(sample)) this.#leave(sample);
     this.#port.postMessage({
       type: 'batch',
+      memory: asItCame ?? (this.#batch.buffer as SharedArrayBuffer),
       info: {
         ids: Float64Array.from(samples, ({ id }) => id),
         labels: Int32Array.from(samples, ({ label }) => label),
@@ -264,8 +254,8 @@ class SourceWorker {
     const { origin, parts } = sample;
     origin.outstanding -= 1;
     if (origin.outstanding > 0) return;
-    if (this.#block) this.#finishing.push(sample);
-    else for (const part of parts) giveBack(part);
+    if (this.#block || origin === this.#using) this.#finishing.push(sample);
+    else for (const part of parts) this.#incoming.giveBack(part);
   }
 
   #counters(): SourceCounters {
