@@ -44,6 +44,15 @@ test.each([
   expect(capacity(sampleBytes, batchSize, 256)).toBeLessThan(2 * 256 + batchSize);
 });
 
+test('through memory a message tells of a batch, and the stream holds as many samples', () => {
+  const large = edge({ sampleBytes: 100_608 });
+  expect(planStream(large, 32).maxMessages).toBe(8 * 4);
+  expect(planStream(large, 32, true).maxMessages).toBe(8);
+  // What is larger than a message comes in the same parts.
+  const parts = edge({ sampleBytes: CHUNK_BYTES + 1 });
+  expect(planStream(parts, 32, true)).toEqual(planStream(parts, 32));
+});
+
 test('a stream of a single batch has room for a message beside the one that is read', () => {
   expect(planStream(edge({ depth: 32 }), 32).maxMessages).toBe(2);
 });

@@ -1,10 +1,12 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openSink, openSource } from './edge.ts';
 import { expectWhole, rows, TestEdges, within } from './test-edges.ts';
 
 const SAMPLE = 50_000;
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 let edges: TestEdges;
 let folder: string;
@@ -50,10 +52,64 @@ describe('an edge through shared memory', () => {
       await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(5000));
       await out.flush();
     }
-    // Two messages that the stream holds, and eight on their way in and out each.
-    const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
-    expect(Math.max(...sizes)).toBeLessThan(19 * 2 ** 20);
-    expect(Math.max(...sizes)).toBeGreaterThan(10 * 2 ** 20);
+    // Two batches that the stream holds, eight on their way in and four on their way out.
+    const taken = readdirSync(folder).map((name) => 512 * statSync(join(folder, name)).blocks);
+    expect(Math.max(...taken)).toBeLessThan(15 * 4 * SAMPLE);
+    expect(Math.max(...taken)).toBeGreaterThan(8 * 4 * SAMPLE);
+  });
+
+  it('tells of a batch of large samples in one message', async () => {
+    const edge = await edges.make({ sampleBytes: 100_000 });
+    const [out, into] = [await edges.sink(edge, 32), await edges.source(edge, 32)];
+    await out.put(rows(edge, upTo(32)), within(5000));
+    await out.flush();
+    expect(await edges.held(edge)).toMatchObject({ messages: 1 });
+    const batch = await into.take(within(10_000));
+    expectWhole(edge, batch);
+    expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(upTo(32));
+  });
+
+  it('sends what finds no room in messages that a server takes', async () => {
+    const edge = await edges.make({ sampleBytes: 100_000, whenFull: 'block' });
+    const out = await edges.sink(edge, 32);
+    const batches = Array.from({ length: 10 }, (_, i) => upTo(32).map((j) => 32 * i + j));
+    for (const ids of batches) await out.put(rows(edge, ids), within(5000));
+    await out.flush();
+    // Room for the two batches of the stream, two on their way in and four out; of the others a message holds eight samples.
+    expect(await edges.held(edge)).toMatchObject({ messages: 8 + 2 * 4 });
+    const into = await edges.source(edge, 32);
+    for (const ids of batches) {
+      const batch = await into.take(within(10_000));
+      expectWhole(edge, batch);
+      expect([...batch.ids]).toEqual(ids);
+      batch.done();
+    }
+  });
+
+  it.each([
+    ['dropOldest', { whenFull: 'dropOldest' }],
+    ['dropOldest, using samples again', { whenFull: 'dropOldest', maxReuse: 3, depth: 32 }],
+    ['block', { whenFull: 'block' }],
+  ] as const)('with %s leaves a batch alone until its step is over', async (_, change) => {
+    const edge = await edges.make({ sampleBytes: 40_000, ...change });
+    const [out, into] = [await edges.sink(edge, 32), await edges.source(edge, 32)];
+    const stopped = new AbortController();
+    const feeding = (async () => {
+      for (let i = 0; !stopped.signal.aborted; i += 1) {
+        await out.put(rows(edge, upTo(32).map((j) => 32 * i + j)), stopped.signal).catch(() => {});
+        await sleep(10); // so that a few hundred samples come in the time of a step
+      }
+    })();
+    for (let step = 0; step < 10; step += 1) {
+      const batch = await into.take(within(10_000));
+      expectWhole(edge, batch);
+      const before = Buffer.from(batch.bytes);
+      await sleep(100);
+      expect(before.equals(batch.bytes)).toBe(true);
+      batch.done();
+    }
+    stopped.abort();
+    await feeding;
   });
 
   it('goes through the server where the producer finds no folder', async () => {
