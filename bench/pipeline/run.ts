@@ -9,7 +9,7 @@ import { planRun } from '../../operator/src/plan/run.ts';
 import type { Forecast } from '../../operator/src/plan/simulate/pipeline.ts';
 import { simulate } from '../../operator/src/plan/simulate/simulate.ts';
 import { pipelineOf, type Stages, stagesSchema } from '../../operator/src/plan/simulate/stages.ts';
-import { median } from '../alternate.ts';
+import { median, medianRatio } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { inPrecision, precisionsOf } from '../precisions.ts';
 import { markdown, record, type Table } from '../results.ts';
@@ -19,9 +19,9 @@ import { type Described, writeRunFile } from './run-file.ts';
 
 /**
  * Three digits modules asynchronous in three processes, against one process that trains them in turn, against a PyTorch
- * loop, and against what `gim plan --simulate` says: `node bench/pipeline/run.ts [--samples N] [--rounds N] [--seconds S]
- * [--precision float32,bfloat16] [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster. Without
- * --precision bfloat16 is measured too where the machine multiplies it itself.
+ * loop, and against what `gim plan --simulate` says: `node bench/pipeline/run.ts [--samples N] [--rounds N] [--pairs N]
+ * [--seconds S] [--precision float32,bfloat16] [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster. The
+ * first case and the process in turn are measured in `pairs` rounds, all others in `rounds` of them. Without --precision bfloat16 is measured too where the machine multiplies it itself.
  */
 
 const { values } = parseArgs({
@@ -29,6 +29,7 @@ const { values } = parseArgs({
   options: {
     samples: { type: 'string', default: '19200' },
     rounds: { type: 'string', default: '2' },
+    pairs: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '10' },
     precision: { type: 'string' },
     cases: { type: 'string', default: '4' },
@@ -38,6 +39,7 @@ const { values } = parseArgs({
 });
 const samples = Number(values.samples);
 const rounds = Number(values.rounds);
+const pairs = Math.max(rounds, Number(values.pairs));
 const threads = availableParallelism();
 const precisions = precisionsOf(values.precision);
 
@@ -87,19 +89,21 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-pipeline-'));
 const inTurn = new Map(precisions.map((precision) => [precision, [] as InTurn[]]));
 const runs = new Map(CASES.map((one) => [one, [] as { real: Training; forecast: Forecast }[]]));
 const peers = new Map(precisions.map((precision) => [precision, [] as Peers[]]));
-for (let round = 0; round < rounds; round += 1) {
+for (let round = 0; round < pairs; round += 1) {
   for (const precision of precisions) {
     const stages = trainInTurn(precision);
     inTurn.get(precision)?.push(stages);
-    for (const one of CASES.filter((each) => each.precision === precision)) {
+    const cases = CASES.filter((each) => each.precision === precision);
+    for (const one of round < rounds ? cases : cases.slice(0, 1)) {
       runs.get(one)?.push({ real: await trainIn(one), forecast: forecastOf(one, stages) });
     }
-    if (values.peer) peers.get(precision)?.push(trainPeer(precision));
+    if (values.peer && round < rounds) peers.get(precision)?.push(trainPeer(precision));
   }
-  console.log(`round ${round + 1} of ${rounds}`);
+  console.log(`round ${round + 1} of ${pairs}`);
 }
 
-const rate = (one: Case) => median((runs.get(one) ?? []).map(({ real }) => real.samplesPerSecond));
+const ratesOf = (one: Case) => (runs.get(one) ?? []).map(({ real }) => real.samplesPerSecond);
+const rate = (one: Case) => median(ratesOf(one));
 const ratios: Record<string, number> = {};
 const tables = [...precisions.map(comparison), validation(), scaling()];
 rmSync(folder, { recursive: true });
@@ -107,7 +111,7 @@ const result = {
   name: 'pipeline',
   title: 'A run of three modules',
   machine: `${where}; PyTorch ${peers.get('float32')?.[0]?.version ?? 'not measured'}`,
-  method: `The digits example with ${samples} samples for each module, a quarter of them with a slow module, ${rounds} rounds in turns, medians. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, in bfloat16 with its autocast. Rates are of the training alone, from when the last module has made its first five steps.`,
+  method: `The digits example with ${samples} samples for each module, a quarter of them with a slow module, ${rounds} rounds in turns, medians; of three processes and one in turn ${pairs} rounds, of which each is one after the other, and the median of the ratios. In turn: one process, each batch through all modules, all cores, nothing encoded for a server. PyTorch: the same, in one process, in bfloat16 with its autocast. Rates are of the training alone, from when the last module has made its first five steps.`,
   tables,
   notes: [
     'The simulator is given the times that the process in turn has measured, two lines above, and nothing of the runs that it predicts.',
@@ -191,16 +195,18 @@ function comparison(precision: Precision): Table {
   const [first, ...others] = CASES.filter((one) => one.precision === precision) as [Case];
   const own = rate(first);
   const whole = others.find(({ throughNats }) => throughNats);
-  const turns = inTurn.get(precision) ?? [];
-  const turn = median(turns.map(({ samplesPerSecond }) => samplesPerSecond));
-  ratios[inPrecision('to in turn', precision)] = own / turn;
-  if (whole) ratios[inPrecision('through NATS, to in turn', precision)] = rate(whole) / turn;
+  const turns = (inTurn.get(precision) ?? []).map(({ samplesPerSecond }) => samplesPerSecond);
+  const toTurn = medianRatio(ratesOf(first), turns);
+  ratios[inPrecision('to in turn', precision)] = toTurn;
+  if (whole) {
+    ratios[inPrecision('through NATS, to in turn', precision)] = medianRatio(ratesOf(whole), turns);
+  }
   const rows = [
     ['three processes', own.toFixed(0), '1.00'],
     ...(whole
       ? [['the same through NATS', rate(whole).toFixed(0), (own / rate(whole)).toFixed(2)]]
       : []),
-    ['one process, in turn', turn.toFixed(0), (own / turn).toFixed(2)],
+    ['one process, in turn', median(turns).toFixed(0), toTurn.toFixed(2)],
   ];
   const peer = (of: Precision, way: 'eager' | 'compiled') =>
     median((peers.get(of) ?? []).map((each) => each[way].rate));

@@ -23,7 +23,7 @@ import { findNatsServer } from './nats-binary.ts';
 import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
 import { RunReports } from './run-reports.ts';
 import type { Screen } from './screen.ts';
-import { makeSharedFolder } from './shared-folder.ts';
+import { makeSharedFolder, type SharedFolder } from './shared-folder.ts';
 import { summarise } from './summarise.ts';
 import { train } from './train.ts';
 
@@ -110,10 +110,11 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   save();
 
   const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
-  const server = binary ? await startServer(binary, out, options.natsPort, plan, log) : undefined;
   const { sharedMemory = true } = options;
   const shared = sharedMemory ? makeSharedFolder(heldBytes(options.run, plan), log) : null;
+  let server: NatsServer | undefined;
   try {
+    if (binary) server = await startServer(binary, out, options.natsPort, plan, shared, log);
     const access = server ? { url: server.url } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
     try {
@@ -143,10 +144,12 @@ function startServer(
   out: string,
   port: number | undefined,
   { streams, state }: RunPlan,
+  shared: SharedFolder | null,
   log: Logger,
 ): Promise<NatsServer> {
   const memoryBytes = memoryFor([...streams, state]);
-  return startNatsServer({ binary, folder: join(out, 'nats'), port, memoryBytes, log });
+  const folder = join(out, 'nats');
+  return startNatsServer({ binary, folder, port, memoryBytes, oneThread: shared !== null, log });
 }
 
 async function connectTo(access: NatsAccess): Promise<NatsConnection> {

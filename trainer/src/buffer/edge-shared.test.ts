@@ -96,7 +96,15 @@ describe('an edge through shared memory', () => {
     const stopped = new AbortController();
     const feeding = (async () => {
       for (let i = 0; !stopped.signal.aborted; i += 1) {
-        await out.put(rows(edge, upTo(32).map((j) => 32 * i + j)), stopped.signal).catch(() => {});
+        await out
+          .put(
+            rows(
+              edge,
+              upTo(32).map((j) => 32 * i + j),
+            ),
+            stopped.signal,
+          )
+          .catch(() => {});
         await sleep(10); // so that a few hundred samples come in the time of a step
       }
     })();

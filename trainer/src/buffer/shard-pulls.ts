@@ -67,7 +67,11 @@ export class ShardPulls {
       let full = false;
       try {
         const consumer = await js.consumers.get(this.#edge.stream, name);
-        const pull = await consumer.consume({ max_messages: MOST_PULLED, expires: EXPIRES });
+        const pull = await consumer.consume({
+          max_messages: MOST_PULLED,
+          threshold_messages: 1,
+          expires: EXPIRES,
+        });
         this.#open.set(shard, pull);
         if (unwanted()) pull.stop();
         stopWhenStreamIsGone(pull);
