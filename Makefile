@@ -67,7 +67,7 @@ bench-quick: setup ## Measure a few ratios again and fail when one is worse than
 	node --disable-warning=ExperimentalWarning bench/quick.ts
 
 .PHONY: bench-pipeline
-bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (16 minutes)
+bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (30 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts pipeline
 
 .PHONY: bench-accuracy

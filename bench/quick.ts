@@ -41,6 +41,8 @@ const CHECKS: readonly Check[] = [
       'float32',
       '--rounds',
       '1',
+      '--pairs',
+      '1',
       '--cases',
       '1',
       '--no-peer',

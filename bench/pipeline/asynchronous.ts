@@ -1,5 +1,6 @@
 import { type ModuleRecord, readModules } from '../../operator/src/report/run-files.ts';
 import { GIM, TrainingError, trainBy, trainingTimes } from '../training.ts';
+import { WARM_UP } from './warm-up.ts';
 
 /** A training with a process for each module, as a user starts it. */
 
@@ -11,9 +12,6 @@ export interface Training {
   /** Of each module but the first: median of the medians that its trainer noted. */
   ageSeconds: number[];
 }
-
-/** Steps of a module of which none counts, as in turn: graphs are compiled, memory is asked for. */
-const WARM_UP = 5;
 
 /** `slowdown`: as the trainers' variable SLOWDOWN. Throws a `TrainingError`. */
 export async function trainAsynchronously(

@@ -5,6 +5,7 @@ import { type ModuleConfig, trainingSplit } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import { shareThreads } from '../../trainer/src/threads.ts';
+import { WARM_UP } from './warm-up.ts';
 
 /**
  * Trains a run file's modules in one process, in turn, with all cores: each batch goes through all of them before the
@@ -15,9 +16,6 @@ import { shareThreads } from '../../trainer/src/threads.ts';
 const { values } = parseArgs({
   options: { file: { type: 'string', default: '' }, stages: { type: 'string' } },
 });
-
-/** Steps of which none counts: graphs are compiled, memory is asked for. */
-const WARM_UP = 5;
 
 const run = readRunFile(values.file);
 const { modules } = planRun(run, { namespace: 'local', uid: 'in-turn' });
