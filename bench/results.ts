@@ -32,7 +32,7 @@ export interface Table {
 
 /** All competitors get memory as trainers do; each decides on its threads itself. */
 export const BENCH_ENV: NodeJS.ProcessEnv = {
-  GLIBC_TUNABLES: trainerEnv({}, 1).GLIBC_TUNABLES,
+  GLIBC_TUNABLES: trainerEnv({}).GLIBC_TUNABLES,
   ...process.env,
 };
 

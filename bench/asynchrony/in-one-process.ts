@@ -24,7 +24,7 @@ export async function trainInOneProcess(
   const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
   const said = execFileSync(process.execPath, [...options, '--out', folder], {
     encoding: 'utf8',
-    env: trainerEnv(process.env, threads),
+    env: trainerEnv(process.env, { threads, cores: null }),
     // TensorFlow says there what it is built for.
     stdio: ['ignore', 'pipe', 'ignore'],
   });

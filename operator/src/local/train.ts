@@ -12,7 +12,7 @@ import { mayBegin } from '../plan/order.ts';
 import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
 import { planStream, type StreamPlan } from '../plan/stream.ts';
-import { threadsOf } from '../plan/threads.ts';
+import { type Share, sharesOf } from '../plan/threads.ts';
 import { Crew } from './crew.ts';
 import { moduleFailure } from './failure.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
@@ -65,7 +65,7 @@ export async function train(
     options.replicas ??
     ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
   const cores = availableParallelism();
-  const threads = threadsOf(
+  const shares = sharesOf(
     cores,
     plan.modules.map((module) => ({ module, trainers: wanted(module.name) })),
   );
@@ -88,7 +88,11 @@ export async function train(
             command: options.trainerCommand ?? TRAINER_COMMAND,
             // In iterative order one module trains, and those before it only forward.
             env: {
-              ...trainerEnv(process.env, order === 'iterative' ? cores : (threads[i] as number)),
+              ...trainerEnv(
+                process.env,
+                order === 'iterative' ? { threads: cores, cores: null } : (shares[i] as Share),
+                replica,
+              ),
               ...env,
             },
             log,

@@ -1,12 +1,28 @@
-import { expect, it } from 'vitest';
+import { availableParallelism } from 'node:os';
+import { describe, expect, it } from 'vitest';
 import { trainerEnv } from './trainers.ts';
 
-it('gives a trainer its threads', () => {
-  expect(trainerEnv({}, 3).OMP_NUM_THREADS).toBe('3');
-});
+describe('what a trainer runs with', () => {
+  it('is as many threads as it has a share of, of all cores without one', () => {
+    expect(trainerEnv({}, { threads: 3, cores: null }).OMP_NUM_THREADS).toBe('3');
+    expect(trainerEnv({}).OMP_NUM_THREADS).toBe(String(availableParallelism()));
+  });
 
-it('leaves alone what the user has set', () => {
-  const env = trainerEnv({ TF_NUM_INTRAOP_THREADS: '4', PATH: '/bin' }, 5);
-  expect(env).toMatchObject({ TF_NUM_INTRAOP_THREADS: '4', PATH: '/bin', OMP_NUM_THREADS: '5' });
-  expect(trainerEnv({ OMP_NUM_THREADS: '4' }, 5).OMP_NUM_THREADS).toBe('4');
+  it('is left alone where the user has set it', () => {
+    const env = trainerEnv(
+      { TF_CPP_MIN_LOG_LEVEL: '0', PATH: '/bin' },
+      { threads: 5, cores: null },
+    );
+    expect(env).toMatchObject({ TF_CPP_MIN_LOG_LEVEL: '0', PATH: '/bin', OMP_NUM_THREADS: '5' });
+  });
+
+  it('is no core where the user says how many threads it has', () => {
+    const share = { threads: 1, cores: [0] };
+    for (const name of ['OMP_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS']) {
+      const env = trainerEnv({ [name]: '4' }, share);
+      expect(env).toMatchObject({ [name]: '4' });
+      expect(env.COMPUTE_CPU).toBeUndefined();
+    }
+    expect(trainerEnv({}, { threads: 1, cores: [0] }, 1).COMPUTE_CPU).toBeUndefined();
+  });
 });

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
+import type { Share } from '../plan/threads.ts';
 import { Pulse } from './pulse.ts';
 import { killWithParent } from './watchdog.ts';
 
@@ -178,12 +180,40 @@ export class Trainer {
 }
 
 /**
- * What a trainer with so many threads runs with, unless the user set it. Batches are buffers of many megabytes that
- * are made and dropped at every step: in huge pages they are copied about 4 times as fast.
+ * What a trainer runs with, unless the user set it. Batches are buffers of many megabytes that are made and dropped at
+ * every step: in huge pages they are copied about 4 times as fast.
  */
-export const trainerEnv = (env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv => ({
-  OMP_NUM_THREADS: String(threads), // trainer/src/threads.ts reads it
-  TF_CPP_MIN_LOG_LEVEL: '2',
-  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
-  ...env,
-});
+export function trainerEnv(
+  env: NodeJS.ProcessEnv,
+  { threads, cores }: Share = { threads: availableParallelism(), cores: null },
+  replica = 0,
+): NodeJS.ProcessEnv {
+  // Who says how many threads there are may want them elsewhere, too.
+  const cpu = USERS_THREADS.some((name) => env[name]) ? undefined : cpuOf(cores?.[replica]);
+  return {
+    OMP_NUM_THREADS: String(threads), // trainer/src/threads.ts reads it
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+    ...(cpu !== undefined && { COMPUTE_CPU: String(cpu) }), // as does trainer/src/pin.ts
+    ...env,
+  };
+}
+
+const USERS_THREADS = ['OMP_NUM_THREADS', 'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'];
+
+/** The number that the system gives to that core of this process; undefined where it may use parts of more than it counts. */
+function cpuOf(core: number | undefined): number | undefined {
+  if (core === undefined) return undefined;
+  const cpus = allowedCpus();
+  return cpus.length === availableParallelism() ? cpus[core] : undefined;
+}
+
+/** Linux says them as in `0-3,8`. */
+function allowedCpus(): number[] {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const [, list = ''] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
+  return list.split(',').flatMap((range) => {
+    const [from = Number.NaN, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  });
+}

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRun } from '@greedy-infomax/crds';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { planRun } from './run.ts';
-import { threadsOf } from './threads.ts';
+import { sharesOf } from './threads.ts';
 
 function modulesOf(example: string) {
   const name = join(import.meta.dirname, '../../../examples', example);
@@ -14,28 +14,53 @@ function modulesOf(example: string) {
 const digits = modulesOf('digits.yaml');
 const once = digits.map((module) => ({ module, trainers: 1 }));
 
-it('a module that has half of the work gets more than one of two cores, the others one', () => {
-  expect(threadsOf(2, once)).toEqual([2, 1, 1]);
+const threadsOf = (...options: Parameters<typeof sharesOf>) =>
+  sharesOf(...options).map(({ threads }) => threads);
+const coresOf = (...options: Parameters<typeof sharesOf>) =>
+  sharesOf(...options).map(({ cores }) => cores);
+
+describe('trainers that can be dealt evenly', () => {
+  it('keep to a core each, a module with half of the work to one of two', () => {
+    expect(coresOf(2, once)).toEqual([[0], [1], [1]]);
+    expect(threadsOf(2, once)).toEqual([1, 1, 1]);
+  });
+
+  it('do so each by itself where a module has several', () => {
+    const twice = digits.map((module) => ({ module, trainers: 2 }));
+    const cores = coresOf(2, twice);
+    expect(cores.map((of) => of?.toSorted())).toEqual([
+      [0, 1],
+      [0, 1],
+      [0, 1],
+    ]);
+  });
+
+  it('share all cores where there is one, or none to choose from', () => {
+    expect(coresOf(1, once)).toEqual([null, null, null]);
+    expect(coresOf(2, once.slice(0, 1))).toEqual([null]);
+  });
 });
 
-it('more cores are shared out by the work of the modules', () => {
-  expect(threadsOf(16, once)).toEqual([9, 6, 4]);
-});
+describe('trainers that cannot be dealt evenly', () => {
+  const [edges, strokes] = once as [(typeof once)[0], (typeof once)[0]];
 
-it('one core is one thread for each', () => {
-  expect(threadsOf(1, once)).toEqual([1, 1, 1]);
-});
+  it('share all cores, each with threads for its part of the work', () => {
+    expect(sharesOf(2, [edges, strokes])).toEqual([
+      { threads: 2, cores: null },
+      { threads: 1, cores: null },
+    ]);
+    expect(threadsOf(16, once)).toEqual([9, 6, 4]);
+  });
 
-it('trainers of one module share its threads', () => {
-  expect(threadsOf(16, [{ ...once[0], trainers: 3 }, ...once.slice(1)] as typeof once)).toEqual([
-    3, 6, 4,
-  ]);
-});
+  it('share the threads of their module', () => {
+    expect(threadsOf(16, [{ ...edges, trainers: 3 }, ...once.slice(1)])).toEqual([3, 6, 4]);
+  });
 
-it('a module alone has all cores', () => {
-  expect(threadsOf(16, once.slice(0, 1))).toEqual([16]);
-});
+  it('have all cores where there is one trainer', () => {
+    expect(threadsOf(16, [edges])).toEqual([16]);
+  });
 
-it('machines without bounds bound no trainer', () => {
-  expect(threadsOf(Number.POSITIVE_INFINITY, once)).toEqual([Infinity, Infinity, Infinity]);
+  it('have no bounds on machines without', () => {
+    expect(threadsOf(Number.POSITIVE_INFINITY, once)).toEqual([Infinity, Infinity, Infinity]);
+  });
 });

@@ -5,6 +5,7 @@ import type { TakeOptions } from '../buffer/edge.ts';
 import { compileModule, type ModuleProgram } from '../model/module.ts';
 import { precisionOf } from '../model/precision.ts';
 import type { NatsAccess } from '../nats/connect.ts';
+import { pinComputeThreads } from '../pin.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Company } from './company.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
@@ -110,6 +111,7 @@ class Trainer {
     const { config, nats, shared, replica } = this.#options;
     this.#reporter.enter('starting');
     this.#program = compileModule(config);
+    pinComputeThreads(process.env.COMPUTE_CPU);
     const precision = precisionOf(config);
     if (precision !== config.precision) {
       this.#options.log.warn(

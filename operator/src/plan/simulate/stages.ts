@@ -5,7 +5,7 @@ import {
   samplesPerFrame,
 } from '@greedy-infomax/crds';
 import { z } from 'zod';
-import { threadsOf } from '../threads.ts';
+import { sharesOf } from '../threads.ts';
 import type { Link, Pipeline, Stage } from './pipeline.ts';
 
 /** The file of `gim plan --simulate`: what was measured of each module, and what the machine has. */
@@ -74,7 +74,7 @@ export function pipelineOf(
     );
   }
   const trainers = modules.map(({ name }) => stages[name]?.replicas ?? replicas(name));
-  const threads = threadsOf(
+  const shares = sharesOf(
     machine.cores ?? Number.POSITIVE_INFINITY,
     modules.map((module, i) => ({ module, trainers: trainers[i] as number })),
   );
@@ -84,7 +84,7 @@ export function pipelineOf(
     stages: modules.map(({ name, batchSize }, i): Stage => {
       const stage = stages[name] as Stages['modules'][string];
       const { msPerBatch, forwardMsPerBatch = msPerBatch / 3, cores, slowdown } = stage;
-      const longer = Math.max(1, cores / (threads[i] as number));
+      const longer = Math.max(1, cores / (shares[i]?.threads ?? 1));
       return {
         name,
         batchSize,
