@@ -21,8 +21,8 @@ import { machine } from './machine.ts';
 const ROOT = join(import.meta.dirname, '..');
 
 /** Of each trainer and of the process alone: another number adds up in another order. */
-const THREADS = Math.max(1, Math.floor(availableParallelism() / MODULES.length));
-process.env.OMP_NUM_THREADS = String(THREADS);
+const threads = Math.max(1, Math.floor(availableParallelism() / MODULES.length));
+process.env.OMP_NUM_THREADS = String(threads);
 
 const { values } = parseArgs({
   options: {
@@ -68,6 +68,6 @@ async function measure(one: Case): Promise<Result> {
 }
 
 async function trainSynchronously(one: Case, file: string, folder: string): Promise<Measured> {
-  const { seconds, accuracy } = await trainInOneProcess(file, folder, THREADS);
+  const { seconds, accuracy } = await trainInOneProcess(file, folder);
   return { ...one, seconds: [seconds], reused: 0, accuracy };
 }

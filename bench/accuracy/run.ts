@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Precision } from '@greedy-infomax/crds';
@@ -42,7 +42,7 @@ const WAYS: readonly Way[] = [
   {
     name: IN_TURN,
     precision: 'float32',
-    train: (file, out) => trainInOneProcess(file, out, availableParallelism()),
+    train: trainInOneProcess,
   },
 ];
 

@@ -18,13 +18,12 @@ export interface TrainedInOneProcess {
 export async function trainInOneProcess(
   file: string,
   folder: string,
-  threads: number,
 ): Promise<TrainedInOneProcess> {
   const script = join(import.meta.dirname, 'synchronous.ts');
   const options = ['--disable-warning=ExperimentalWarning', script, '--file', file];
   const said = execFileSync(process.execPath, [...options, '--out', folder], {
     encoding: 'utf8',
-    env: trainerEnv(process.env, { threads, cores: null }),
+    env: trainerEnv(process.env),
     // TensorFlow says there what it is built for.
     stdio: ['ignore', 'pipe', 'ignore'],
   });

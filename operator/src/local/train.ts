@@ -12,7 +12,7 @@ import { mayBegin } from '../plan/order.ts';
 import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
 import { planStream, type StreamPlan } from '../plan/stream.ts';
-import { type Share, sharesOf } from '../plan/threads.ts';
+import { sharesOf } from '../plan/threads.ts';
 import { Crew } from './crew.ts';
 import { moduleFailure } from './failure.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
@@ -64,11 +64,14 @@ export async function train(
   const wanted =
     options.replicas ??
     ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
-  const cores = availableParallelism();
-  const shares = sharesOf(
-    cores,
-    plan.modules.map((module) => ({ module, trainers: wanted(module.name) })),
-  );
+  // In iterative order one module trains at a time, and those before it only forward: each on all cores.
+  const shares =
+    order === 'iterative'
+      ? undefined
+      : sharesOf(
+          availableParallelism(),
+          plan.modules.map((module) => ({ module, trainers: wanted(module.name) })),
+        );
   const env = {
     NATS_CREDS: access.creds,
     NATS_CA: access.ca,
@@ -86,15 +89,7 @@ export async function train(
             folder: trainerFolder(out, module, replica),
             natsUrl: access.url,
             command: options.trainerCommand ?? TRAINER_COMMAND,
-            // In iterative order one module trains, and those before it only forward.
-            env: {
-              ...trainerEnv(
-                process.env,
-                order === 'iterative' ? { threads: cores, cores: null } : (shares[i] as Share),
-                replica,
-              ),
-              ...env,
-            },
+            env: { ...trainerEnv(process.env, shares?.[i], replica), ...env },
             log,
           }),
       ),

@@ -35,6 +35,7 @@ describe('an edge through shared memory', () => {
     const lost = await edges.sink(edge, 2);
     await lost.put(rows(edge, [1, 2]), within(5000));
     await lost.flush();
+    expect(readdirSync(folder).length).toBeGreaterThan(0);
     for (const file of readdirSync(folder)) rmSync(join(folder, file));
     const out = await edges.sink(edge, 2);
     await out.put(rows(edge, [3, 4]), within(5000));

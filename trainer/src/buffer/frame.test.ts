@@ -1,9 +1,4 @@
-import {
-  CHUNK_BYTES,
-  MESSAGE_BYTES,
-  SHARED_BODY_BYTES,
-  samplesPerMessage,
-} from '@greedy-infomax/crds';
+import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/crds';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, Assembler } from './assembler.ts';
@@ -78,7 +73,7 @@ describe('frames', () => {
     const { header, body } = good;
     expect(() => parseFrame(good, 99)).toThrow(/samples of 100 bytes, not 99/);
     expect(() => parseFrame({ header, body: body.subarray(1) }, 100)).toThrow(FrameError);
-    expect(() => parseFrame({ header, body: new Uint8Array(SHARED_BODY_BYTES + 1) }, 100)).toThrow(
+    expect(() => parseFrame({ header, body: new Uint8Array(MESSAGE_BYTES + 1) }, 100)).toThrow(
       /longer than/,
     );
     expect(() => parseFrame({ header: '', body }, 100)).toThrow('without a header Gim-Frame');

@@ -1,7 +1,7 @@
 import {
   CHUNK_BYTES,
   chunksPerSample,
-  SHARED_BODY_BYTES,
+  MESSAGE_BYTES,
   samplesPerMessage,
 } from '@greedy-infomax/crds/frame-limits';
 import type { Rows } from './messages.ts';
@@ -84,8 +84,9 @@ export function* eachFrame(
   const count = rows.ids.length;
   const size = sizeOf(rows);
   const chunks = perMessage > 0 ? 1 : chunksPerSample(size);
-  for (let start = 0; start < count; start += perMessage || 1) {
-    const part = cut(rows, start, Math.min(start + (perMessage || 1), count));
+  const together = Math.max(1, perMessage);
+  for (let start = 0; start < count; start += together) {
+    const part = cut(rows, start, Math.min(start + together, count));
     const about = { producer, group: group(), chunks };
     for (let chunk = 0; chunk < chunks; chunk += 1) {
       const { bytes } = part;
@@ -101,23 +102,30 @@ export function* eachFrame(
 }
 
 /** A view of those from `start` to before `end`. */
-function cut({ ids, labels, bytes, ...rest }: Rows, start: number, end: number): Rows {
-  const size = bytes.length / Math.max(1, ids.length);
+function cut(rows: Rows, start: number, end: number): Rows {
+  const size = sizeOf(rows);
   return {
-    ...rest,
-    ids: ids.subarray(start, end),
-    labels: labels.subarray(start, end),
-    bytes: bytes.subarray(start * size, end * size),
+    ...rows,
+    ids: rows.ids.subarray(start, end),
+    labels: rows.labels.subarray(start, end),
+    bytes: rows.bytes.subarray(start * size, end * size),
   };
 }
 
-/** Reads a message for an edge whose samples have `sampleBytes` bytes. Throws a `FrameError` for any other. */
-export function parseFrame({ header, body }: SentFrame, sampleBytes: number): Frame {
+/**
+ * Reads a message for an edge whose samples have `sampleBytes` bytes, its body at most `longest`. Throws a `FrameError`
+ * for any other.
+ */
+export function parseFrame(
+  { header, body }: SentFrame,
+  sampleBytes: number,
+  longest = MESSAGE_BYTES,
+): Frame {
   const fail = (why: string): never => {
     throw new FrameError(`message of ${body.length} bytes: ${why}`);
   };
   if (header === '') fail(`without a header ${FRAME_HEADER}`);
-  if (body.length > SHARED_BODY_BYTES) fail(`longer than ${SHARED_BODY_BYTES}`);
+  if (body.length > longest) fail(`longer than ${longest}`);
   const head = Buffer.from(header, 'base64');
   if (head.length < HEAD) fail('its header is cut short');
   if (head.readUInt32LE(0) !== MAGIC) fail('not an activation message');

@@ -1,5 +1,10 @@
 import type { Edge } from '@greedy-infomax/crds';
-import { chunksPerSample, samplesPerFrame } from '@greedy-infomax/crds/frame-limits';
+import {
+  chunksPerSample,
+  MESSAGE_BYTES,
+  SHARED_BODY_BYTES,
+  samplesPerFrame,
+} from '@greedy-infomax/crds/frame-limits';
 import type { JsMsg } from '@nats-io/jetstream';
 import { giveBack, takeMemory } from '../nats/message-memory.ts';
 import type { Assembled } from './assembler.ts';
@@ -47,7 +52,11 @@ export class Incoming implements BodyMemory {
     }
     try {
       const header = message.headers?.get(FRAME_HEADER) ?? '';
-      const frame = parseFrame({ header, body }, this.#edge.sampleBytes);
+      const frame = parseFrame(
+        { header, body },
+        this.#edge.sampleBytes,
+        place ? SHARED_BODY_BYTES : MESSAGE_BYTES,
+      );
       checkNumbers(frame, this.#edge);
       return frame;
     } catch (error) {

@@ -52,6 +52,8 @@ interface Message {
   /** Tells the server a message that is sent again from others. */
   id: string;
   subject: string;
+  /** Which part of a sample it is; 0 for whole ones. */
+  chunk: number;
   /** That are lost with it; a part of one for a part. */
   samples: number;
 }
@@ -169,9 +171,9 @@ class SinkWorker {
         notTaken -= 1;
         if (notTaken === 0) free(rows.bytes);
       };
-      for (const { chunk, ...message } of this.#messagesOf(rows, this.#perMessage())) {
+      for (const message of this.#messagesOf(rows, this.#perMessage())) {
         // block: the parts of a sample may overtake one another, samples may not.
-        await this.#inFlightBelow(block && chunk === 0 ? 1 : this.#window);
+        await this.#inFlightBelow(block && message.chunk === 0 ? 1 : this.#window);
         notTaken += 1;
         if (block) void this.#publishUntilTaken(message, onTaken);
         else void this.#publishOrDrop(message, onTaken);
@@ -228,14 +230,14 @@ class SinkWorker {
   }
 
   /** Each is made when it is its turn, as a slot in memory is taken from then on. */
-  *#messagesOf(rows: Rows, perMessage: number): Generator<Message & { chunk: number }> {
+  *#messagesOf(rows: Rows, perMessage: number): Generator<Message> {
     const { producer, edge, batchSize } = this.#options;
     for (const frame of eachFrame(rows, producer, () => this.#group++, perMessage)) {
       const place = this.#bodies?.put(frame.body) ?? null;
       // Without a place in memory it goes in messages that a server takes.
       if (place === null && frame.body.length > MESSAGE_BYTES) {
         yield* this.#messagesOf(frame.rows, samplesPerFrame(edge, batchSize));
-      } else yield { ...this.#messageOf(frame, place), chunk: frame.chunk };
+      } else yield this.#messageOf(frame, place);
     }
   }
 
@@ -252,6 +254,7 @@ class SinkWorker {
       body: place === null ? body : new Uint8Array(0),
       id: `${producer}:${group}:${chunk}`,
       subject: shardSubject(this.#options.edge.subject, group % this.#dealt, this.#shards),
+      chunk,
       samples: rows.ids.length / chunks,
     };
   }

@@ -225,15 +225,16 @@ class SourceWorker {
     const taken = this.#asked > 0 ? this.#replay.take(this.#asked, this.#unused) : null;
     if (taken === null) return;
     this.#asked = 0;
-    const whole = allOfOneMessage(taken);
-    const asItCame = whole && this.#incoming.batchOf(whole[0] as Arrived);
-    const samples = asItCame ? whole : taken;
-    if (asItCame) this.#using = whole[0]?.origin ?? null;
+    const [first] = taken as [Arrived];
+    const memory = this.#incoming.batchOf(first);
+    const whole = memory && allOfOneMessage(taken);
+    const samples = whole ?? taken;
+    if (whole) this.#using = first.origin;
     else copyRows(samples, this.#batch);
     for (const sample of samples) if (!this.#replay.holds(sample)) this.#leave(sample);
     this.#port.postMessage({
       type: 'batch',
-      memory: asItCame ?? (this.#batch.buffer as SharedArrayBuffer),
+      memory: whole ? memory : (this.#batch.buffer as SharedArrayBuffer),
       info: {
         ids: Float64Array.from(samples, ({ id }) => id),
         labels: Int32Array.from(samples, ({ label }) => label),
