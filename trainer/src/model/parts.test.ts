@@ -27,6 +27,17 @@ describe.skipIf(backend.binding.isUsingGpuDevice())('a batch', () => {
     expect(partSizes(large, 1)).toEqual([4, 4, 4, 4]);
   });
 
+  it('has up to eight of them on one thread, four on each of several', () => {
+    const largest = config(64, 32, small);
+    expect(partSizes(largest, 1)).toHaveLength(8);
+    expect(partSizes(largest, 2)).toHaveLength(8);
+    expect(partSizes(largest, 3)).toHaveLength(12);
+  });
+
+  it('has parts of one size where it can be halved', () => {
+    expect(partSizes(config(24, 32, small), 1)).toEqual([3, 3, 3, 3, 3, 3, 3, 3]); // 9.6 MB, 5 times the caches
+  });
+
   it('has half as many in bfloat16, where the processor has it', () => {
     const parts = multipliesBfloat16() ? [8, 8] : [4, 4, 4, 4];
     expect(partSizes({ ...large, precision: 'bfloat16' }, 1)).toEqual(parts);

@@ -12,8 +12,9 @@ import { precisionOf } from './precision.ts';
 
 /** Bytes of a part's largest map: an operation then finds in the caches what the one before has left. */
 const CACHED = 2 << 20;
-/** Parts that a thread takes one after the other at most: each adds its operations to the graph. */
+/** Parts that a thread takes one after the other at most, beside others and alone: each adds its operations to the graph. */
 const MOST_OF_A_THREAD = 4;
+const MOST_OF_ONE_THREAD = 8;
 
 /** Samples of each part, in order; a GPU takes all at once. */
 export function partSizes(config: ModuleConfig, threads = operationsSideBySide()): number[] {
@@ -22,8 +23,10 @@ export function partSizes(config: ModuleConfig, threads = operationsSideBySide()
   const ofBatch = batchSize * bytesOfLargestMap(config);
   // Each part reads all weights, and makes a gradient of them all.
   const ofPart = Math.max(CACHED, bytesOfWeights(config));
-  const ofThread = Math.ceil(ofBatch / ofPart / threads);
-  const parts = threads * Math.min(Math.max(ofThread, 1), MOST_OF_A_THREAD);
+  // A power of two, as batches are: with parts of 5 and 6 samples a step takes longer than with 4 or 8.
+  const ofThread = 2 ** Math.ceil(Math.log2(Math.max(ofBatch / ofPart / threads, 1)));
+  const most = threads === 1 ? MOST_OF_ONE_THREAD : MOST_OF_A_THREAD;
+  const parts = threads * Math.min(ofThread, most);
   return evenParts(batchSize, Math.min(parts, batchSize));
 }
 
