@@ -13,7 +13,7 @@ import { type Tensor, tf } from '../tf.ts';
 import { encode, encodeAndRepresent, encoderParameters } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 import { decodeInput, inputSpec } from './input.ts';
-import { cutBatch, joinBytes, joinParts, partSizes } from './parts.ts';
+import { joinBytes, joinParts, ofParts, partSizes, turnBackPart } from './parts.ts';
 import { precisionOf } from './precision.ts';
 
 /** One gradient-isolated module: what it computes in a step, compiled. */
@@ -86,12 +86,18 @@ export function compileModule(config: ModuleConfig, parts = partSizes(config)): 
 
 /** The batch is an input of the graph, so no gradient can reach the module that made it. */
 function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) {
-  const parts = decodedParts(config, sizes, batch).map((x) => {
+  const parts = ofParts(batch, sizes, (part) => {
+    const x = decodeInput(part, config.source, config.input);
     const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
-    return { representation, sent: activations(config, z) };
+    const { context, target } = representation;
+    return {
+      representation: { context: turnBackPart(context, sizes), target },
+      isTarget: context === target,
+      sent: activations(config, z),
+    };
   });
   const context = joinParts(parts.map(({ representation }) => representation.context));
-  const isTarget = parts.every(({ representation: { context, target } }) => context === target);
+  const isTarget = parts.every(({ isTarget }) => isTarget);
   const target = isTarget
     ? context
     : joinParts(parts.map(({ representation }) => representation.target));
@@ -100,13 +106,11 @@ function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, wei
 
 const forwardInParts = (config: ModuleConfig, sizes: number[], batch: Tensor, weights: Weights) =>
   joinSent(
-    decodedParts(config, sizes, batch).map((x) =>
-      activations(config, encode(config.layers, weights, x)),
-    ),
+    ofParts(batch, sizes, (part) => {
+      const x = decodeInput(part, config.source, config.input);
+      return activations(config, encode(config.layers, weights, x));
+    }),
   );
-
-const decodedParts = ({ source, input }: ModuleConfig, sizes: number[], batch: Tensor) =>
-  cutBatch(batch, sizes).map((part) => decodeInput(part, source, input));
 
 function joinSent(parts: readonly { activations?: Tensor }[]): Record<string, Tensor> {
   const sent = parts.flatMap(({ activations }) => activations ?? []);

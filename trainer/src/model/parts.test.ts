@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Layer, ModuleConfig } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
 import { multipliesBfloat16 } from '../step/bfloat16.ts';
@@ -50,3 +52,38 @@ describe.skipIf(backend.binding.isUsingGpuDevice())('a batch', () => {
     expect(sum(sizes)).toBe(16);
   });
 });
+
+it.skipIf(backend.binding.isUsingGpuDevice())(
+  'goes through an encoder by turns in a graph that TensorFlow can put in order',
+  async () => {
+    const script = `
+    import { OPTIMIZER } from '../step/testing.ts';
+    import { cast } from '../step/ops.ts';
+    import { Program } from '../step/program.ts';
+    import { DT, tf } from '../tf.ts';
+    import { joinParts, ofParts, turnBackPart } from './parts.ts';
+    const sizes = [1, 2, 2, 2];
+    const train = {
+      inputs: { x: { shape: [7, 6, 6, 1], dtype: 'uint8' } },
+      build: ({ x }, { filter, bias }) => {
+        const parts = ofParts(x, sizes, (part) => {
+          const maps = tf.conv2d(cast(part, DT.uint8, DT.float32), filter, 1, 'same');
+          return turnBackPart(tf.mean(tf.relu(tf.add(maps, bias)), [1, 2]), sizes);
+        });
+        return { loss: tf.sum(tf.square(joinParts(parts))) };
+      },
+      minimise: 'loss',
+    };
+    const values = (...shape) => ({ shape, values: new Float32Array(shape.reduce((a, b) => a * b)).fill(0.1) });
+    const weights = { filter: values(3, 3, 1, 8), bias: values(8) };
+    const program = Program.compile({ weights, optimizer: OPTIMIZER, functions: { train } });
+    program.run('train', { x: new Uint8Array(7 * 36).fill(1) });`;
+    const { stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module-typescript', '--eval', script],
+      { cwd: import.meta.dirname, env: { ...process.env, TF_NUM_INTEROP_THREADS: '1' } },
+    );
+    expect(stderr).toContain('oneDNN'); // it does speak
+    expect(stderr).not.toContain('sorted in topological order');
+  },
+);

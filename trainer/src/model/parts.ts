@@ -1,6 +1,7 @@
 import { layersCost, type ModuleConfig, outputShape } from '@greedy-infomax/crds';
 import { evenParts, size } from '../step/function.ts';
 import { concatBytes, rowsOfBytes } from '../step/ops.ts';
+import { beginTurn, turnBack } from '../step/turns.ts';
 import { backend, type Tensor, tf } from '../tf.ts';
 import { operationsSideBySide } from '../threads.ts';
 import { precisionOf } from './precision.ts';
@@ -47,18 +48,41 @@ function bytesOfWeights(config: ModuleConfig): number {
   return layersCost(config.layers, patch).parameters * bytesOfValue(config);
 }
 
-/** The parts of a batch of bytes, sample by sample: [samples, ..] -> [samples of the part, ..] of each. */
-export function cutBatch(batch: Tensor, sizes: readonly number[]): Tensor[] {
-  if (sizes.length === 1) return [batch];
+/** What `work` makes of the parts of a batch of bytes: [samples, ..] -> [samples of the part, ..] of each, by turns. */
+export function ofParts<T>(
+  batch: Tensor,
+  sizes: readonly number[],
+  work: (part: Tensor) => T,
+): T[] {
+  if (sizes.length === 1) return [work(batch)];
   let begin = 0;
   return sizes.map((samples) => {
     begin += samples;
-    return rowsOfBytes(batch, begin - samples, samples);
+    beginTurn(operationsSideBySide());
+    return work(rowsOfBytes(batch, begin - samples, samples));
   });
 }
 
+/** The same, of a part, with whose gradient the part has another turn. */
+export const turnBackPart = (x: Tensor, sizes: readonly number[]): Tensor =>
+  sizes.length === 1 ? x : turnBack(x, operationsSideBySide());
+
 /** What was made of the parts, behind one another: [samples of the part, ..] of each -> [samples, ..]. */
-export const joinParts = (parts: readonly Tensor[]): Tensor => tf.concat([...parts], 0);
+export function joinParts(parts: readonly Tensor[]): Tensor {
+  if (parts.length === 1) return parts[0] as Tensor;
+  const shapes = parts.map(({ shape }) => shape);
+  // tf.concat would split its gradient, and TensorFlow move what waits for its turn to before it is split.
+  return tf.customGrad((...values) => ({
+    value: tf.concat(values.slice(0, parts.length) as Tensor[], 0),
+    gradFunc: (dy: Tensor) => {
+      let begin = 0;
+      return shapes.map(([samples = 0, ...rest]) => {
+        begin += samples;
+        return tf.slice(dy, [begin - samples, ...rest.map(() => 0)], [samples, ...rest]);
+      });
+    },
+  }))(...parts);
+}
 
 /** The same of bytes [samples of the part, columns]. */
 export const joinBytes = (parts: readonly Tensor[]): Tensor =>

@@ -24,6 +24,7 @@ const FOLLOWERS: ReadonlySet<string> = new Set([
   'BiasAdd',
   'ConcatV2',
   'GatherV2',
+  'Identity',
   'Max',
   'Min',
   'Pack',

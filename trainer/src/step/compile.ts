@@ -5,8 +5,9 @@ import { asProducts } from './as-products.ts';
 import { inBfloat16 } from './bfloat16.ts';
 import { withBiasAdd } from './bias-add.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
-import { type GraphBuilder, typeAttr } from './graph.ts';
+import { controlInput, type GraphBuilder, typeAttr } from './graph.ts';
 import { traceFunction } from './trace.ts';
+import { isOperation, waits } from './turns.ts';
 import { addInput, addWords } from './words.ts';
 
 /** Turns functions and variables into nodes of a graph. */
@@ -83,8 +84,11 @@ export function addFunction(
     producer.set(id, added);
     return added;
   };
-  recording.ops.forEach(({ op, attrs, inputs, outputs }, i) => {
-    const added = graph.node(`${name}/${i}_${op}`, op, inputs.map(source), attrs);
+  const turns = waits(recording.ops);
+  recording.ops.filter(isOperation).forEach((recorded, i) => {
+    const { op, attrs, inputs, outputs } = recorded;
+    const after = (turns.get(recorded) ?? []).map((id) => controlInput(source(id)));
+    const added = graph.node(`${name}/${i}_${op}`, op, [...inputs.map(source), ...after], attrs);
     for (const [k, { id }] of outputs.entries())
       producer.set(id, k === 0 ? added : `${added}:${k}`);
   });

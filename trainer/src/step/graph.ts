@@ -133,6 +133,9 @@ export const sliceAttrs = (whole: number): OpAttr[] => [
   }).map(([name, value]) => ({ name, type: ATTR.int, value })),
 ];
 
+/** The input of a node that is to run after `source`, of which it takes nothing. */
+export const controlInput = (source: string): string => `^${source.replace(/:\d+$/, '')}`;
+
 /** A graph under construction. Methods return the name of the node that they add. */
 export class GraphBuilder {
   readonly #graph = new protos.GraphDef();
@@ -189,12 +192,7 @@ export class GraphBuilder {
 
   /** Passes `input` on; runs only after the nodes `after`. */
   identity(name: string, input: string, dtype: number, after: readonly string[] = []): string {
-    return this.node(
-      name,
-      'Identity',
-      [input, ...after.map((n) => `^${n}`)],
-      [typeAttr('T', dtype)],
-    );
+    return this.node(name, 'Identity', [input, ...after.map(controlInput)], [typeAttr('T', dtype)]);
   }
 
   savedModel(): Uint8Array {

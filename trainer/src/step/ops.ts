@@ -36,6 +36,8 @@ export const cast = (x: Tensor, from: DataType, to: DataType): Tensor =>
 export const stopGradient = (x: Tensor): Tensor =>
   op('StopGradient', [typeAttr('T', DT.float32)], [x]);
 
+export const identity = (x: Tensor): Tensor => op('Identity', [typeAttr('T', DT.float32)], [x]);
+
 /** Reinterprets bits: float32 [..] -> bytes [.., 4], and back. */
 export const bitcast = (x: Tensor, from: DataType, to: DataType): Tensor =>
   op('Bitcast', [typeAttr('T', from), typeAttr('type', to)], [x]);

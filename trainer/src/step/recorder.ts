@@ -51,6 +51,14 @@ export class RecordingError extends Error {
   override readonly name = 'RecordingError';
 }
 
+/** Recordings under way, the innermost last. */
+const underWay: RecordedOp[][] = [];
+
+/** Puts what is no operation where a recording is, if there is one. */
+export const recordMark = (mark: RecordedOp): void => {
+  underWay.at(-1)?.push(mark);
+};
+
 /** Attributes that tfjs leaves to the eager runtime to infer; a graph needs them spelled out. */
 const INFERRED_ATTRS: Record<string, (outputs: TensorMetadata[]) => OpAttr[]> = {
   ExpandDims: ([output]) => [
@@ -94,9 +102,11 @@ export function record(body: () => void): Recording {
   // The addon's properties are read-only: assigning to a derived object would fail in silence.
   const recording = Object.create(native, Object.getOwnPropertyDescriptors(overrides)) as Binding;
   backend.binding = recording;
+  underWay.push(ops);
   try {
     body();
   } finally {
+    underWay.pop();
     backend.binding = native;
   }
   return { ops, constants };
