@@ -4,7 +4,7 @@ import type { Weights } from '../step/function.ts';
 import { type Tensor, tf } from '../tf.ts';
 import { meanOverPositions } from './layers/mean.ts';
 import type { Parameter } from './layers/parameters.ts';
-import { LAYER_BUILDERS } from './layers.ts';
+import { LAYER_BUILDERS, type WithMean } from './layers.ts';
 
 /** The encoder of one module: its layers, one after another. */
 
@@ -44,9 +44,12 @@ export function encodeAndRepresent(
 ): { z: Tensor; representation: Representation } {
   if (grid) {
     const last = layers.length - 1;
-    const h = encode(layers.slice(0, last), weights, x);
-    const { y, mean } = applyWithMean(layers[last] as Layer, weights, prefix(last), h);
-    const context = toGrid(mean, grid);
+    const h =
+      last === 1 && layers[0]?.type === 'conv'
+        ? applyWithMean(0, layers, weights, x) // its mean is cheap, as nobody wants a gradient of x
+        : { y: encode(layers.slice(0, last), weights, x), mean: undefined };
+    const { y, mean } = applyWithMean(last, layers, weights, h.y, h.mean);
+    const context = toGrid(mean(), grid);
     return { z: y, representation: { context, target: context } };
   }
   const before = targetLayers(layers);
@@ -55,11 +58,20 @@ export function encodeAndRepresent(
   return { z: context, representation: { context, target } };
 }
 
-function applyWithMean(layer: Layer, weights: Weights, prefix: string, x: Tensor) {
+function applyWithMean(
+  index: number,
+  layers: readonly Layer[],
+  weights: Weights,
+  x: Tensor,
+  meanOfX?: () => Tensor,
+): WithMean {
+  const layer = layers[index] as Layer;
   const builder = LAYER_BUILDERS[layer.type];
-  if (builder.applyWithMean) return builder.applyWithMean(layer, weights, prefix, x);
-  const y = builder.apply(layer, weights, prefix, x);
-  return { y, mean: meanOverPositions(y) };
+  if (builder.applyWithMean) {
+    return builder.applyWithMean(layer, weights, prefix(index), x, meanOfX);
+  }
+  const y = builder.apply(layer, weights, prefix(index), x);
+  return { y, mean: () => meanOverPositions(y) };
 }
 
 /**

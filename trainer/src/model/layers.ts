@@ -8,19 +8,29 @@ import { gru } from './layers/gru.ts';
 import type { Parameter } from './layers/parameters.ts';
 import { residual } from './layers/residual.ts';
 
+/** What a layer makes, and how to come to its mean over the positions of each patch: [patches, channels]. */
+export interface WithMean {
+  y: Tensor;
+  mean: () => Tensor;
+}
+
 /** How a layer computes. Its fields and its output shape stand in `LAYERS` of crds. */
 export interface LayerBuilder {
   /** What it needs for an input of `channelsIn`; names start with `prefix`. */
   parameters(layer: Layer, channelsIn: number, prefix: string): Parameter[];
   /** x [patches, rows, cols, channels] -> [patches, rows', cols', channels']. */
   apply(layer: Layer, weights: Weights, prefix: string, x: Tensor): Tensor;
-  /** The same as y, and its mean over positions; for layers of which that has a cheaper gradient than y. */
+  /**
+   * The same as y, and its mean over positions; for layers of which that has a cheaper gradient than y. `meanOfX`: that
+   * of x, where there is a cheaper way to it than from x.
+   */
   applyWithMean?(
     layer: Layer,
     weights: Weights,
     prefix: string,
     x: Tensor,
-  ): { y: Tensor; mean: Tensor };
+    meanOfX?: () => Tensor,
+  ): WithMean;
 }
 
 /** A layer is one row here and one in `LAYERS`. */

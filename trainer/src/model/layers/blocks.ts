@@ -2,7 +2,7 @@ import type { Layer } from '@greedy-infomax/crds';
 import type { Weights } from '../../step/function.ts';
 import { relu } from '../../step/ops.ts';
 import { type Tensor, tf } from '../../tf.ts';
-import type { LayerBuilder } from '../layers.ts';
+import type { LayerBuilder, WithMean } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
 import { meanOfConv2d, meanOverPositions } from './mean.ts';
 import { convParameters, type Parameter } from './parameters.ts';
@@ -61,11 +61,10 @@ export function preActivationBlocks(
         (input, block) => applyBlock(block, weights, input).y,
         x,
       ),
-    applyWithMean(layer, weights, prefix, x) {
+    applyWithMean(layer, weights, prefix, x, meanOfX) {
       const blocks = blocksOf(layer, x.shape.at(-1) as number, prefix);
       const input = blocks.slice(0, -1).reduce((h, block) => applyBlock(block, weights, h).y, x);
-      const { y, mean } = applyBlock(blocks.at(-1) as Block, weights, input);
-      return { y, mean: mean() };
+      return applyBlock(blocks.at(-1) as Block, weights, input, input === x ? meanOfX : undefined);
     },
   };
 }
@@ -82,7 +81,8 @@ function applyBlock(
   { prefix, stride, convs, projects }: Block,
   weights: Weights,
   x: Tensor,
-): { y: Tensor; mean: () => Tensor } {
+  meanOfX = () => meanOverPositions(x),
+): WithMean {
   const activated = relu(x);
   const last = convs.at(-1) as BodyConv;
   const h = convs
@@ -96,7 +96,6 @@ function applyBlock(
   const shortcut = [activated, weights, `${prefix}.shortcut`, stride, 0] as const;
   return {
     y: tf.add(conv2d(...body), projects ? conv2d(...shortcut) : x),
-    mean: () =>
-      tf.add(meanOfConv2d(...body), projects ? meanOfConv2d(...shortcut) : meanOverPositions(x)),
+    mean: () => tf.add(meanOfConv2d(...body), projects ? meanOfConv2d(...shortcut) : meanOfX()),
   };
 }

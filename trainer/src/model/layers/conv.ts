@@ -17,7 +17,7 @@ export const conv: LayerBuilder = {
   applyWithMean(layer, weights, prefix, x) {
     const { stride, padding, activation } = convDefaults(layer);
     const y = conv.apply(layer, weights, prefix, x);
-    const mean =
+    const mean = () =>
       activation === 'relu'
         ? meanOverPositions(y)
         : meanOfConv2d(x, weights, prefix, stride, padding);

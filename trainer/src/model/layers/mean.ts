@@ -29,15 +29,14 @@ export function meanOfConv2d(
     alongCols.flatMap((c) => r.flatMap((atRow) => c.map((atCol) => atRow * atCol))),
   );
   const [places, positions] = [kernelRows * kernelCols, rows * cols];
-  const share = tf.tensor3d(shares, [1, places, positions]);
   // Positions of the input are brought to places of the kernel, or the other way round: to what there are fewer of.
   const [inputs, kernels] =
     places <= positions
-      ? [tf.matMul(share, tf.reshape(x, [patches, positions, channelsIn]) as Tfjs.Tensor3D), filter]
+      ? [atPlaces(x, tf.tensor3d(shares, [1, places, positions])), filter]
       : [
           x,
           tf.matMul(
-            share,
+            tf.tensor3d(shares, [1, places, positions]),
             tf.reshape(filter, [1, places, channelsIn * channels]) as Tfjs.Tensor3D,
             true,
           ),
@@ -48,6 +47,19 @@ export function meanOfConv2d(
     tf.reshape(kernels, [seen, channels]) as Tfjs.Tensor2D,
   );
   return tf.add(y, bias);
+}
+
+/** x [patches, rows, cols, channels], shares [1, places, positions] -> [patches, places, channels] or [patches, places]. */
+function atPlaces(x: Tensor, shares: Tfjs.Tensor3D): Tensor {
+  const [patches, rows, cols, channels] = x.shape as [number, number, number, number];
+  const positions = rows * cols;
+  if (channels > 1) {
+    return tf.matMul(shares, tf.reshape(x, [patches, positions, channels]) as Tfjs.Tensor3D);
+  }
+  // One product instead of one for each patch.
+  const [, places] = shares.shape;
+  const share = tf.reshape(shares, [places, positions]) as Tfjs.Tensor2D;
+  return tf.matMul(tf.reshape(x, [patches, positions]) as Tfjs.Tensor2D, share, false, true);
 }
 
 /** The mean over all positions: [patches, rows, cols, channels] -> [patches, channels]. */
