@@ -45,6 +45,7 @@ for (let step = -WARM_UP; step < steps; step += 1) {
       labels: batch.labels,
       seed: Int32Array.of(config.seed + config.index * 65_537, (step + WARM_UP) * 64),
     });
+    (bytes.buffer as ArrayBuffer).transfer(0);
     bytes = activations as Uint8Array<ArrayBuffer>;
     const ended = now();
     if (step >= 0) {
