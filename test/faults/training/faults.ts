@@ -97,7 +97,8 @@ const natsOutOfMemory: Fault = {
   happens:
     'what cannot be stored is dropped and counted; nobody waits; trained on as soon as there is room',
   async strike({ natsUrl }, { lasts }) {
-    const connection = await connect({ servers: natsUrl });
+    // It may have been killed just before, and not be there again yet.
+    const connection = await connect({ servers: natsUrl, waitOnFirstConnect: true });
     // Busy with what fills it, a server may take its time.
     const manager = await jetstreamManager(connection, { timeout: 20_000 });
     const [name, subject] = ['hog', 'hog'];

@@ -18,6 +18,7 @@ import { Refusals } from './refusals.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
 import { NO_PROGRESS, type Progress } from './resume.ts';
 import { Slowdown } from './slowdown.ts';
+import { waitFor } from './wait.ts';
 
 /** Milliseconds that a module which only forwards waits while the next one has enough. */
 const FORWARD_PAUSE = 20;
@@ -277,32 +278,15 @@ class Trainer {
     );
   }
 
-  /**
-   * Waits for the edge. Meanwhile nothing else runs here, so reports need a clock of their own; a stop, or
-   * the end of forwarding, ends the wait with null.
-   */
-  async #wait<T>(
-    work: (signal: AbortSignal) => Promise<T>,
-    isOver = () => false,
-  ): Promise<T | null> {
-    const wait = new AbortController();
-    const end = () => wait.abort();
-    this.#options.stop.addEventListener('abort', end, { once: true });
-    const clock = setInterval(() => {
+  /** Waits for the edge. Meanwhile nothing else runs here, so reports need a clock; the end of what is waited for ends the wait with null. */
+  #wait<T>(work: (signal: AbortSignal) => Promise<T>, isOver = () => false): Promise<T | null> {
+    const tick = () => {
       this.#reporter.tick();
       const { phase } = this.#reporter;
-      if (isOver() || (phase === 'forwarding' && this.#released)) end();
-      if (phase === 'training' && this.#spent) end();
-    }, REPORT_EVERY / 4);
-    try {
-      return await work(wait.signal);
-    } catch (error) {
-      if (wait.signal.aborted) return null;
-      throw error;
-    } finally {
-      clearInterval(clock);
-      this.#options.stop.removeEventListener('abort', end);
-    }
+      if (phase === 'training' && this.#spent) return true;
+      return isOver() || (phase === 'forwarding' && this.#released);
+    };
+    return waitFor(work, { stop: this.#options.stop, tick, every: REPORT_EVERY / 4 });
   }
 
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */

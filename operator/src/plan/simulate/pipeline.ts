@@ -12,6 +12,8 @@ export interface Stage {
   forwardMsPerBatch: number;
   /** That a step keeps busy meanwhile; 0 for a step on a GPU. */
   cores: number;
+  /** By number of the trainer, the core that it keeps to; null where trainers share all of them. */
+  keepsTo: readonly number[] | null;
   /** As the trainers' variable SLOWDOWN: times as long a trainer takes for a batch as the step does, by waiting. */
   slowdown: number;
 }

@@ -11,6 +11,7 @@ const stage = (name: string, msPerBatch: number, more: Partial<Stage> = {}): Sta
   msPerBatch,
   forwardMsPerBatch: msPerBatch / 3,
   cores: 1,
+  keepsTo: null,
   slowdown: 1,
   ...more,
 });
@@ -83,6 +84,25 @@ it('a trainer that is slowed down waits by the time that its step took with othe
   expect(simulate(pipeline(both)).samplesPerSecond).toBeCloseTo(64 / 0.03);
   // On one core two steps take 20 ms together, and both trainers wait for 40 ms.
   expect(simulate(pipeline(both, { cores: 1 })).samplesPerSecond).toBeCloseTo(64 / 0.06);
+});
+
+it('trainers that keep to one core share it, even where another is idle', () => {
+  const rate = (...keepTo: number[]) => {
+    const stages = keepTo.map((core, i) => stage(`module ${i}`, 10, { keepsTo: [core] }));
+    return simulate(pipeline(stages, { cores: 2, whenFull: 'block' })).samplesPerSecond;
+  };
+  expect(rate(0, 1) / 3200).toBeCloseTo(1, 1);
+  expect(rate(1, 1) / 1600).toBeCloseTo(1, 1);
+  expect(rate(0, 1, 1) / 1600).toBeCloseTo(1, 1);
+});
+
+it('what the edges compute goes to the core that has time', () => {
+  const stages = [stage('one', 32, { keepsTo: [0] }), stage('two', 64, { keepsTo: [1] })];
+  const { seconds } = simulate(
+    pipeline(stages, { whenFull: 'block', cores: 2 }, { cpuSecondsPerGigabyte: 10 }),
+  );
+  // 64 ms of steps on the second core, 32 ms of steps on the first; 32 ms for 3.2 MB would make 96 of 64.
+  expect(seconds / (1000 * 0.064)).toBeLessThan(1.3);
 });
 
 it('a slow link is the bottleneck, at its own rate', () => {

@@ -121,7 +121,8 @@ class Trainer {
     };
     // The wait is by the time that the step has taken, others on the cores included.
     const wait = () => cores.start((stage.slowdown - 1) * (cores.now - began), 0, finish);
-    cores.start(ms, stage.cores, stage.slowdown === 1 ? finish : wait);
+    const core = stage.keepsTo?.[replica];
+    cores.start(ms, stage.cores, stage.slowdown === 1 ? finish : wait, core);
   }
 
   #trained(ms: number): void {

@@ -91,6 +91,7 @@ export function pipelineOf(
         msPerBatch: longer * msPerBatch,
         forwardMsPerBatch: longer * forwardMsPerBatch,
         cores: cores / longer,
+        keepsTo: shares[i]?.cores ?? null,
         slowdown,
         replicas: trainers[i] as number,
       };
