@@ -89,15 +89,13 @@ function encodeInParts(config: ModuleConfig, sizes: number[], batch: Tensor, wei
   const parts = ofParts(batch, sizes, (part) => {
     const x = decodeInput(part, config.source, config.input);
     const { z, representation } = encodeAndRepresent(config.layers, weights, x, config.grid);
-    const { context, target } = representation;
-    return {
-      representation: { context: turnBackPart(context, sizes), target },
-      isTarget: context === target,
-      sent: activations(config, z),
-    };
+    const context = turnBackPart(representation.context, sizes);
+    const target =
+      representation.target === representation.context ? context : representation.target;
+    return { representation: { context, target }, sent: activations(config, z) };
   });
   const context = joinParts(parts.map(({ representation }) => representation.context));
-  const isTarget = parts.every(({ isTarget }) => isTarget);
+  const isTarget = parts.every(({ representation: { context, target } }) => context === target);
   const target = isTarget
     ? context
     : joinParts(parts.map(({ representation }) => representation.target));

@@ -55,11 +55,18 @@ export function ofParts<T>(
   work: (part: Tensor) => T,
 ): T[] {
   if (sizes.length === 1) return [work(batch)];
-  let begin = 0;
-  return sizes.map((samples) => {
-    begin += samples;
+  return placesOf(sizes).map(({ begin, samples }) => {
     beginTurn(operationsSideBySide());
-    return work(rowsOfBytes(batch, begin - samples, samples));
+    return work(rowsOfBytes(batch, begin, samples));
+  });
+}
+
+/** Where the parts are in their batch. */
+function placesOf(sizes: readonly number[]): { begin: number; samples: number }[] {
+  let end = 0;
+  return sizes.map((samples) => {
+    end += samples;
+    return { begin: end - samples, samples };
   });
 }
 
@@ -70,16 +77,16 @@ export const turnBackPart = (x: Tensor, sizes: readonly number[]): Tensor =>
 /** What was made of the parts, behind one another: [samples of the part, ..] of each -> [samples, ..]. */
 export function joinParts(parts: readonly Tensor[]): Tensor {
   if (parts.length === 1) return parts[0] as Tensor;
-  const shapes = parts.map(({ shape }) => shape);
+  const places = placesOf(parts.map(({ shape }) => shape[0] as number));
   // tf.concat would split its gradient, and TensorFlow move what waits for its turn to before it is split.
   return tf.customGrad((...values) => ({
     value: tf.concat(values.slice(0, parts.length) as Tensor[], 0),
     gradFunc: (dy: Tensor) => {
-      let begin = 0;
-      return shapes.map(([samples = 0, ...rest]) => {
-        begin += samples;
-        return tf.slice(dy, [begin - samples, ...rest.map(() => 0)], [samples, ...rest]);
-      });
+      const [, ...rest] = dy.shape;
+      const start = rest.map(() => 0);
+      return places.map(({ begin, samples }) =>
+        tf.slice(dy, [begin, ...start], [samples, ...rest]),
+      );
     },
   }))(...parts);
 }

@@ -40,7 +40,7 @@ export const isOperation = ({ op }: RecordedOp): boolean => op !== TURN;
 /** By the first operation of a turn, the tensors that must be there before it: what the turn before has made last. */
 export function waits(ops: readonly RecordedOp[]): ReadonlyMap<RecordedOp, readonly number[]> {
   const turns: RecordedOp[][] = [];
-  const waits = new Map<RecordedOp, number[]>();
+  const found = new Map<RecordedOp, number[]>();
   let sideBySide = 0;
   for (const op of ops) {
     if (op.op === TURN) {
@@ -51,9 +51,9 @@ export function waits(ops: readonly RecordedOp[]): ReadonlyMap<RecordedOp, reado
     const turn = turns.at(-1);
     turn?.push(op);
     const before = turns.at(-1 - sideBySide);
-    if (turn?.length === 1 && before) waits.set(op, madeLast(before));
+    if (turn?.length === 1 && before) found.set(op, madeLast(before));
   }
-  return waits;
+  return found;
 }
 
 /**
