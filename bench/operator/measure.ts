@@ -221,10 +221,9 @@ async function writes(client: Client): Promise<number> {
 async function reconciles({ metricsUrl }: Running): Promise<number | null> {
   if (metricsUrl === null) return null;
   const text = await (await fetch(metricsUrl)).text();
-  return [...text.matchAll(/^controller_runtime_reconcile_total\{.*\} (\d+)/gm)].reduce(
-    (sum, [, count]) => sum + Number(count),
-    0,
-  );
+  return [
+    ...text.matchAll(/^(?:greedyinfomax|controller_runtime)_reconcile_total\{.*\} (\d+)/gm),
+  ].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /**

@@ -119,7 +119,7 @@ describe('the operator', () => {
       return text
         .split('\n')
         .filter((line) =>
-          /^rest_client_requests_total.*method="(POST|PATCH|PUT|DELETE)"/.test(line),
+          /^greedyinfomax_rest_client_requests_total.*method="(POST|PATCH|PUT|DELETE)"/.test(line),
         )
         .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
     };
@@ -142,9 +142,11 @@ describe('the operator', () => {
 
   it('counts runs by phase in its metrics', async () => {
     const text = await (await fetch(operator.metricsUrl)).text();
-    expect(text).toContain('greedy_infomax_runs{phase="Pending"} 1');
-    expect(text).toContain('leader_election_master_status{name="greedy-infomax-operator"} 1');
-    expect(text).toContain('greedy_infomax_nats_connected 1');
+    expect(text).toContain('greedyinfomax_runs{phase="Pending"} 1');
+    expect(text).toContain(
+      'greedyinfomax_leader_election_master_status{name="greedy-infomax-operator"} 1',
+    );
+    expect(text).toContain('greedyinfomax_nats_connected 1');
   });
 
   it('suspends a run and lets it go on', async () => {

@@ -25,9 +25,9 @@ async function metric(operator: OperatorProcess, start: RegExp): Promise<number>
   return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 const isLeader = async (operator: OperatorProcess) =>
-  (await metric(operator, /^leader_election_master_status\{/)) === 1;
+  (await metric(operator, /^greedyinfomax_leader_election_master_status\{/)) === 1;
 const patches = (operator: OperatorProcess) =>
-  metric(operator, /^rest_client_requests_total\{.*method="PATCH"/);
+  metric(operator, /^greedyinfomax_rest_client_requests_total\{.*method="PATCH"/);
 const isReady = async (operator: OperatorProcess) =>
   (await fetch(`${operator.healthUrl}/readyz`)).ok;
 

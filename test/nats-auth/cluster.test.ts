@@ -119,7 +119,9 @@ it('a run gets a Secret that lets its trainers in, and no write follows', async 
   const writes = async () =>
     (await (await fetch(operator.metricsUrl)).text())
       .split('\n')
-      .filter((line) => /^rest_client_requests_total.*method="(POST|PATCH|DELETE)"/.test(line))
+      .filter((line) =>
+        /^greedyinfomax_rest_client_requests_total.*method="(POST|PATCH|DELETE)"/.test(line),
+      )
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   await new Promise((done) => setTimeout(done, 3000)); // let the last status settle
   const before = await writes();

@@ -22,10 +22,10 @@ it('counts what a queue does, under the names of controller-runtime', async () =
     },
   });
   for (const key of ['good', 'bad', 'flaky', 'later']) queue.add(key);
-  expect(await samples(metrics, 'workqueue_depth')).toEqual({ 'name="run"': 4 });
+  expect(await samples(metrics, 'greedyinfomax_workqueue_depth')).toEqual({ 'name="run"': 4 });
   queue.start();
   await expect
-    .poll(() => samples(metrics, 'controller_runtime_reconcile_total'))
+    .poll(() => samples(metrics, 'greedyinfomax_reconcile_total'))
     .toEqual({
       'controller="run",result="success"': 2,
       'controller="run",result="error"': 2,
@@ -33,14 +33,16 @@ it('counts what a queue does, under the names of controller-runtime', async () =
     });
   await queue.stop();
   const run = 'controller="run"';
-  expect(await samples(metrics, 'controller_runtime_terminal_reconcile_errors_total')).toEqual({
+  expect(await samples(metrics, 'greedyinfomax_terminal_reconcile_errors_total')).toEqual({
     [run]: 1,
   });
-  expect(await samples(metrics, 'controller_runtime_active_workers')).toEqual({ [run]: 0 });
-  expect(await samples(metrics, 'workqueue_retries_total')).toEqual({ 'name="run"': 1 });
-  expect(await samples(metrics, 'workqueue_adds_total')).toEqual({ 'name="run"': 5 });
-  expect(await samples(metrics, 'workqueue_depth')).toEqual({ 'name="run"': 0 });
-  expect(await samples(metrics, 'controller_runtime_reconcile_time_seconds_count')).toEqual({
+  expect(await samples(metrics, 'greedyinfomax_active_workers')).toEqual({ [run]: 0 });
+  expect(await samples(metrics, 'greedyinfomax_workqueue_retries_total')).toEqual({
+    'name="run"': 1,
+  });
+  expect(await samples(metrics, 'greedyinfomax_workqueue_adds_total')).toEqual({ 'name="run"': 5 });
+  expect(await samples(metrics, 'greedyinfomax_workqueue_depth')).toEqual({ 'name="run"': 0 });
+  expect(await samples(metrics, 'greedyinfomax_reconcile_time_seconds_count')).toEqual({
     [run]: 5,
   });
 });
@@ -49,7 +51,7 @@ it('lets several controllers share the metrics', async () => {
   const metrics = new Metrics();
   metrics.observeQueue('run', 4);
   metrics.observeQueue('module', 2);
-  expect(await samples(metrics, 'controller_runtime_max_concurrent_reconciles')).toEqual({
+  expect(await samples(metrics, 'greedyinfomax_max_concurrent_reconciles')).toEqual({
     'controller="run"': 4,
     'controller="module"': 2,
   });
@@ -61,7 +63,7 @@ it('counts requests by how they ended', async () => {
   observe({ method: 'GET', path: '/x', code: 200 });
   observe({ method: 'GET', path: '/y', code: 200 });
   observe({ method: 'PUT', path: '/x', code: 0 });
-  expect(await samples(metrics, 'rest_client_requests_total')).toEqual({
+  expect(await samples(metrics, 'greedyinfomax_rest_client_requests_total')).toEqual({
     'method="GET",host="api:6443",code="200"': 2,
     'method="PUT",host="api:6443",code="<error>"': 1,
   });
@@ -73,9 +75,11 @@ it('shows the lead, NATS and the runs', async () => {
   metrics.setNatsConnected(false);
   metrics.setRuns({ Running: 2, Failed: 1 });
   metrics.setRuns({ Running: 1 });
-  expect(await samples(metrics, 'leader_election_master_status')).toEqual({ 'name="operator"': 1 });
-  expect(await samples(metrics, 'greedy_infomax_nats_connected')).toEqual({ '': 0 });
-  expect(await samples(metrics, 'greedy_infomax_runs')).toEqual({ 'phase="Running"': 1 });
+  expect(await samples(metrics, 'greedyinfomax_leader_election_master_status')).toEqual({
+    'name="operator"': 1,
+  });
+  expect(await samples(metrics, 'greedyinfomax_nats_connected')).toEqual({ '': 0 });
+  expect(await samples(metrics, 'greedyinfomax_runs')).toEqual({ 'phase="Running"': 1 });
 });
 
 it('shows how modules train, what is known of it, until the run is gone', async () => {
@@ -84,23 +88,43 @@ it('shows how modules train, what is known of it, until the run is gone', async 
   metrics.setTraining('default', 'a', 'second', { loss: null });
   metrics.setTraining('default', 'ab', 'first', { loss: 2 });
   const labels = (run: string) => `namespace="default",run="${run}",module="first"`;
-  expect(await samples(metrics, 'greedy_infomax_module_loss')).toEqual({
+  expect(await samples(metrics, 'greedyinfomax_module_loss')).toEqual({
     [labels('a')]: 1.5,
     [labels('ab')]: 2,
   });
   metrics.setTraining('default', 'a', 'first', { samples: 128 });
-  expect(await samples(metrics, 'greedy_infomax_module_samples')).toEqual({ [labels('a')]: 128 });
+  expect(await samples(metrics, 'greedyinfomax_module_samples_total')).toEqual({
+    [labels('a')]: 128,
+  });
   metrics.forgetRun('default', 'a');
-  expect(await samples(metrics, 'greedy_infomax_module_samples')).toEqual({});
-  expect(await samples(metrics, 'greedy_infomax_module_loss')).toEqual({ [labels('ab')]: 2 });
+  expect(await samples(metrics, 'greedyinfomax_module_samples_total')).toEqual({});
+  expect(await samples(metrics, 'greedyinfomax_module_loss')).toEqual({ [labels('ab')]: 2 });
 });
 
 it('bounds the number of series', async () => {
   const metrics = new Metrics();
   for (let i = 0; i < 600; i++) metrics.setTraining('default', `run-${i}`, 'first', { loss: i });
-  const shown = await samples(metrics, 'greedy_infomax_module_loss');
+  const shown = await samples(metrics, 'greedyinfomax_module_loss');
   expect(Object.keys(shown)).toHaveLength(500);
   metrics.forgetRun('default', 'run-0');
   metrics.setTraining('default', 'run-599', 'first', { loss: 1 });
-  expect(Object.values(await samples(metrics, 'greedy_infomax_module_loss'))).toContain(1);
+  expect(Object.values(await samples(metrics, 'greedyinfomax_module_loss'))).toContain(1);
+});
+
+it('prefixes every series and ends the names of counters alone in _total', async () => {
+  const metrics = new Metrics();
+  metrics.observeQueue('run', 1);
+  for (const { name, type } of await metrics.registry.getMetricsAsJSON()) {
+    expect(name).toMatch(/^greedyinfomax_/);
+    expect(name.endsWith('_total'), name).toBe(String(type) === 'counter');
+  }
+});
+
+it('lets a count go back when a trainer restarts from a checkpoint', async () => {
+  const metrics = new Metrics();
+  metrics.setTraining('default', 'a', 'first', { samples: 640 });
+  metrics.setTraining('default', 'a', 'first', { samples: 320 });
+  expect(Object.values(await samples(metrics, 'greedyinfomax_module_samples_total'))).toEqual([
+    320,
+  ]);
 });

@@ -3,8 +3,8 @@ import type { SeenRequest } from './client.ts';
 import { type Served, serve } from './http-server.ts';
 import type { QueueObserver } from './queue.ts';
 
-/** What is known of a module's training; null and undefined: not known, so not shown. */
-export interface TrainingGauges {
+/** Training figures of a module; null and undefined: unknown, no series. */
+export interface ModuleFigures {
   loss?: number | null;
   samples?: number | null;
   samplesPerSecond?: number | null;
@@ -12,76 +12,92 @@ export interface TrainingGauges {
   samplesDropped?: number | null;
 }
 
-/** Modules with gauges of their own; more would make more series than a Prometheus should take. */
+/** Prefix of every series, so that a query by name finds those of this operator alone. */
+export const METRICS_PREFIX = 'greedyinfomax_';
+
+/** Maximum number of modules with series of their own. */
 const MODULES_MAX = 500;
+
+const MODULE_LABELS = ['namespace', 'run', 'module'] as const;
+type ModuleLabels = Record<(typeof MODULE_LABELS)[number], string>;
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** The operator's Prometheus metrics, named as controller-runtime names its own where it has the same. */
+/** The operator's Prometheus metrics: the names of controller-runtime's, where it has the same, after our prefix. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #modules = new Set<string>();
+  /** Names of the modules that have series, by `NAMESPACE/RUN`. */
+  readonly #modules = new Map<string, Set<string>>();
+  #moduleCount = 0;
   readonly #requests = this.#counter('rest_client_requests_total', 'Requests to the API server', [
     'code',
     'method',
     'host',
   ]);
-  readonly #leader = this.#gauge('leader_election_master_status', 'Whether this process leads', [
+  readonly #leader = this.#gauge('leader_election_master_status', '1 if this process leads', [
     'name',
   ]);
-  readonly #nats = this.#gauge('greedy_infomax_nats_connected', 'Whether NATS is connected');
-  readonly #runs = this.#gauge('greedy_infomax_runs', 'Runs by phase', ['phase']);
-  readonly #training: Record<keyof TrainingGauges, Gauge> = {
+  readonly #nats = this.#gauge('nats_connected', '1 if NATS is connected');
+  readonly #runs = this.#gauge('runs', 'Runs by phase', ['phase']);
+  readonly #training = {
     loss: this.#moduleGauge('loss', 'Mean loss of the last steps'),
-    samples: this.#moduleGauge('samples', 'Samples trained on'),
-    samplesPerSecond: this.#moduleGauge('samples_per_second', 'Samples trained a second'),
+    samples: this.#moduleCounter('samples_total', 'Samples trained on'),
+    samplesPerSecond: this.#moduleGauge('samples_per_second', 'Samples trained on a second'),
     stalenessSeconds: this.#moduleGauge('staleness_seconds', 'Median age of the samples used'),
-    samplesDropped: this.#moduleGauge('samples_dropped', 'Samples that were never used'),
+    samplesDropped: this.#moduleCounter('samples_dropped_total', 'Samples never used'),
   };
+  /** Reports of trainers that were dropped, by reason: see `TrainerReports`. */
+  readonly #reportsDropped = this.#counter(
+    'reports_dropped_total',
+    'Trainer reports dropped by reason',
+    ['reason'],
+  );
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({ register: this.registry, prefix: METRICS_PREFIX });
+    // The library has a few gauges whose names end as only a counter's may.
+    for (const name of ['resources', 'handles', 'requests']) {
+      this.registry.removeSingleMetric(`${METRICS_PREFIX}nodejs_active_${name}_total`);
+    }
   }
 
-  /** For the `Client`. */
+  /** Returns the observer for a `Client`. */
   observeRequests(host: string): (request: SeenRequest) => void {
     return ({ method, code }) =>
       this.#requests.inc({ method, host, code: code === 0 ? '<error>' : String(code) });
   }
 
-  /** For a `WorkQueue`; once for each controller. */
+  /** Returns the observer for the `WorkQueue` of a controller. */
   observeQueue(controller: string, concurrency: number): QueueObserver {
     const name = [controller];
-    const total = this.#counter('controller_runtime_reconcile_total', 'Reconciles by result', [
+    const total = this.#counter('reconcile_total', 'Reconciles by result', [
       'controller',
       'result',
     ]);
-    const errors = this.#counter('controller_runtime_reconcile_errors_total', 'Failed reconciles', [
-      'controller',
-    ]);
+    const errors = this.#counter('reconcile_errors_total', 'Failed reconciles', ['controller']);
     const terminal = this.#counter(
-      'controller_runtime_terminal_reconcile_errors_total',
+      'terminal_reconcile_errors_total',
       'Failed reconciles that are not retried',
       ['controller'],
     );
-    const reconcile = this.#histogram(
-      'controller_runtime_reconcile_time_seconds',
-      'Time of a reconcile',
-      ['controller'],
-    );
-    const active = this.#gauge('controller_runtime_active_workers', 'Reconciles at work', [
+    const reconcile = this.#histogram('reconcile_time_seconds', 'Duration of a reconcile', [
       'controller',
     ]);
-    this.#gauge('controller_runtime_max_concurrent_reconciles', 'Reconciles at once, at most', [
+    const active = this.#gauge('active_workers', 'Reconciles that run', ['controller']);
+    this.#gauge('max_concurrent_reconciles', 'Maximum number of reconciles at once', [
       'controller',
     ]).set({ controller }, concurrency);
-    const depth = this.#gauge('workqueue_depth', 'Keys that wait', ['name']);
+    const depth = this.#gauge('workqueue_depth', 'Keys waiting', ['name']);
     const adds = this.#counter('workqueue_adds_total', 'Keys added', ['name']);
     const retries = this.#counter('workqueue_retries_total', 'Keys added again after a failure', [
       'name',
     ]);
-    const waited = this.#histogram('workqueue_queue_duration_seconds', 'Wait of a key', ['name']);
-    const worked = this.#histogram('workqueue_work_duration_seconds', 'Work on a key', ['name']);
+    const waited = this.#histogram('workqueue_queue_duration_seconds', 'Time a key waits', [
+      'name',
+    ]);
+    const worked = this.#histogram('workqueue_work_duration_seconds', 'Time a key is worked on', [
+      'name',
+    ]);
     return {
       added(length) {
         adds.labels(...name).inc();
@@ -115,32 +131,43 @@ export class Metrics {
     this.#nats.set(isConnected ? 1 : 0);
   }
 
+  /** Counts a trainer's report that was dropped. */
+  countDroppedReport(reason: string): void {
+    this.#reportsDropped.inc({ reason });
+  }
+
   /** Replaces the numbers of all phases. */
   setRuns(byPhase: Record<string, number>): void {
     this.#runs.reset();
     for (const [phase, count] of Object.entries(byPhase)) this.#runs.set({ phase }, count);
   }
 
-  /** Shows how a module trains; what exceeds the bound on modules is left out. */
-  setTraining(namespace: string, run: string, module: string, values: TrainingGauges): void {
-    const key = `${namespace}/${run}/${module}`;
-    if (!this.#modules.has(key) && this.#modules.size >= MODULES_MAX) return;
-    this.#modules.add(key);
-    for (const [name, gauge] of Object.entries(this.#training)) {
-      const value = values[name as keyof TrainingGauges];
-      if (value === null || value === undefined) gauge.remove({ namespace, run, module });
-      else gauge.set({ namespace, run, module }, value);
+  /** Sets the series of a module; a module beyond the maximum gets none. */
+  setTraining(namespace: string, run: string, module: string, figures: ModuleFigures): void {
+    const key = `${namespace}/${run}`;
+    const ofRun = this.#modules.get(key) ?? new Set<string>();
+    if (!ofRun.has(module)) {
+      if (this.#moduleCount >= MODULES_MAX) return;
+      this.#moduleCount += 1;
+      this.#modules.set(key, ofRun.add(module));
+    }
+    const labels: ModuleLabels = { namespace, run, module };
+    for (const [name, series] of Object.entries(this.#training)) {
+      const value = figures[name as keyof ModuleFigures];
+      // A count goes back to an earlier one when a trainer restarts from a checkpoint: a counter's reset.
+      if (series instanceof Counter || value === null || value === undefined) series.remove(labels);
+      if (value !== null && value !== undefined) write(series, labels, value);
     }
   }
 
-  /** Removes the gauges of a run that is gone or done. */
+  /** Removes the series of a run that is deleted or finished. */
   forgetRun(namespace: string, run: string): void {
-    const prefix = `${namespace}/${run}/`;
-    for (const key of [...this.#modules].filter((each) => each.startsWith(prefix))) {
-      this.#modules.delete(key);
-      const module = key.slice(prefix.length);
-      for (const gauge of Object.values(this.#training)) gauge.remove({ namespace, run, module });
+    const key = `${namespace}/${run}`;
+    for (const module of this.#modules.get(key) ?? []) {
+      this.#moduleCount -= 1;
+      for (const series of Object.values(this.#training)) series.remove({ namespace, run, module });
     }
+    this.#modules.delete(key);
   }
 
   /** Serves /metrics on `port` (0: a free one). */
@@ -154,33 +181,49 @@ export class Metrics {
     });
   }
 
-  #counter<Label extends string>(name: string, help: string, labelNames: Label[] = []) {
+  #counter<Label extends string>(end: string, help: string, labelNames: Label[] = []) {
+    const name = METRICS_PREFIX + end;
     return this.#once(
       name,
       () => new Counter({ name, help, labelNames, registers: [this.registry] }),
     );
   }
 
-  #gauge<Label extends string>(name: string, help: string, labelNames: Label[] = []) {
+  #gauge<Label extends string>(end: string, help: string, labelNames: Label[] = []) {
+    const name = METRICS_PREFIX + end;
     return this.#once(
       name,
       () => new Gauge({ name, help, labelNames, registers: [this.registry] }),
     );
   }
 
-  #histogram<Label extends string>(name: string, help: string, labelNames: Label[] = []) {
+  #histogram<Label extends string>(end: string, help: string, labelNames: Label[] = []) {
+    const name = METRICS_PREFIX + end;
     return this.#once(
       name,
       () => new Histogram({ name, help, labelNames, buckets: SECONDS, registers: [this.registry] }),
     );
   }
 
-  #moduleGauge(name: string, help: string): Gauge {
-    return this.#gauge(`greedy_infomax_module_${name}`, help, ['namespace', 'run', 'module']);
+  #moduleGauge(name: string, help: string): Gauge<keyof ModuleLabels> {
+    return this.#gauge(`module_${name}`, help, [...MODULE_LABELS]);
   }
 
-  /** Several controllers share a metric and differ by label. */
+  #moduleCounter(name: string, help: string): Counter<keyof ModuleLabels> {
+    return this.#counter(`module_${name}`, help, [...MODULE_LABELS]);
+  }
+
+  /** Returns the metric of that name; several controllers share one and differ by label. */
   #once<M>(name: string, make: () => M): M {
     return (this.registry.getSingleMetric(name) as M | undefined) ?? make();
   }
+}
+
+function write(
+  series: Gauge<keyof ModuleLabels> | Counter<keyof ModuleLabels>,
+  labels: ModuleLabels,
+  value: number,
+): void {
+  if (series instanceof Counter) series.inc(labels, Math.max(0, value));
+  else series.set(labels, value);
 }
