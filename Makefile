@@ -124,12 +124,12 @@ types: setup ## Check types
 
 .PHONY: generate
 generate: setup ## Write the CRD YAML from the schemas, and the chart's table of values
-	node --disable-warning=ExperimentalWarning crds/src/generate.ts
+	node --disable-warning=ExperimentalWarning crds/src/generate/main.ts
 	node --disable-warning=ExperimentalWarning charts/readme.ts
 
 .PHONY: generate-check
 generate-check: setup
-	node --disable-warning=ExperimentalWarning crds/src/generate.ts --check
+	node --disable-warning=ExperimentalWarning crds/src/generate/main.ts --check
 	node --disable-warning=ExperimentalWarning charts/readme.ts --check
 
 .PHONY: cluster-setup

@@ -1,5 +1,5 @@
 import { type Precision, precisionSchema } from '@greedy-infomax/crds';
-import { multipliesBfloat16 } from '../trainer/src/step/bfloat16.ts';
+import { multipliesBfloat16 } from '../trainer/src/step/passes/bfloat16.ts';
 
 /** Loads TensorFlow: what it reads from the environment must be there before. */
 

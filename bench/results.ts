@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { trainerEnv } from '../operator/src/local/trainers.ts';
+import { trainerEnv } from '../operator/src/local/trainer-process.ts';
 
 /**
  * What a benchmark found, kept in `results/NAME.json`: RESULTS.md is written from these files, and

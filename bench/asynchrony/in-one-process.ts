@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { evaluateRun } from '../../operator/src/local/evaluation.ts';
-import { trainerEnv } from '../../operator/src/local/trainers.ts';
+import { trainerEnv } from '../../operator/src/local/trainer-process.ts';
 
 export interface TrainedInOneProcess {
   /** Of the training alone. */

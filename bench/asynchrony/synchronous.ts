@@ -26,7 +26,7 @@ const { batchSize, budget, seed } = first;
 
 shareThreads(batchSize); // before TensorFlow is loaded
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
-const { compileModule } = await import('../../trainer/src/model/module.ts');
+const { compileModule } = await import('../../trainer/src/module/program.ts');
 const programs = modules.map((config) => ({ config, program: compileModule(config) }));
 const batches = await openBatches({
   ...first.source,

@@ -1,10 +1,10 @@
 import { averagingSchema, type ModuleConfig } from '@greedy-infomax/crds';
-import { meanOf, openRule, type Rule } from '../../trainer/src/averaging/rules.ts';
 import {
   compileModule,
   type ModuleProgram,
   moduleWeights,
-} from '../../trainer/src/model/module.ts';
+} from '../../trainer/src/module/program.ts';
+import { meanOf, openRule, type Rule } from '../../trainer/src/replicas/rules.ts';
 
 /** How the trainers of a module share what they learn. */
 export interface Sharing {

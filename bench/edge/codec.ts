@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { CODECS } from '../../trainer/src/encoding/encoding.ts';
+import { CODECS } from '../../trainer/src/step/codecs.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import { type Tensor, tf } from '../../trainer/src/tf.ts';
 import { median } from '../alternate.ts';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import pino from 'pino';
-import { makeSharedFolder } from '../../operator/src/local/shared-folder.ts';
+import { makeSharedFolder } from '../../operator/src/local/shared-memory.ts';
 import { alternate, median, medianRatio } from '../alternate.ts';
 import { machine, versionOf } from '../machine.ts';
 import { markdown, record, type Table } from '../results.ts';

@@ -1,9 +1,9 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { prefixed, weightsOf } from '../../trainer/src/evaluate/features.ts';
 import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
-import { decodeInput, inputSpec } from '../../trainer/src/model/input.ts';
-import { drawsFrom, moduleWeights } from '../../trainer/src/model/module.ts';
-import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
+import { decodeInput, inputSpec } from '../../trainer/src/module/input.ts';
+import { drawsFrom, moduleWeights } from '../../trainer/src/module/program.ts';
+import { OBJECTIVES } from '../../trainer/src/objective/registry.ts';
 import { size } from '../../trainer/src/step/function.ts';
 import { stopGradient } from '../../trainer/src/step/ops.ts';
 import { Program } from '../../trainer/src/step/program.ts';

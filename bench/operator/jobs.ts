@@ -1,5 +1,5 @@
-import type { Client } from '../../operator/src/kubernetes/client.ts';
-import { JOBS, type JobObject, pathOf } from '../../operator/src/kubernetes/resource.ts';
+import type { Client } from '../../operator/src/kube/client.ts';
+import { JOBS, type JobObject, pathOf } from '../../operator/src/kube/resource.ts';
 
 /** Watches Jobs come into being, and says when an owner has all of its own. */
 

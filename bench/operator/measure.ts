@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Client } from '../../operator/src/kubernetes/client.ts';
-import { loadKubeConfig } from '../../operator/src/kubernetes/kube-config.ts';
-import { LEASES, pathOf, type Resource } from '../../operator/src/kubernetes/resource.ts';
+import { Client } from '../../operator/src/kube/client.ts';
+import { loadKubeConfig } from '../../operator/src/kube/kube-config.ts';
+import { LEASES, pathOf, type Resource } from '../../operator/src/kube/resource.ts';
 import { startCluster } from '../../test/support/cluster.ts';
 import { JobWatch } from './jobs.ts';
 import { cpuSeconds, memory } from './process.ts';

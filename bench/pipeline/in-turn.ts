@@ -24,7 +24,7 @@ if (first.source.kind !== 'data') throw new TypeError(`${values.file}: this trai
 const { batchSize, budget, seed } = first;
 shareThreads(batchSize); // before TensorFlow is loaded
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
-const { compileModule } = await import('../../trainer/src/model/module.ts');
+const { compileModule } = await import('../../trainer/src/module/program.ts');
 const stages = modules.map((config) => ({
   config,
   program: compileModule(config),

@@ -1,12 +1,12 @@
 import { type ModuleConfig, optimizerSchema, type Precision } from '@greedy-infomax/crds';
-import { moduleWeights, trainingStep } from '../../trainer/src/model/module.ts';
+import { moduleWeights, trainingStep } from '../../trainer/src/module/program.ts';
+import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
 import {
   type Convolution,
   convolutionOf,
   windowsAlong,
   withoutPad,
-} from '../../trainer/src/step/convolution.ts';
-import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
+} from '../../trainer/src/step/passes/convolution.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import { shapesOf } from '../../trainer/src/step/recorder.ts';
 import { traceFunction } from '../../trainer/src/step/trace.ts';

@@ -1,7 +1,7 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { batchMemory } from '../../trainer/src/buffer/batch-memory.ts';
-import { inputSpec } from '../../trainer/src/model/input.ts';
-import { compileModule, moduleWeights } from '../../trainer/src/model/module.ts';
+import { inputSpec } from '../../trainer/src/module/input.ts';
+import { compileModule, moduleWeights } from '../../trainer/src/module/program.ts';
 import { size } from '../../trainer/src/step/function.ts';
 
 /** The trainer's step as the trainer runs it: encoded bytes in, loss and encoded activations out. */

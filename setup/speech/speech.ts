@@ -1,4 +1,4 @@
-import { PHONE_FRAME, SAMPLE_RATE } from '../../crds/src/run/data.ts';
+import { PHONE_FRAME, SAMPLE_RATE } from '../../crds/src/v1alpha1/data.ts';
 import { hash32 } from '../../trainer/src/data/hash.ts';
 
 /** Sentences, sound and phone labels of the synthetic speech: everything but the synthesiser. */

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { decodeWave } from '../../trainer/src/data/wave.ts';
+import { decodeWave } from '../../trainer/src/data/wav-file.ts';
 import { encodeWave, phoneFrames, resample, scaleTimes, sentence } from './speech.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
-import { definitionFiles } from '../../crds/src/definitions.ts';
+import { definitionFiles } from '../../crds/src/generate/definitions.ts';
 import { CHART, ofKind, render } from './render.ts';
 
 const KEEP = { 'helm.sh/resource-policy': 'keep' };

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Metrics } from '../../operator/src/kubernetes/metrics.ts';
+import { Metrics } from '../../operator/src/controller/metrics.ts';
 import { find, ofKind, render } from './render.ts';
 
 interface Panel {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { makeAuth } from '../../operator/src/nats/auth/keys.ts';
+import { makeAuth } from '../../operator/src/nats-keys/keys.ts';
 import { find, ofKind, type Rendered, render, type Values } from './render.ts';
 
 const NAME = 'greedy-infomax-nats';

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { summarySchema } from '../../operator/src/report/summary.ts';
-import { wave } from '../../trainer/src/data/testing.ts';
+import { wave } from '../../trainer/src/data/testing/files.ts';
 import { gim, tempFolder } from '../support/gim.ts';
 
 /** Speech from WAV files to accuracies: real trainers, a real NATS server, voices that are sums of sines. */

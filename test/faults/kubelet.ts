@@ -1,9 +1,4 @@
-import {
-  type JobObject,
-  PODS,
-  type PodObject,
-  pathOf,
-} from '../../operator/src/kubernetes/resource.ts';
+import { type JobObject, PODS, type PodObject, pathOf } from '../../operator/src/kube/resource.ts';
 import { eventually, NAMESPACE, type Scene } from './scene.ts';
 
 /** What a kubelet reports of the pods of a module, in a cluster that has none. */

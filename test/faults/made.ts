@@ -1,11 +1,11 @@
-import { Informer } from '../../operator/src/kubernetes/informer.ts';
+import { Informer } from '../../operator/src/kube/informer.ts';
 import {
   CONFIG_MAPS,
   JOBS,
   type KubeObject,
   MODULES,
   type Resource,
-} from '../../operator/src/kubernetes/resource.ts';
+} from '../../operator/src/kube/resource.ts';
 import { NAMESPACE, type Scene } from './scene.ts';
 
 /** Counts what is made for runs, also what is gone again. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { JOBS, PODS } from '../../operator/src/kubernetes/resource.ts';
+import { JOBS, PODS } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, CRDS, eventually, openScene, type Scene } from './scene.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { MODULES, PODS, RUNS } from '../../operator/src/kubernetes/resource.ts';
+import { MODULES, PODS, RUNS } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { watchWhatIsMade } from './made.ts';

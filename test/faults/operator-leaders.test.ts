@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { JOBS } from '../../operator/src/kubernetes/resource.ts';
+import { JOBS } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, eventually, openScene, type Scene } from './scene.ts';

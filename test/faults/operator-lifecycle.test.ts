@@ -1,6 +1,6 @@
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JOBS, RUNS, type RunObject } from '../../operator/src/kubernetes/resource.ts';
+import { JOBS, RUNS, type RunObject } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { endPod, ownerUid } from './kubelet.ts';

@@ -7,7 +7,7 @@ import {
   pathOf,
   RUNS,
   SECRETS,
-} from '../../operator/src/kubernetes/resource.ts';
+} from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { randomOf } from './random.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { JOBS } from '../../operator/src/kubernetes/resource.ts';
+import { JOBS } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { Proxied, ProxyFault } from '../support/fault-proxy.ts';
 import type { OperatorProcess } from '../support/operator.ts';

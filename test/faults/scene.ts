@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { parse } from 'yaml';
-import { Client } from '../../operator/src/kubernetes/client.ts';
-import { loadKubeConfig } from '../../operator/src/kubernetes/kube-config.ts';
+import { Client } from '../../operator/src/kube/client.ts';
+import { loadKubeConfig } from '../../operator/src/kube/kube-config.ts';
 import {
   CONFIG_MAPS,
   JOBS,
@@ -18,7 +18,7 @@ import {
   RUNS,
   type RunObject,
   SECRETS,
-} from '../../operator/src/kubernetes/resource.ts';
+} from '../../operator/src/kube/resource.ts';
 import { connectionOptions } from '../../operator/src/nats/connection.ts';
 import { startClosedNats } from '../nats-auth/closed-nats.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';

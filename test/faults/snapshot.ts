@@ -6,7 +6,7 @@ import {
   MODULES,
   PODS,
   RUNS,
-} from '../../operator/src/kubernetes/resource.ts';
+} from '../../operator/src/kube/resource.ts';
 import { NAMESPACE, type Scene } from './scene.ts';
 
 /**

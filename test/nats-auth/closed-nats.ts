@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeAuth } from '../../operator/src/nats/auth/files.ts';
-import { makeAuth, type NatsAuth } from '../../operator/src/nats/auth/keys.ts';
-import { trainerPermissions } from '../../operator/src/nats/auth/permissions.ts';
-import { openSigner, type Signer } from '../../operator/src/nats/auth/signer.ts';
+import { openSigner, type Signer } from '../../operator/src/nats/signer.ts';
+import { writeAuth } from '../../operator/src/nats-keys/files.ts';
+import { makeAuth, type NatsAuth } from '../../operator/src/nats-keys/keys.ts';
+import { trainerPermissions } from '../../operator/src/plan/nats-permissions.ts';
 import type { RunPlan } from '../../operator/src/plan/run.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 

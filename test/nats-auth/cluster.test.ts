@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { inboxPrefix } from '@greedy-infomax/crds';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import type { NatsAuth } from '../../operator/src/nats/auth/keys.ts';
+import type { NatsAuth } from '../../operator/src/nats-keys/keys.ts';
 import { connectNats } from '../../trainer/src/nats/connect.ts';
 import {
   CHECKOUT_VOLUMES,
@@ -20,7 +20,7 @@ import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 /** From keys made in the cluster to pods that train over TLS, each run with credentials of its own. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const INIT = join(ROOT, 'operator/src/nats/auth/init.ts');
+const INIT = join(ROOT, 'operator/src/nats-keys/main.ts');
 
 let cluster: Cluster;
 let closed: ClosedNats;

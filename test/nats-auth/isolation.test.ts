@@ -14,18 +14,18 @@ import {
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publishControl, TrainerReports } from '../../operator/src/kubernetes/trainer-reports.ts';
+import { publishControl, TrainerReports } from '../../operator/src/controller/trainer-reports.ts';
 import { connectionOptions } from '../../operator/src/nats/connection.ts';
 import { ensureStreams } from '../../operator/src/nats/streams.ts';
-import { aReport } from '../../operator/src/plan/kubernetes/test-builders.ts';
+import { aReport } from '../../operator/src/plan/kubernetes/testing/builders.ts';
 import { planRun, type RunPlan } from '../../operator/src/plan/run.ts';
-import { Exchange } from '../../trainer/src/averaging/exchange.ts';
-import { LastMessages } from '../../trainer/src/averaging/last-messages.ts';
 import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
 import { CheckpointBucket } from '../../trainer/src/checkpoint/bucket.ts';
 import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
 import { connectNats, type NatsAccess } from '../../trainer/src/nats/connect.ts';
-import { Messenger } from '../../trainer/src/train/messenger.ts';
+import { LastMessages } from '../../trainer/src/replicas/last-messages.ts';
+import { Exchange } from '../../trainer/src/replicas/weight-exchange.ts';
+import { Messenger } from '../../trainer/src/train/control-channel.ts';
 import { TINY } from '../support/gim.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 

@@ -1,7 +1,7 @@
 import type { Objective } from '@greedy-infomax/crds';
 import { afterEach, expect, it } from 'vitest';
-import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
 import { pixelCNN } from '../../trainer/src/objective/pixel-cnn.ts';
+import { OBJECTIVES } from '../../trainer/src/objective/registry.ts';
 import type { StepFunction, TensorSpec } from '../../trainer/src/step/function.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import type { Tensor, Values } from '../../trainer/src/tf.ts';

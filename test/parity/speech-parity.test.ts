@@ -1,7 +1,7 @@
 import type { InfoNCE, Layer } from '@greedy-infomax/crds';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
-import { OBJECTIVES } from '../../trainer/src/objective/objective.ts';
+import { OBJECTIVES } from '../../trainer/src/objective/registry.ts';
 import type { StepFunction, TensorSpec } from '../../trainer/src/step/function.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import type { Tensor, Values } from '../../trainer/src/tf.ts';

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, createServer, request as send } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { type Fault, misbehave } from '../../operator/src/kubernetes/test-faults.ts';
+import { type Fault, misbehave } from '../../operator/src/kube/testing/faults.ts';
 import type { Cluster } from './cluster.ts';
 
 /** A real proxy between a client and the API server, which does to requests and watches what a test says. */

@@ -7,7 +7,7 @@ import { freePort } from './nats.ts';
 /** The operator as a process, against a real API server. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const MAIN = join(ROOT, 'operator/src/kubernetes/main.ts');
+const MAIN = join(ROOT, 'operator/src/controller/main.ts');
 
 /** The command of the operator's image, as its Dockerfile has it. */
 export const ENTRYPOINT: readonly string[] = JSON.parse(

@@ -2,8 +2,8 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
-import { Client } from '../kubernetes/client.ts';
-import { TestApiServer } from '../kubernetes/test-api-server.ts';
+import { Client } from '../kube/client.ts';
+import { TestApiServer } from '../kube/testing/api-server.ts';
 import { checkJetStream, checkOperator, InstallCheckError } from './checks.ts';
 
 /** `checkApi` is tested with the chart, on a real API server. */

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { API_GROUP, API_VERSION } from '@greedy-infomax/crds';
 import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Client } from '../kubernetes/client.ts';
-import { type KubeObject, MODULES, type Resource, RUNS } from '../kubernetes/resource.ts';
+import type { Client } from '../kube/client.ts';
+import { type KubeObject, MODULES, type Resource, RUNS } from '../kube/resource.ts';
 
 /** What must hold of an installation before a run can train. Each resolves with what it has seen. */
 

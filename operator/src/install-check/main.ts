@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import pino from 'pino';
-import { Client } from '../kubernetes/client.ts';
-import { loadKubeConfig } from '../kubernetes/kube-config.ts';
+import { Client } from '../kube/client.ts';
+import { loadKubeConfig } from '../kube/kube-config.ts';
 import { connectPatiently } from '../nats/connection.ts';
 import { checkApi, checkJetStream, checkOperator, InstallCheckError } from './checks.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeConfig } from '../report/test-run.ts';
+import { makeConfig } from '../report/testing/run.ts';
 import { checkFresh, checkHoldsRun, checkResumable, RunFolderError } from './folder.ts';
 
 let out: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { aReport } from '../plan/kubernetes/test-builders.ts';
+import { aReport } from '../plan/kubernetes/testing/builders.ts';
 import { PeriodicReadouts } from './periodic-readouts.ts';
 
 let out: string;

@@ -1,6 +1,6 @@
 import type { Report } from '@greedy-infomax/crds';
 import { formatCount, formatDuration, formatLoss, formatRate } from '../report/format.ts';
-import type { TrainerState } from './trainers.ts';
+import type { TrainerState } from './trainer-process.ts';
 
 /** What a person sees of a run while it trains. */
 

@@ -1,5 +1,5 @@
 import type { Report } from '@greedy-infomax/crds';
-import { mergeReports, SampleCounts } from '../plan/samples.ts';
+import { mergeReports, SampleCounts } from '../plan/merge-reports.ts';
 
 /** The newest report of every trainer of a run, and what they say of each module. */
 export class RunReports {

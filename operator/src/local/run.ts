@@ -23,7 +23,7 @@ import { findNatsServer } from './nats-binary.ts';
 import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
 import { RunReports } from './run-reports.ts';
 import type { Screen } from './screen.ts';
-import { makeSharedFolder, type SharedFolder } from './shared-folder.ts';
+import { makeSharedFolder, type SharedFolder } from './shared-memory.ts';
 import { summarise } from './summarise.ts';
 import { train } from './train.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
-import { mergeReports, SampleCounts } from '../plan/samples.ts';
+import { mergeReports, SampleCounts } from '../plan/merge-reports.ts';
 import { writeReport } from '../report/html.ts';
 import { makeSummary, type Summary } from '../report/summary.ts';
 import { readRecord, writeJson } from './folder.ts';

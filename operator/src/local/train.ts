@@ -13,18 +13,18 @@ import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
 import { planStream, type StreamPlan } from '../plan/stream.ts';
 import { sharesOf } from '../plan/threads.ts';
-import { Crew } from './crew.ts';
-import { moduleFailure } from './failure.ts';
+import { moduleFailure } from './errors.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
 import { InterruptedError } from './interrupted.ts';
 import type { NatsServer } from './nats-server.ts';
 import { PeriodicReadouts } from './periodic-readouts.ts';
 import type { ProgressState } from './progress.ts';
+import { Crew } from './replicas.ts';
 import { followReports } from './reports.ts';
 import type { LocalRunOptions } from './run.ts';
 import type { RunReports } from './run-reports.ts';
-import type { SharedFolder } from './shared-folder.ts';
-import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainers.ts';
+import type { SharedFolder } from './shared-memory.ts';
+import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainer-process.ts';
 
 /** The training itself on this machine: a process a module, kept as they should be until all are done. */
 

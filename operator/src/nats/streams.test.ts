@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { planBucket } from '../plan/stream.ts';
 import { deleteStreams, ensureStreams } from './streams.ts';
-import { streamPlan as plan } from './testing.ts';
+import { streamPlan as plan } from './testing/stream-plan.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;

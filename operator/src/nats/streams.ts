@@ -13,8 +13,8 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { together } from '../kube/settle-all.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
-import { together } from '../together.ts';
 
 /** Makes the streams and consumers of a run be as planned, and removes them. */
 

@@ -5,7 +5,7 @@ import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { planBucket } from '../plan/stream.ts';
 import { ensureStreams } from './streams.ts';
 import { ownerMetadata, type StreamOwner, sweepStreams } from './sweep.ts';
-import { streamPlan } from './testing.ts';
+import { streamPlan } from './testing/stream-plan.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;

@@ -4,7 +4,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { ensureStreams } from './streams.ts';
-import { streamPlan } from './testing.ts';
+import { streamPlan } from './testing/stream-plan.ts';
 import { startUpkeep, type Upkeep } from './upkeep.ts';
 
 const STREAM = streamPlan('kept', { subject: 'kept' });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Encoding, parseRun, type Run } from '@greedy-infomax/crds';
 import { describe, expect, test } from 'vitest';
-import { moduleWeights } from '../../../trainer/src/model/module.ts';
+import { moduleWeights } from '../../../trainer/src/module/program.ts';
 import { planRun } from './run.ts';
 import { sizeRun } from './sizing.ts';
 

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { writeReport } from './html.ts';
 import { makeSummary } from './summary.ts';
-import { makeConfig, makeHistory, makeReport, makeRunFolder, type TestModule } from './test-run.ts';
+import {
+  makeConfig,
+  makeHistory,
+  makeReport,
+  makeRunFolder,
+  type TestModule,
+} from './testing/run.ts';
 
 const folders: string[] = [];
 afterEach(() => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { TRAINER_COMMAND } from '../../../operator/src/local/trainers.ts';
+import { TRAINER_COMMAND } from '../../../operator/src/local/trainer-process.ts';
 import { natsPid } from '../../support/gim.ts';
 import { type Disk, mountDisk } from './disk.ts';
 import { type FarNats, startFarNats } from './link.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './test-edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
 
 describe.each(WAYS)('%s', (_, way) => {
   let edges: TestEdges;

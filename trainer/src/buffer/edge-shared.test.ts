@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openSink, openSource } from './edge.ts';
-import { expectWhole, rows, TestEdges, within } from './test-edges.ts';
+import { expectWhole, rows, TestEdges, within } from './testing/edges.ts';
 
 const SAMPLE = 50_000;
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);

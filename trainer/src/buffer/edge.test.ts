@@ -2,7 +2,7 @@ import { CHUNK_BYTES } from '@greedy-infomax/crds';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './test-edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
 
 describe.each(WAYS)('%s', (_, way) => {
   let edges: TestEdges;

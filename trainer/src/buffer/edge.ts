@@ -11,7 +11,7 @@ import {
   type SourceCounters,
   type ToWorker,
   type WorkerOptions,
-} from './messages.ts';
+} from './worker-protocol.ts';
 
 /**
  * The two ends of an edge, as the compute thread sees them. Each has a thread with a NATS connection of

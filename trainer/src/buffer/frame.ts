@@ -4,7 +4,7 @@ import {
   MESSAGE_BYTES,
   samplesPerMessage,
 } from '@greedy-infomax/crds/frame-limits';
-import type { Rows } from './messages.ts';
+import type { Rows } from './worker-protocol.ts';
 
 /**
  * What a message on an edge looks like: its body is the bytes of either several whole samples or one chunk of a large

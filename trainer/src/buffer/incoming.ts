@@ -9,10 +9,10 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { giveBack, takeMemory } from '../nats/message-memory.ts';
 import type { Assembled } from './assembler.ts';
 import { BatchMemories } from './batch-memory.ts';
+import { checkNumbers } from './check-finite.ts';
 import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
-import type { WorkerOptions } from './messages.ts';
-import { checkNumbers } from './numbers.ts';
-import { BODY_HEADER, type BodyMemory, SharedBodyReader } from './shared-bodies.ts';
+import { BODY_HEADER, type BodyMemory, SharedBodyReader } from './shared-memory.ts';
+import type { WorkerOptions } from './worker-protocol.ts';
 
 /** Batches that may be in memory of their own: what is used, and what was read ahead. */
 const MOST_BATCHES = 4;

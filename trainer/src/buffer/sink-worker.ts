@@ -10,9 +10,9 @@ import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { type CutFrame, eachFrame, FRAME_HEADER } from './frame.ts';
-import type { FromWorker, Rows, ToWorker, WorkerOptions } from './messages.ts';
 import { MOST_PULLED } from './shard-pulls.ts';
-import { BODY_HEADER, SharedBodyWriter } from './shared-bodies.ts';
+import { BODY_HEADER, SharedBodyWriter } from './shared-memory.ts';
+import type { FromWorker, Rows, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 /** Bytes and messages on their way at a time. 8 MiB keep a server busy; the client itself has no limit. */
 const WINDOW_BYTES = 8 << 20;

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { shardsOf } from '@greedy-infomax/crds/frame-limits';
+import { Replay } from '@greedy-infomax/crds/replay';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Arrived, allOfOneMessage, copyRows, type Origin } from './arrived.ts';
 import { Assembler } from './assembler.ts';
 import { batchMemory } from './batch-memory.ts';
 import type { Frame } from './frame.ts';
+import { SkipCounter } from './gap-counter.ts';
 import { Incoming } from './incoming.ts';
-import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './messages.ts';
-import { Replay } from './replay.ts';
 import { ShardPulls } from './shard-pulls.ts';
-import { SkipCounter } from './skips.ts';
+import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 /** Samples of a shard, from as many producers, that may be coming in parts at a time. */
 const OPEN_PER_SHARD = 4;

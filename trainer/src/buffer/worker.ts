@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectNats } from '../nats/connect.ts';
-import type { WorkerOptions } from './messages.ts';
 import { runSink } from './sink-worker.ts';
 import { runSource } from './source-worker.ts';
+import type { WorkerOptions } from './worker-protocol.ts';
 
 /**
  * The thread that owns the NATS connection. A step blocks the compute thread for up to seconds; a client

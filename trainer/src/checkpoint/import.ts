@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { MODULE_FILE, type ModuleConfig } from '@greedy-infomax/crds';
-import { moduleWeights } from '../model/module.ts';
+import { moduleWeights } from '../module/program.ts';
 import { configHash } from '../train/resume.ts';
 import { CheckpointError } from './errors.ts';
 import { isReference, isWholeReference, ofModule, renamed } from './reference.ts';

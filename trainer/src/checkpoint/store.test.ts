@@ -151,7 +151,10 @@ describe('a save that dies or fails', () => {
   }, async () => {
     let last = 0;
     for (let round = 0; round < KILLS; round += 1) {
-      const child = spawn(process.execPath, [join(import.meta.dirname, 'save-forever.ts'), folder]);
+      const child = spawn(process.execPath, [
+        join(import.meta.dirname, 'testing/save-forever.ts'),
+        folder,
+      ]);
       let said = '';
       child.stdout.on('data', (chunk) => {
         said += chunk;

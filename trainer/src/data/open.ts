@@ -1,14 +1,14 @@
 import { type Data, isSpeech, type SpeechFormat } from '@greedy-infomax/crds';
 import { openCifar10 } from './cifar10.ts';
+import type { ImageSet, Split } from './dataset.ts';
 import { openDigits } from './digits.ts';
 import { DataError } from './errors.ts';
 import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
-import type { ImageSet, Split } from './image-set.ts';
 import { openLibriSpeech } from './librispeech.ts';
 import type { SpeechSet } from './speech-set.ts';
 import { openStl10 } from './stl10.ts';
-import { openWav } from './wav.ts';
+import { openWav } from './wav-folder.ts';
 
 type Open = (folder: string, split: Split) => Promise<ImageSet>;
 type OpenSpeech = (folder: string, split: Split) => Promise<SpeechSet>;

@@ -2,8 +2,8 @@ import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
 import { DataError } from './errors.ts';
 import { openLibriSpeech } from './librispeech.ts';
-import { put, testFolder, wave } from './testing.ts';
-import { openWav } from './wav.ts';
+import { put, testFolder, wave } from './testing/files.ts';
+import { openWav } from './wav-folder.ts';
 
 /** A tenth of a second of noise that differs by `seed`. */
 const noise = (seed: number): Int16Array =>

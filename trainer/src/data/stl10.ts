@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { classesOf, type ImageSet, pickLabels, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { openRecords, readDataFile } from './files.ts';
-import { classesOf, type ImageSet, pickLabels, type Split } from './image-set.ts';
 
 /** The binary release of STL-10: 96 x 96 images, channel after channel, each column after column. */
 

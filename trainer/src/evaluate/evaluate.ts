@@ -1,7 +1,7 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { CheckpointError } from '../checkpoint/errors.ts';
 import type { Checkpoint } from '../checkpoint/store.ts';
-import { moduleWeights } from '../model/module.ts';
+import { moduleWeights } from '../module/program.ts';
 import type { WeightValue } from '../step/function.ts';
 import { EvaluationError } from './errors.ts';
 import { openImageSubject } from './images.ts';

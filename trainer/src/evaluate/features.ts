@@ -1,6 +1,6 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { encode } from '../model/encoder.ts';
-import { cutPatches } from '../model/input.ts';
+import { cutPatches } from '../module/input.ts';
 import { type StepFunction, size, type Weights, type WeightValue } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';

@@ -2,7 +2,7 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import sharp from 'sharp';
 import { openEvaluationImages } from '../data/batches.ts';
 import { encode, pool } from '../model/encoder.ts';
-import { cutPatches } from '../model/input.ts';
+import { cutPatches } from '../module/input.ts';
 import { size } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import type { Tensor } from '../tf.ts';

@@ -1,7 +1,7 @@
 import { type ModuleConfig, PHONE_FRAME } from '@greedy-infomax/crds';
 import { type EvaluationWindows, openEvaluationWindows } from '../data/speech-batches.ts';
 import { encode } from '../model/encoder.ts';
-import { normaliseSpeech } from '../model/input.ts';
+import { normaliseSpeech } from '../module/input.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { EvaluationError } from './errors.ts';

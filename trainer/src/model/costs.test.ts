@@ -8,7 +8,7 @@ import {
   type PatchShape,
 } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
-import { OBJECTIVES } from '../objective/objective.ts';
+import { OBJECTIVES } from '../objective/registry.ts';
 import { size } from '../step/function.ts';
 import { tf } from '../tf.ts';
 import { encode, encoderParameters } from './encoder.ts';

@@ -1,10 +1,10 @@
 import { LAYERS, type Layer, type PatchShape, targetLayers } from '@greedy-infomax/crds';
-import type { Representation } from '../objective/objective.ts';
+import type { Representation } from '../objective/registry.ts';
 import type { Weights } from '../step/function.ts';
 import { type Tensor, tf } from '../tf.ts';
-import { meanOverPositions } from './layers/mean.ts';
 import type { Parameter } from './layers/parameters.ts';
-import { LAYER_BUILDERS, type WithMean } from './layers.ts';
+import { meanOverPositions } from './layers/pooled-conv.ts';
+import { LAYER_BUILDERS, type WithMean } from './layers/registry.ts';
 
 /** The encoder of one module: its layers, one after another. */
 

@@ -1,9 +1,9 @@
 import { type InfoNCE, infoNCESettings } from '@greedy-infomax/crds';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { NEGATIVES } from './negatives.ts';
-import type { ObjectiveBuilder } from './objective.ts';
 import { pixelCNN, pixelCNNParameters } from './pixel-cnn.ts';
-import { flat, type Stretch, stretchOf } from './stretch.ts';
+import type { ObjectiveBuilder } from './registry.ts';
+import { flat, type Stretch, stretchOf } from './segment.ts';
 
 /** The reference's guard against log(0), in its images alone. */
 const EPSILON = 1e-11;

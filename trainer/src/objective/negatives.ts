@@ -1,9 +1,9 @@
 import type { InfoNCE } from '@greedy-infomax/crds';
 import { cast, pick } from '../step/ops.ts';
 import { DT, type Tensor, type Tfjs, tf } from '../tf.ts';
-import type { Draws } from './objective.ts';
+import type { Draws } from './registry.ts';
 import { scoresOf } from './scores.ts';
-import { places, type Stretch } from './stretch.ts';
+import { places, type Stretch } from './segment.ts';
 
 /** Predictions and positives of step k: [anchors, target channels] each, in the order (sample, row, column). */
 export interface Step {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Program } from '../step/program.ts';
-import { distance, OPTIMIZER, withoutPattern } from '../step/testing.ts';
+import { distance, OPTIMIZER, withoutPattern } from '../step/testing/tensors.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { scoresOf } from './scores.ts';
 

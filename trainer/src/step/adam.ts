@@ -1,7 +1,7 @@
 import type { Optimizer } from '@greedy-infomax/crds';
 import { ATTR, DT } from '../tf.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
-import { addInput } from './words.ts';
+import { addInput } from './int32-transport.ts';
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1) as TensorFlow's ResourceApplyAdam: one operation a variable.

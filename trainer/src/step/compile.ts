@@ -1,14 +1,14 @@
 import type { Precision } from '@greedy-infomax/crds';
 import { DT } from '../tf.ts';
 import { ADAM_INPUT, type AdamNodes, applyAdam } from './adam.ts';
-import { asProducts } from './as-products.ts';
-import { inBfloat16 } from './bfloat16.ts';
-import { withBiasAdd } from './bias-add.ts';
 import { type StepFunction, size, type TensorSpec, type WeightValue } from './function.ts';
 import { controlInput, type GraphBuilder, typeAttr } from './graph.ts';
+import { addInput, addWords } from './int32-transport.ts';
+import { inBfloat16 } from './passes/bfloat16.ts';
+import { withBiasAdd } from './passes/bias-add.ts';
+import { asProducts } from './passes/convolutions-as-matmul.ts';
+import { isOperation, waits } from './passes/schedule.ts';
 import { traceFunction } from './trace.ts';
-import { isOperation, waits } from './turns.ts';
-import { addInput, addWords } from './words.ts';
 
 /** Turns functions and variables into nodes of a graph. */
 

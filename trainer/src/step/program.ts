@@ -7,7 +7,7 @@ import { ADAM_SCALARS, adamScalars, addAdamScalars } from './adam.ts';
 import { addAccess, addFunction, type Compiled, node, SLOTS, slotName } from './compile.ts';
 import { type StepFunction, size, type WeightValue } from './function.ts';
 import { GraphBuilder, TAG } from './graph.ts';
-import { asWords } from './words.ts';
+import { asWords } from './int32-transport.ts';
 
 /**
  * A training step as one call into TensorFlow.

@@ -1,5 +1,5 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
-import type { Messenger } from './messenger.ts';
+import type { Messenger } from './control-channel.ts';
 import type { Progress } from './resume.ts';
 
 /** What a module may train on, and how much of that its trainers, this one and the others, have spent. */

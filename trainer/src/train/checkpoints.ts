@@ -3,7 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { CheckpointBucket } from '../checkpoint/bucket.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
-import type { ModuleProgram } from '../model/module.ts';
+import type { ModuleProgram } from '../module/program.ts';
 import { configHash, type Progress, restoreCheckpoint, saveCheckpoint } from './resume.ts';
 
 /** Seconds between attempts to write the checkpoint of a training that is over. */

@@ -1,7 +1,7 @@
 import type { Edge, ModuleConfig } from '@greedy-infomax/crds';
 import { openSink, type Sink } from '../buffer/edge.ts';
 import type { NatsAccess } from '../nats/connect.ts';
-import type { FeedBatch } from './feed.ts';
+import type { FeedBatch } from './input.ts';
 
 /** Milliseconds that the last activations may take to be taken; longer where each counts. */
 const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
+import type { Messenger } from './control-channel.ts';
 import { appendHistory, historyLine } from './history.ts';
-import type { Messenger } from './messenger.ts';
 import { Meter } from './meter.ts';
 
 /** Milliseconds between reports, and between lines of the history. */

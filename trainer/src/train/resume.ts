@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { CheckpointStore } from '../checkpoint/store.ts';
-import type { ModuleProgram } from '../model/module.ts';
+import type { ModuleProgram } from '../module/program.ts';
 
 /** What a checkpoint holds beside weights and moments, and how training goes on from one. */
 

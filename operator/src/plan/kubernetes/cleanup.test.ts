@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cleanupOf } from './cleanup.ts';
-import { after, aJob, aPod, aRun, ended, OPTIONS, START } from './test-builders.ts';
+import { after, aJob, aPod, aRun, ended, OPTIONS, START } from './testing/builders.ts';
 import type { KubernetesRun, Observed } from './types.ts';
 
 const deleted = (checkpoints: Partial<KubernetesRun['spec']['checkpoints']> = {}) =>

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { withConditions } from './conditions.ts';
-import { after, START } from './test-builders.ts';
+import { after, START } from './testing/builders.ts';
 
 const ready = (status: boolean, reason = 'A', message = 'words') =>
   ({ type: 'Ready', status, reason, message }) as const;

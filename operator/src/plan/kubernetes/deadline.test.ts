@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { after, aRun, atWork, condition, following, plan, removed } from './test-builders.ts';
+import { after, aRun, atWork, condition, following, plan, removed } from './testing/builders.ts';
 
 const run = aRun({ activeDeadlineSeconds: 20 });
 const started = following(run, plan(run));

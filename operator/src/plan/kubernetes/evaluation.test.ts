@@ -19,7 +19,7 @@ import {
   removed,
   row,
   START,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 import type { KubernetesPlan, KubernetesRun, Observed } from './types.ts';
 
 const checkpoints = { everySeconds: 60, keep: 3, storage: { volumeClaimName: 'disk' } };

@@ -2,12 +2,12 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { V1ConfigMap, V1Job } from '@kubernetes/client-node';
 import { dueReadout } from '../readouts.ts';
 import { conditionOf, type NewCondition } from './conditions.ts';
+import { type ReadoutTarget, readoutJob, readoutName } from './evaluation-job.ts';
+import type { Readout } from './evaluation-results.ts';
 import { isOutdated } from './jobs.ts';
 import { hasSpentBudget } from './module-status.ts';
 import { REASONS } from './names.ts';
 import { jobRef } from './objects.ts';
-import type { Readout } from './readout.ts';
-import { type ReadoutTarget, readoutJob, readoutName } from './readout-job.ts';
 import type { Cause, KubernetesPlan, KubernetesRun, ModuleRow, PlanOptions } from './types.ts';
 
 /** When a run is read out, and what status says of it. */

@@ -11,7 +11,7 @@ import {
   ended,
   following,
   plan,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 type Observed = NonNullable<Parameters<typeof plan>[1]>;
 

@@ -11,7 +11,7 @@ import {
   plan,
   removed,
   row,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 const POLICY = {
   reason: 'PodFailurePolicy',

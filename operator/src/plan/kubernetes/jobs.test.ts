@@ -9,7 +9,7 @@ import {
   plan,
   removed,
   templateHashOf,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 const jobs = (...args: Parameters<typeof plan>) => applied(plan(...args), 'Job');
 

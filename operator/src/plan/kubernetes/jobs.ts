@@ -1,7 +1,7 @@
 import { EXIT, FINAL_EXIT_CODES, type Module } from '@greedy-infomax/crds';
 import type { V1Job, V1PodFailurePolicyRule } from '@kubernetes/client-node';
-import { secretName } from './credentials.ts';
 import { BACKOFF_LIMIT, CONTAINER, KUEUE_LABELS, KUEUE_QUEUE, TEMPLATE_HASH } from './names.ts';
+import { secretName } from './nats-secret.ts';
 import { canonicalJson, childMetadata, childName, hash } from './objects.ts';
 import { podTemplate } from './pod.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { aModuleObject, applied, aRun, plan, withModule } from './test-builders.ts';
+import { aModuleObject, applied, aRun, plan, withModule } from './testing/builders.ts';
 
 interface ModuleObject {
   metadata: { name: string; ownerReferences: unknown[] };

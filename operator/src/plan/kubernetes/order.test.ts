@@ -13,7 +13,7 @@ import {
   plan,
   removed,
   row,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 import type { KubernetesPlan } from './types.ts';
 
 /** Runs in iterative order: one module after another. */

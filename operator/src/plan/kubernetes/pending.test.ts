@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
 import { pendingCause } from './pending.ts';
-import { aFailedPod, aJob, aPendingPod, aPod, containerStatus, START } from './test-builders.ts';
+import { aFailedPod, aJob, aPendingPod, aPod, containerStatus, START } from './testing/builders.ts';
 
 const unschedulable: V1Pod['status'] = {
   conditions: [

@@ -9,7 +9,7 @@ import {
   following,
   plan,
   removed,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 test('a run has its modules, their configurations and Jobs, and a stream between them', () => {
   const { apply, streams, remove } = plan(aRun());

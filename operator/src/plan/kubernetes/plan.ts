@@ -4,10 +4,10 @@ import { PlanError } from '../errors.ts';
 import { waitsFor } from '../order.ts';
 import { releasable } from '../release.ts';
 import { planRun, type RunPlan } from '../run.ts';
-import { configMap, unusedConfigMaps } from './config.ts';
-import { plannedCredentials } from './credentials.ts';
+import { configMap, unusedConfigMaps } from './children.ts';
 import { deadlineCause, deadlineLeft } from './deadline.ts';
 import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evaluation.ts';
+import { accuraciesOf, readoutsOf } from './evaluation-results.ts';
 import { transitions } from './events.ts';
 import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
 import {
@@ -18,9 +18,9 @@ import {
 } from './module-status.ts';
 import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
+import { plannedCredentials } from './nats-secret.ts';
 import { childName, jobRef, ownedBy, refTo } from './objects.ts';
 import { isActive, podsOf } from './pods.ts';
-import { accuraciesOf, readoutsOf } from './readout.ts';
 import {
   activeStatus,
   type Ending,
@@ -30,7 +30,7 @@ import {
   isFinished,
 } from './status.ts';
 import { jobWithoutTrainers } from './suspend.ts';
-import { ttlLeft } from './ttl.ts';
+import { ttlLeft } from './time-limits.ts';
 import type {
   Cause,
   KubernetesPlan,

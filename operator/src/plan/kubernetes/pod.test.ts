@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { resourcesWithGpu } from './pod.ts';
-import { applied, aRun, plan, withModule } from './test-builders.ts';
+import { applied, aRun, plan, withModule } from './testing/builders.ts';
 
 const podOf = (run = aRun()) => {
   const [job] = applied(plan(run), 'Job');

@@ -7,7 +7,6 @@ import type {
   V1Volume,
   V1VolumeMount,
 } from '@kubernetes/client-node';
-import { natsParts } from './credentials.ts';
 import {
   CHECKPOINT_FOLDER,
   CONFIG_FILE,
@@ -23,6 +22,7 @@ import {
   TERMINATION_LOG,
   USER_ID,
 } from './names.ts';
+import { natsParts } from './nats-secret.ts';
 import { moduleLabels } from './objects.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { figuresOf } from './progress.ts';
-import { aReport } from './test-builders.ts';
+import { aReport } from './testing/builders.ts';
 
 test('one trainer: its figures, percent and the time that is left', () => {
   const report = aReport('second', {

@@ -1,5 +1,5 @@
 import type { Report } from '@greedy-infomax/crds';
-import { SampleCounts } from '../samples.ts';
+import { SampleCounts } from '../merge-reports.ts';
 import type { Figures } from './types.ts';
 
 /** The figures of a module from the reports of its trainers; those it had where there are none. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { withRefused } from './refused.ts';
-import { after, aRun, condition, following, plan } from './test-builders.ts';
+import { after, aRun, condition, following, plan } from './testing/builders.ts';
 
 const run = aRun();
 const job = { kind: 'Job', name: 'small-first', why: 'exceeded quota: gpus' };

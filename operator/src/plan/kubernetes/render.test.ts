@@ -1,7 +1,7 @@
 import type { Run } from '@greedy-infomax/crds';
 import { expect, test } from 'vitest';
 import { renderRun, UnrenderableRunError } from './render.ts';
-import { aRun, OPTIONS } from './test-builders.ts';
+import { aRun, OPTIONS } from './testing/builders.ts';
 
 const render = (change: Partial<Run['spec']> = {}) => {
   const { apiVersion, kind, spec } = aRun(change);

@@ -15,7 +15,7 @@ import {
   following,
   plan,
   row,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 const pending = aPendingPod('second', {
   conditions: [

@@ -11,7 +11,7 @@ import {
   plan,
   removed,
   row,
-} from './test-builders.ts';
+} from './testing/builders.ts';
 
 test('a run that is made suspended has its objects, but no trainer', () => {
   const planned = plan(aRun({ suspend: true }));

@@ -14,7 +14,7 @@ import type {
   V1Pod,
 } from '@kubernetes/client-node';
 import type { BucketPlan, StatePlan, StreamPlan } from '../stream.ts';
-import type { PlannedCredentials } from './credentials.ts';
+import type { PlannedCredentials } from './nats-secret.ts';
 
 export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
 

@@ -1,6 +1,6 @@
+import { Replay } from '@greedy-infomax/crds/replay';
 import type { Cores } from './cores.ts';
-import { Held, type Sample } from './held.ts';
-import type { Link, Pipeline, Stage } from './pipeline.ts';
+import type { Link, Pipeline, Sample, Stage } from './pipeline.ts';
 
 /** An edge: what producers have put, the stream, and what each consumer has fetched from it. */
 
@@ -45,7 +45,7 @@ export class Edge {
     const capacity = Math.max(link.depth, consumers.batchSize);
     this.#consumers = Array.from({ length: consumers.replicas }, () => ({
       fetched: [],
-      held: new Held(pipeline.whenFull, capacity, pipeline.maxReuse),
+      held: new Replay({ whenFull: pipeline.whenFull, capacity, maxReuse: pipeline.maxReuse }),
       newest: new Map(),
       wanted: null,
     }));
@@ -183,7 +183,7 @@ export class Edge {
 
 interface Consumer {
   fetched: Sample[][];
-  held: Held;
+  held: Replay<Sample>;
   /** Newest step that came from each producer. */
   newest: Map<number, number>;
   wanted: { unused: boolean; then: (batch: Sample[], stale: number[]) => void } | null;

@@ -81,3 +81,13 @@ export interface Forecast {
   bottleneck: string;
   stages: StageForecast[];
 }
+
+/** A sample without contents. */
+export interface Sample {
+  /** Number of its producer. */
+  producer: number;
+  /** Step in which the producer computed it. */
+  step: number;
+  /** Time of that step in milliseconds since the start of the run. */
+  madeAt: number;
+}

@@ -1,8 +1,7 @@
 import { Cores } from './cores.ts';
 import { Edge } from './edge.ts';
 import { bottleneckOf, type Outcome, stageForecast } from './forecast.ts';
-import type { Sample } from './held.ts';
-import type { Forecast, Pipeline, Stage } from './pipeline.ts';
+import type { Forecast, Pipeline, Sample, Stage } from './pipeline.ts';
 
 /**
  * Plays a run through, step by step and message by message, from measured times: how fast it is, how old the

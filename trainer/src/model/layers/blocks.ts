@@ -2,10 +2,10 @@ import type { Layer } from '@greedy-infomax/crds';
 import type { Weights } from '../../step/function.ts';
 import { relu } from '../../step/ops.ts';
 import { type Tensor, tf } from '../../tf.ts';
-import type { LayerBuilder, WithMean } from '../layers.ts';
 import { conv2d } from './conv2d.ts';
-import { meanOfConv2d, meanOverPositions } from './mean.ts';
 import { convParameters, type Parameter } from './parameters.ts';
+import { meanOfConv2d, meanOverPositions } from './pooled-conv.ts';
+import type { LayerBuilder, WithMean } from './registry.ts';
 
 /** One convolution of a block's body. */
 interface BodyConv {

@@ -1,0 +1,79 @@
+import { imageChannels, imageSize } from '../../network/images.ts';
+import { domainOf } from '../../network/sample-shape.ts';
+import type { Draft } from '../partial-spec.ts';
+import type { Mistake } from '../path.ts';
+
+const IMAGE_FIELDS = ['augmentation', 'patches'];
+const SPEECH_FIELDS = ['window'];
+
+export const dataMistakes = (draft: Draft): Mistake[] => [
+  ...pathMistakes(draft),
+  ...viewMistakes(draft),
+  ...cropMistakes(draft),
+  ...patchMistakes(draft),
+  ...normalizeMistakes(draft),
+];
+
+const pathMistakes = ({ data }: Draft): Mistake[] =>
+  data && data.format !== 'digits' && data.path === undefined
+    ? [
+        {
+          path: ['spec', 'data', 'path'],
+          message: `is missing; ${data.format} needs the folder of the data set (only digits comes with the program)`,
+        },
+      ]
+    : [];
+
+/** Images are cropped and cut into patches, speech into windows; nothing may seem to do what it does not. */
+function viewMistakes({ data, own }: Draft): Mistake[] {
+  if (!data) return [];
+  const [needs, none]: (readonly string[])[] =
+    domainOf(data) === 'speech' ? [SPEECH_FIELDS, IMAGE_FIELDS] : [IMAGE_FIELDS, SPEECH_FIELDS];
+  return [
+    ...(needs ?? [])
+      .filter((field) => !own.includes(field))
+      .map((field) => ({ path: ['spec', field], message: `is missing; ${data.format} needs it` })),
+    ...(none ?? [])
+      .filter((field) => own.includes(field))
+      .map((field) => ({
+        path: ['spec', field],
+        message: `does not go with ${data.format}, which takes ${needs?.join(' and ')}; leave it out`,
+      })),
+  ];
+}
+
+function cropMistakes({ data, augmentation }: Draft): Mistake[] {
+  const size = data && imageSize(data);
+  if (!augmentation || size === undefined) return [];
+  const { crop, pad } = augmentation;
+  return crop > size + 2 * pad
+    ? [
+        {
+          path: ['spec', 'augmentation', 'crop'],
+          message: `${crop} must be at most ${size + 2 * pad}: images of ${data?.format} have ${size} rows and columns, and pad adds ${pad} on each side`,
+        },
+      ]
+    : [];
+}
+
+const patchMistakes = ({ patches, augmentation }: Draft): Mistake[] =>
+  patches && augmentation && patches.size > augmentation.crop
+    ? [
+        {
+          path: ['spec', 'patches', 'size'],
+          message: `${patches.size} must be at most ${augmentation.crop}, the size of the crop that patches are cut from`,
+        },
+      ]
+    : [];
+
+function normalizeMistakes({ data, augmentation }: Draft): Mistake[] {
+  const normalize = augmentation?.normalize;
+  if (!data || !normalize) return [];
+  const channels = imageChannels(data, augmentation);
+  return (['mean', 'std'] as const)
+    .filter((field) => normalize[field].length !== channels)
+    .map((field) => ({
+      path: ['spec', 'augmentation', 'normalize', field],
+      message: `has ${normalize[field].length} values; ${data.format}${augmentation.grayscale ? ' in grayscale' : ''} needs ${channels}, one a channel`,
+    }));
+}

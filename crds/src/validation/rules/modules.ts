@@ -1,0 +1,90 @@
+import {
+  LAYERS,
+  type Layer,
+  type PatchShape,
+  ShapeError,
+  unknownFields,
+} from '../../network/layers.ts';
+import { samplesOf } from '../../network/sample-shape.ts';
+import type { Draft, DraftModule } from '../partial-spec.ts';
+import { type Mistake, show } from '../path.ts';
+
+export const moduleMistakes = (draft: Draft): Mistake[] => [
+  ...nameMistakes(draft.modules),
+  ...fieldMistakes(draft.modules),
+  ...orderMistakes(draft.modules),
+  ...shapeMistakes(draft),
+];
+
+const nameMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+  modules.flatMap(({ name }, i) => {
+    const first = modules.findIndex((other) => other.name === name);
+    return name === undefined || first === i
+      ? []
+      : [
+          {
+            path: ['spec', 'modules', i, 'name'],
+            message: `${show(name)} is already the name of modules[${first}]; names must be unique in a run`,
+          },
+        ];
+  });
+
+const fieldMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+  modules.flatMap(({ layers }, i) =>
+    layers.flatMap((layer, j) =>
+      layer
+        ? unknownFields(layer).map((field) => ({
+            path: ['spec', 'modules', i, 'layers', j, field],
+            message: `a ${layer.type} layer has no ${field}; it takes ${['channels', ...LAYERS[layer.type].fields].join(', ')}`,
+          }))
+        : [],
+    ),
+  );
+
+/** What InfoNCE predicts is the input of a module's gru layer: nothing may follow that. */
+const orderMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+  modules.flatMap(({ layers }, i) =>
+    layers.flatMap((layer, j) =>
+      layer?.type === 'gru' && j < layers.length - 1
+        ? [
+            {
+              path: ['spec', 'modules', i, 'layers', j],
+              message: 'a gru layer must be the last of its module; begin a new module behind it',
+            },
+          ]
+        : [],
+    ),
+  );
+
+/** Follows a patch through the modules, up to the first layer that is wrong or does not fit. */
+function shapeMistakes(draft: Draft): Mistake[] {
+  const { modules } = draft;
+  const samples = samplesOf(draft);
+  if (!samples) return [];
+  let { shape } = samples;
+  let from = 'the data set';
+  for (const [i, { name, layers }] of modules.entries()) {
+    const input = shape;
+    if (layers.length === 0) return [];
+    for (const [j, layer] of layers.entries()) {
+      if (!layer) return [];
+      const next = shapeAfter(layer, shape);
+      if (next instanceof ShapeError) {
+        const message = `module ${name ?? i} gets ${samples.grid ? 'patches' : 'windows'} of [${input.join(', ')}] (rows, columns, channels) from ${from}, and this ${layer.type} layer gets [${shape.join(', ')}]: ${next.message}`;
+        return [{ path: ['spec', 'modules', i, 'layers', j], message }];
+      }
+      shape = next;
+    }
+    from = `module ${name ?? i}`;
+  }
+  return [];
+}
+
+function shapeAfter(layer: Layer, shape: PatchShape): PatchShape | ShapeError {
+  try {
+    return LAYERS[layer.type].output(layer, shape);
+  } catch (error) {
+    if (error instanceof ShapeError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,125 @@
+import { outputShape, ShapeError } from '../../network/layers.ts';
+import { domainOf, type Samples, samplesOf } from '../../network/sample-shape.ts';
+import {
+  infoNCESettings,
+  OBJECTIVE_FIELDS,
+  type Objective,
+  predictionReach,
+} from '../../v1alpha1/run.ts';
+import type { Draft } from '../partial-spec.ts';
+import type { Mistake, Path } from '../path.ts';
+
+export function objectiveMistakes(draft: Draft): Mistake[] {
+  const placed: { path: Path; objective: Objective | undefined }[] = [
+    { path: ['spec', 'objective'], objective: draft.objective },
+    ...draft.modules.flatMap(({ objective, own }, i) =>
+      own.includes('objective') ? [{ path: ['spec', 'modules', i, 'objective'], objective }] : [],
+    ),
+  ];
+  return [
+    ...placed.flatMap(({ path, objective }) =>
+      objective
+        ? [
+            ...fieldMistakes(path, objective),
+            ...classesMistakes(path, objective),
+            ...contextMistakes(draft, path, objective),
+          ]
+        : [],
+    ),
+    ...reachMistakes(draft),
+    ...batchMistakes(draft),
+  ];
+}
+
+function fieldMistakes(path: Path, objective: Objective): Mistake[] {
+  const fields: readonly string[] = OBJECTIVE_FIELDS[objective.type];
+  return Object.keys(objective)
+    .filter((field) => field !== 'type' && !fields.includes(field))
+    .map((field) => ({
+      path: [...path, field],
+      message: `the objective ${objective.type} has no ${field}; it takes ${fields.join(', ')}`,
+    }));
+}
+
+const classesMistakes = (path: Path, { type, classes }: Objective): Mistake[] =>
+  (type === 'classLabels' || type === 'predSim') && classes === undefined
+    ? [
+        {
+          path: [...path, 'classes'],
+          message: `is missing; ${type} needs the number of classes of the data set`,
+        },
+      ]
+    : [];
+
+const contextMistakes = ({ data }: Draft, path: Path, { context }: Objective): Mistake[] =>
+  data && domainOf(data) === 'speech' && context === 'pixelCNN'
+    ? [
+        {
+          path: [...path, 'context'],
+          message: `${context} is for images; in speech a gru layer at the end of the module sums up what came before`,
+        },
+      ]
+    : [];
+
+/** Negatives of deepInfoMax are patches of the other samples of the batch. */
+const batchMistakes = ({ modules }: Draft): Mistake[] =>
+  modules.flatMap(({ name, objective, batchSize, own }, i) =>
+    objective?.type === 'deepInfoMax' && batchSize === 1
+      ? [
+          {
+            path: ['spec', ...(own.includes('batchSize') ? ['modules', i] : []), 'batchSize'],
+            message: `1 must be at least 2: deepInfoMax tells the samples of a batch apart in module ${name ?? i}`,
+          },
+        ]
+      : [],
+  );
+
+/** A module must have as many rows as its objective reaches over: the same in all for images, fewer and fewer in speech. */
+function reachMistakes(draft: Draft): Mistake[] {
+  const samples = samplesOf(draft);
+  // Without a row there is a mistake of the patches' own.
+  if (!samples || (samples.grid && samples.grid[0] < 1)) return [];
+  const domain = domainOf(samples.source.data);
+  const found = draft.modules.flatMap(({ objective, own }, i) => {
+    const rows = samples.grid ? samples.grid[0] : stepsBehind(draft, i, samples);
+    if (objective?.type !== 'infoNCE' || rows === undefined) return [];
+    const { subsample = rows } = infoNCESettings(objective, domain);
+    const { predictionSteps, skip } = predictionReach(objective, domain);
+    const needed = predictionSteps + skip + 1;
+    const available = Math.min(rows, subsample);
+    if (available >= needed) return [];
+    const path = own.includes('objective') ? ['spec', 'modules', i, 'objective'] : OBJECTIVE;
+    const reach = `predictionSteps ${predictionSteps} and skip ${skip} need`;
+    return [
+      {
+        path,
+        message: samples.grid
+          ? `${reach} a grid of at least ${needed} rows; ${gridWords(draft)} has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`
+          : `${reach} at least ${needed} steps; behind module ${draft.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, of which subsample takes ${subsample}` : ''}. Predict fewer steps or make the window longer`,
+      },
+    ];
+  });
+  // One objective for all modules is one mistake.
+  return found.filter(
+    ({ path }, i) =>
+      path !== OBJECTIVE || found.findIndex((other) => other.path === OBJECTIVE) === i,
+  );
+}
+
+const OBJECTIVE: Path = ['spec', 'objective'];
+
+const gridWords = ({ augmentation, patches }: Draft): string =>
+  `crop ${augmentation?.crop} with patches of ${patches?.size} every ${patches?.stride} pixels`;
+
+/** Steps of a window behind module `last`; undefined if a layer up to there is wrong. */
+function stepsBehind({ modules }: Draft, last: number, { shape }: Samples): number | undefined {
+  const layers = modules.slice(0, last + 1).flatMap((module) => module.layers);
+  const sound = layers.filter((layer) => layer !== undefined);
+  if (sound.length < layers.length) return undefined;
+  try {
+    return outputShape(sound, shape)[0];
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined; // a mistake of its own
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { parseDocument } from 'yaml';
+import { type LocatedMistake, parseRun, RunFileError } from '../parse.ts';
+
+/** What tests of run files share. */
+
+/** A run file that names only what it must. */
+export const MINIMAL = `apiVersion: greedyinfomax.dev/v1alpha1
+kind: GreedyInfoMaxRun
+metadata:
+  name: small
+spec:
+  data:
+    format: digits
+  augmentation:
+    crop: 28
+  patches:
+    size: 4
+    stride: 4
+  modules:
+    - name: first
+      layers:
+        - type: conv
+          channels: 8
+    - name: second
+      layers:
+        - type: residual
+          channels: 16
+          stride: 2
+  objective:
+    type: infoNCE
+  training:
+    samples: 640
+`;
+
+/** The mistakes that `parseRun` finds. */
+export function mistakesIn(text: string): readonly LocatedMistake[] {
+  try {
+    parseRun(text, 'run.yaml');
+  } catch (error) {
+    if (error instanceof RunFileError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
+
+/** MINIMAL with the value at `path` replaced, or taken out if it is undefined. */
+export function changed(...changes: [path: string, value: unknown][]): string {
+  const document = parseDocument(MINIMAL);
+  for (const [path, value] of changes) {
+    const keys = path.split('.').map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+    if (value === undefined) document.deleteIn(keys);
+    else document.setIn(keys, document.createNode(value));
+  }
+  return document.toString();
+}

@@ -1,0 +1,98 @@
+import pino from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Client } from '../kube/client.ts';
+import { TestApiServer } from '../kube/testing/api-server.ts';
+import { Caches } from './caches.ts';
+
+/** What the operator knows of each run. */
+
+const NAMESPACE = 'team';
+const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;
+const MODULES = `/apis/greedyinfomax.dev/v1alpha1/namespaces/${NAMESPACE}/greedyinfomaxmodules`;
+const WARNINGS = `/api/v1/namespaces/${NAMESPACE}/events`;
+
+let server: TestApiServer;
+let client: Client;
+let caches: Caches;
+let watching: Promise<void>;
+let abort: AbortController;
+
+beforeEach(async () => {
+  server = await TestApiServer.open();
+  client = new Client(server.access);
+  caches = new Caches(client, [NAMESPACE], pino({ level: 'silent' }));
+  abort = new AbortController();
+  server.put(JOBS, job('a-first', 'a'));
+  server.put(JOBS, job('b-first', 'b'));
+  watching = caches.watch(abort.signal);
+  await caches.whenSynced();
+  await expect.poll(() => server.watches).toBe(6);
+});
+afterEach(async () => {
+  abort.abort();
+  await watching;
+  await client.close();
+  await server.close();
+});
+
+const job = (name: string, run: string) => ({
+  metadata: { namespace: NAMESPACE, name, labels: { 'greedyinfomax.dev/run': run } },
+});
+const jobsOf = (run: string) =>
+  caches.childrenOf(`${NAMESPACE}/${run}`).jobs.map(({ metadata }) => metadata.name);
+const warning = (name: string, about: string, message: string) => ({
+  metadata: { namespace: NAMESPACE, name },
+  reason: 'FailedCreate',
+  message,
+  involvedObject: { kind: 'Job', namespace: NAMESPACE, name: about },
+});
+
+it('a run has its own objects, as they come, change hands and go', async () => {
+  expect([jobsOf('a'), jobsOf('b'), jobsOf('c')]).toEqual([['a-first'], ['b-first'], []]);
+  server.put(JOBS, job('a-second', 'a'));
+  await expect.poll(() => jobsOf('a')).toEqual(['a-first', 'a-second']);
+  server.put(JOBS, job('a-second', 'c'));
+  await expect.poll(() => jobsOf('c')).toEqual(['a-second']);
+  expect(jobsOf('a')).toEqual(['a-first']);
+  server.remove(JOBS, 'a-first');
+  await expect.poll(() => jobsOf('a')).toEqual([]);
+});
+
+it('an object without our label is of the run that owns it', async () => {
+  const owner = { apiVersion: 'greedyinfomax.dev/v1alpha1', kind: 'GreedyInfoMaxRun', uid: '1' };
+  const told: string[] = [];
+  caches.onChildChange((run, change, { metadata }) =>
+    told.push(`${run} ${change} ${metadata.name}`),
+  );
+  server.put(MODULES, {
+    metadata: { namespace: NAMESPACE, name: 'm', ownerReferences: [{ ...owner, name: 'a' }] },
+  });
+  server.put(MODULES, { metadata: { namespace: NAMESPACE, name: 'of-nobody' } });
+  server.put(MODULES, {
+    metadata: { namespace: NAMESPACE, name: 'n', ownerReferences: [{ ...owner, name: 'b' }] },
+  });
+  await expect.poll(() => caches.childrenOf('team/b').modules).toHaveLength(1);
+  expect(caches.childrenOf('team/a').modules).toHaveLength(1);
+  expect(told).toEqual([
+    'team/a added a-first',
+    'team/b added b-first',
+    'team/a added m',
+    'team/b added n',
+  ]);
+});
+
+it('the newest warning about a Job counts until it is gone, and its run hears of both', async () => {
+  const told: string[] = [];
+  caches.onWarning((run) => told.push(run));
+  const warnings = () => caches.childrenOf('team/b').warnings.get('Job/b-first')?.message;
+  server.put(WARNINGS, warning('one', 'b-first', 'quota of pods'));
+  await expect.poll(warnings).toBe('quota of pods');
+  server.put(WARNINGS, warning('two', 'b-first', 'quota of GPUs'));
+  await expect.poll(warnings).toBe('quota of GPUs');
+  server.remove(WARNINGS, 'one');
+  await expect.poll(() => told.length).toBe(3);
+  expect(warnings()).toBe('quota of GPUs');
+  server.remove(WARNINGS, 'two');
+  await expect.poll(warnings).toBeUndefined();
+  expect(told).toEqual(Array(4).fill('team/b'));
+});

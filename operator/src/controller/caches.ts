@@ -1,0 +1,165 @@
+import { LABELS } from '@greedy-infomax/crds';
+import type { Logger } from 'pino';
+import type { Client } from '../kube/client.ts';
+import type { Change, Handler } from '../kube/informer.ts';
+import { NamespacesInformer } from '../kube/multi-namespace-informer.ts';
+import {
+  CONFIG_MAPS,
+  JOBS,
+  type KubeObject,
+  keyOf,
+  MODULES,
+  PODS,
+  type Resource,
+  RUNS,
+} from '../kube/resource.ts';
+import type { Cause } from '../plan/kubernetes/types.ts';
+
+/** What the operator sees of the cluster: runs, and all that belongs to each. */
+
+/** What there is of one run. */
+export interface Children {
+  modules: KubeObject[];
+  jobs: KubeObject[];
+  configMaps: KubeObject[];
+  pods: KubeObject[];
+  /** The newest warning about each object of the run's namespace, by `Kind/name`. */
+  warnings: ReadonlyMap<string, Cause>;
+}
+
+/** An event of the core API, as far as it is read: why a Job cannot make its pods, say. */
+interface CoreEvent extends KubeObject {
+  reason?: string;
+  message?: string;
+  involvedObject?: { kind?: string; name?: string; namespace?: string };
+}
+const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events' };
+/** The API server sends no bookmarks to watches of events: they must end before they count as dead. */
+const WARNINGS_SECONDS = 35;
+
+export class Caches {
+  readonly runs;
+  readonly #modules;
+  readonly #jobs;
+  readonly #configMaps;
+  readonly #pods;
+  readonly #warnings;
+  /** Of each of these kinds the objects by run, as keys of runs. */
+  readonly #byRun;
+  readonly #warningsByNamespace = new Map<string, Map<string, Cause & { event: string }>>();
+
+  /** Without `namespaces`: of all. */
+  constructor(client: Client, namespaces: readonly string[] | undefined, log: Logger) {
+    const ofRuns = { log, labelSelector: LABELS.run };
+    this.runs = new NamespacesInformer(client, RUNS, namespaces, { log });
+    this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log });
+    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, ofRuns);
+    this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, ofRuns);
+    this.#pods = new NamespacesInformer(client, PODS, namespaces, ofRuns);
+    this.#warnings = new NamespacesInformer(client, WARNINGS, namespaces, {
+      log,
+      fieldSelector: 'type=Warning',
+      watchSeconds: WARNINGS_SECONDS,
+    });
+    this.#byRun = {
+      modules: indexed(this.#modules),
+      jobs: indexed(this.#jobs),
+      configMaps: indexed(this.#configMaps),
+      pods: indexed(this.#pods),
+    };
+    this.#warnings.onChange((change, event) => this.#noteWarning(change, event));
+  }
+
+  /** Whether all are filled. */
+  get synced(): boolean {
+    return this.#informers().every((informer) => informer.synced);
+  }
+
+  async whenSynced(): Promise<void> {
+    await Promise.all(this.#informers().map((informer) => informer.whenSynced()));
+  }
+
+  /** Fills the caches and keeps them fresh until `signal` is aborted. */
+  async watch(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#informers().map((informer) => informer.run(signal)));
+  }
+
+  /** @param run its key */
+  childrenOf(run: string): Children {
+    const { modules, jobs, configMaps, pods } = this.#byRun;
+    const namespace = run.slice(0, run.indexOf('/'));
+    return {
+      modules: modules(run),
+      jobs: jobs(run),
+      configMaps: configMaps(run),
+      pods: pods(run),
+      warnings: this.#warningsByNamespace.get(namespace) ?? new Map(),
+    };
+  }
+
+  /** Calls `handler` with every change of what belongs to a run; `run` is its key. */
+  onChildChange(handler: (run: string, change: Change, object: KubeObject) => void): void {
+    const tell: Handler<KubeObject> = (change, object) => {
+      const run = runOf(object);
+      if (run !== undefined) handler(run, change, object);
+    };
+    for (const informer of [this.#modules, this.#jobs, this.#configMaps, this.#pods]) {
+      (informer as NamespacesInformer<KubeObject>).onChange(tell);
+    }
+  }
+
+  /** Calls `handler` with the key of a run when a warning about a pod or a Job of it comes or goes. */
+  onWarning(handler: (run: string) => void): void {
+    this.#warnings.onChange((_, { involvedObject }) => {
+      const key = `${involvedObject?.namespace}/${involvedObject?.name}`;
+      const child = this.#pods.get(key) ?? this.#jobs.get(key);
+      const run = child && runOf(child);
+      if (run !== undefined) handler(run);
+    });
+  }
+
+  #informers = () => [
+    this.runs,
+    this.#modules,
+    this.#jobs,
+    this.#configMaps,
+    this.#pods,
+    this.#warnings,
+  ];
+
+  #noteWarning(
+    change: Change,
+    { metadata, reason = '', message = '', involvedObject }: CoreEvent,
+  ): void {
+    const { namespace = '' } = metadata;
+    const ofNamespace = this.#warningsByNamespace.get(namespace) ?? new Map();
+    this.#warningsByNamespace.set(namespace, ofNamespace);
+    const about = `${involvedObject?.kind}/${involvedObject?.name}`;
+    if (change !== 'deleted') ofNamespace.set(about, { reason, message, event: metadata.name });
+    else if (ofNamespace.get(about)?.event === metadata.name) ofNamespace.delete(about);
+  }
+}
+
+/** The key of the run that an object belongs to. */
+function runOf({ metadata: { namespace, labels, ownerReferences } }: KubeObject) {
+  const run = labels?.[LABELS.run] ?? ownerReferences?.find(({ kind }) => kind === RUNS.kind)?.name;
+  return run === undefined ? undefined : `${namespace}/${run}`;
+}
+
+/** Keeps the objects sorted by run, so that one run is looked at without looking at all. */
+function indexed<T extends KubeObject>(informer: NamespacesInformer<T>): (run: string) => T[] {
+  const byRun = new Map<string, Map<string, T>>();
+  informer.onChange((change, object, before) => {
+    const key = keyOf(object);
+    const former = before && runOf(before);
+    if (former !== undefined) {
+      byRun.get(former)?.delete(key);
+      if (byRun.get(former)?.size === 0) byRun.delete(former);
+    }
+    const run = runOf(object);
+    if (change === 'deleted' || run === undefined) return;
+    const ofRun = byRun.get(run) ?? new Map<string, T>();
+    byRun.set(run, ofRun.set(key, object));
+  });
+  return (run) => [...(byRun.get(run)?.values() ?? [])];
+}

@@ -1,0 +1,241 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import type { Client } from '../kube/client.ts';
+import { EventRecorder } from '../kube/event-recorder.ts';
+import { type KubeObject, keyOf, RUNS, type RunObject } from '../kube/resource.ts';
+import { Applier } from '../kube/server-side-apply.ts';
+import { WorkQueue } from '../kube/work-queue.ts';
+import type { Signer } from '../nats/signer.ts';
+import { type LeftBehind, sweepStreams } from '../nats/sweep.ts';
+import { isFinished } from '../plan/kubernetes/status.ts';
+import type { PlanOptions } from '../plan/kubernetes/types.ts';
+import { Caches } from './caches.ts';
+import type { Metrics } from './metrics.ts';
+import { Reconciler } from './reconcile.ts';
+import { RunCredentials } from './run-credentials.ts';
+import { publishControl, TrainerReports } from './trainer-reports.ts';
+
+/** Milliseconds between two messages to the trainers of a run. */
+const CONTROL_EVERY = 1000;
+/** Milliseconds after which new figures of a run are looked at. */
+const FIGURES_AFTER = 5000;
+/** Milliseconds between two looks for streams that nobody needs, and when one failed or some were left. */
+const SWEEP_EVERY = 300_000;
+const SWEEP_SOON = 10_000;
+
+export interface ControllerOptions {
+  client: Client;
+  /** Default: all namespaces. */
+  namespaces?: readonly string[];
+  plan: PlanOptions;
+  /** Makes the users that `plan.natsSecret` asks for. */
+  signer: Signer | null;
+  concurrency: number;
+  identity: string;
+  log: Logger;
+  metrics: Metrics;
+}
+
+/** Watches all that belongs to runs and reconciles each run when something of it changes. */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #caches: Caches;
+  readonly #recorder: EventRecorder;
+  readonly #reconciler: Reconciler;
+  readonly #queue: WorkQueue;
+  readonly #applier: Applier;
+  /** Name of this operator in the whole world, while it leads. */
+  #leading: string | undefined;
+  #nextSweep: NodeJS.Timeout | undefined;
+  /** Whether runs changed since they were last shown. */
+  #isNews = true;
+  #nats: NatsConnection | null = null;
+  #reports: TrainerReports | null = null;
+
+  constructor(options: ControllerOptions) {
+    const { client, namespaces, log, concurrency, metrics } = options;
+    this.#options = options;
+    this.#applier = new Applier(client);
+    this.#caches = new Caches(client, namespaces, log);
+    this.#recorder = new EventRecorder(client, {
+      controller: 'greedyinfomax.dev/operator',
+      instance: options.identity,
+      log,
+    });
+    this.#reconciler = new Reconciler({
+      client,
+      applier: this.#applier,
+      recorder: this.#recorder,
+      nats: () => this.#nats,
+      reports: (uid) => this.#reports?.of(uid) ?? [],
+      plan: options.plan,
+      credentials: new RunCredentials(client, options.signer),
+      log,
+      operator: () => this.#leading,
+      onStreamsLeft: () => this.#sweepIn(SWEEP_SOON),
+      isBusy: () => this.#queue.depth > 0,
+    });
+    this.#queue = new WorkQueue({
+      concurrency,
+      observer: metrics.observeQueue('greedyinfomaxrun', concurrency),
+      backoff: { firstMs: 50, maxMs: 60_000 },
+      handle: (key) => this.#reconcile(key),
+      onError: (key, error, retryInSeconds) =>
+        log.warn({ err: error, key, retryInSeconds }, 'reconcile failed'),
+    });
+  }
+
+  /** Whether all caches are filled. */
+  get synced(): boolean {
+    return this.#caches.synced;
+  }
+
+  /** Fills the caches and keeps them fresh; does nothing else, so a standby may run it. */
+  async watch(signal: AbortSignal): Promise<void> {
+    await this.#caches.watch(signal);
+  }
+
+  /** From now on, also again after a new connection: streams in memory are gone with the old server. */
+  useNats(connection: NatsConnection): void {
+    this.#nats = connection;
+    this.#reports = new TrainerReports(connection, ({ namespace, name }, isTransition) => {
+      const key = `${namespace}/${name}`;
+      if (isTransition) this.#queue.add(key);
+      else this.#queue.addAfter(key, FIGURES_AFTER);
+    });
+    void (async () => {
+      for await (const { type } of connection.status()) {
+        if (type === 'reconnect') this.#natsIsBack();
+      }
+    })();
+    this.#natsIsBack();
+  }
+
+  /**
+   * Acts until `signal` is aborted. Only the leader may call it. `operator` names it in the whole world:
+   * the same after a restart, another on another cluster.
+   */
+  async lead(operator: string, signal: AbortSignal): Promise<void> {
+    const stopped = new Promise((resolve) =>
+      signal.addEventListener('abort', resolve, { once: true }),
+    );
+    await Promise.race([this.#caches.whenSynced(), stopped]);
+    if (signal.aborted) return;
+    this.#leading = operator;
+    this.#caches.runs.onChange((change, run) => {
+      this.#isNews = true;
+      this.#queue.add(keyOf(run));
+      if (change === 'deleted') this.#forget(run);
+    });
+    this.#caches.onChildChange((run, change, object) => {
+      if (change === 'deleted') this.#applier.forget(object);
+      // A reconcile takes into account what its own writes came to.
+      else if (this.#applier.isOwn(object)) return;
+      this.#queue.add(run);
+    });
+    this.#caches.onWarning((run) => this.#queue.add(run));
+    this.#queue.start();
+    const control = setInterval(() => {
+      this.#tellTrainers();
+      this.#showRuns();
+    }, CONTROL_EVERY);
+    this.#sweepIn(0);
+    await stopped;
+    clearInterval(control);
+    clearTimeout(this.#nextSweep);
+    await this.#queue.stop();
+    await this.#recorder.flush();
+  }
+
+  /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
+  #natsIsBack(): void {
+    this.#reconciler.doubtStreams();
+    for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
+    this.#sweepIn(0);
+  }
+
+  #sweepIn(milliseconds: number): void {
+    clearTimeout(this.#nextSweep);
+    if (this.#leading !== undefined) {
+      this.#nextSweep = setTimeout(() => void this.#sweep(), milliseconds);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#nats === null || this.#leading === undefined) return;
+    try {
+      const swept = await sweepStreams(this.#nats, this.#leading, (left) =>
+        this.#needsStreams(left),
+      );
+      if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
+      // A run of the same name may have been made this very moment.
+      for (const { namespace, run } of swept) this.#queue.add(`${namespace}/${run}`);
+      this.#sweepIn(SWEEP_EVERY);
+    } catch (error) {
+      log.warn({ err: error }, 'cannot look for streams left behind');
+      this.#sweepIn(SWEEP_SOON);
+    }
+  }
+
+  /** By the API server's own word: this cache may lag behind what an earlier leader has done. */
+  async #needsStreams({ namespace, run, checkpointsOf }: LeftBehind): Promise<boolean> {
+    const needs = ({ metadata, status }: RunObject) =>
+      checkpointsOf === undefined ? !isFinished(status as never) : metadata.uid === checkpointsOf;
+    const cached = this.#caches.runs.get(`${namespace}/${run}`);
+    if (cached && needs(cached)) return true;
+    const there = await this.#options.client.get(RUNS, namespace, run);
+    return there !== undefined && needs(there);
+  }
+
+  #tellTrainers(): void {
+    if (this.#nats === null || this.#nats.isClosed()) return;
+    for (const { run, released, modules } of this.#reconciler.told()) {
+      const counts = this.#reports?.countsOf(run.uid);
+      const teams = modules.map(
+        ({ name, replicas }) => [name, { replicas, samples: counts?.of(name) ?? {} }] as const,
+      );
+      publishControl(this.#nats, run, released, Object.fromEntries(teams));
+    }
+  }
+
+  /** Runs by phase, and how the modules of those at work train. */
+  #showRuns(): void {
+    if (!this.#isNews) return; // thousands at rest cost nothing
+    this.#isNews = false;
+    const byPhase: Record<string, number> = {};
+    for (const { metadata, status } of this.#caches.runs.list()) {
+      const phase = status?.phase ?? 'Pending';
+      byPhase[phase] = (byPhase[phase] ?? 0) + 1;
+      const { namespace = '', name } = metadata;
+      if (phase === 'Complete' || phase === 'Failed')
+        this.#options.metrics.forgetRun(namespace, name);
+      else {
+        for (const { name: module, stalenessSeconds, ...row } of status?.modules ?? []) {
+          const figures = { ...row, stalenessSeconds: stalenessSeconds?.p50 };
+          this.#options.metrics.setTraining(namespace, name, module, figures);
+        }
+      }
+    }
+    this.#options.metrics.setRuns(byPhase);
+  }
+
+  #forget(run: KubeObject): void {
+    const { namespace = '', name, uid = '' } = run.metadata;
+    this.#applier.forget(run);
+    this.#reconciler.forget(uid);
+    this.#reports?.forget(uid);
+    this.#options.metrics.forgetRun(namespace, name);
+  }
+
+  async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {
+    const run = this.#caches.runs.get(key);
+    if (!run) {
+      this.#queue.forget(key);
+      await this.#reconciler.gone(key);
+      return undefined;
+    }
+    const afterSeconds = await this.#reconciler.reconcile(run, this.#caches.childrenOf(key));
+    return afterSeconds === undefined ? undefined : { afterSeconds };
+  }
+}

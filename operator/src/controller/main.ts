@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import pino from 'pino';
+import { Client } from '../kube/client.ts';
+import { openHealthServer } from '../kube/health.ts';
+import { loadKubeConfig, ownNamespace } from '../kube/kube-config.ts';
+import { Election } from '../kube/leader-election.ts';
+import { parseNamespaces } from '../kube/multi-namespace-informer.ts';
+import { connectPatiently } from '../nats/connection.ts';
+import { openSigner, type Signer } from '../nats/signer.ts';
+import { Controller } from './controller.ts';
+import { Metrics } from './metrics.ts';
+
+/** The operator: reconciles GreedyInfoMaxRun objects on a cluster. */
+
+const { values } = parseArgs({
+  options: {
+    kubeconfig: { type: 'string' },
+    namespaces: { type: 'string' },
+    nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://nats:4222' },
+    'nats-creds': { type: 'string' },
+    'nats-signing-key': { type: 'string' },
+    'nats-ca': { type: 'string' },
+    'trainer-nats': { type: 'string' },
+    'trainer-image': { type: 'string', default: process.env.TRAINER_IMAGE },
+    'lease-namespace': { type: 'string' },
+    'health-port': { type: 'string', default: '8081' },
+    'metrics-port': { type: 'string', default: '8080' },
+    concurrency: { type: 'string', default: '8' },
+  },
+});
+
+const log = pino({ level: process.env.LOG_LEVEL ?? 'info' });
+const LEASE = 'greedy-infomax-operator';
+/** Of this process; another start on the same host is another. */
+const identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
+
+process.exitCode = await main().catch((error: unknown) => {
+  log.fatal({ err: error }, (error as Error).message);
+  return 1;
+});
+
+async function main(): Promise<number> {
+  if (values['trainer-image'] === undefined) {
+    throw new Error('--trainer-image IMAGE (or TRAINER_IMAGE) is missing');
+  }
+  const metrics = new Metrics();
+  const access = loadKubeConfig(values.kubeconfig);
+  const client = new Client(access, metrics.observeRequests(new URL(access.server).host));
+  const concurrency = Number(values.concurrency);
+  const signer = await signerOf(values['nats-creds'], values['nats-signing-key']);
+  const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
+  const controller = new Controller({
+    client,
+    namespaces: parseNamespaces(values.namespaces),
+    plan: {
+      trainerImage: values['trainer-image'],
+      natsUrl: values['trainer-nats'] ?? values.nats,
+      ...((signer || ca) && { natsSecret: { user: signer !== null, ...(ca && { ca }) } }),
+    },
+    signer,
+    concurrency,
+    identity,
+    log,
+    metrics,
+  });
+
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const watching = new AbortController();
+  const electing = new AbortController();
+  const health = await openHealthServer(Number(values['health-port']), {
+    healthz: { ping: () => true },
+    readyz: { caches: () => controller.synced || 'not filled yet' },
+  });
+  const served = await metrics.open(Number(values['metrics-port']));
+
+  const watches = controller.watch(watching.signal);
+  void connectNats(controller, metrics, stop.signal);
+  let leading: Promise<void> = Promise.resolve();
+  const election = new Election(client, {
+    namespace: values['lease-namespace'] ?? ownNamespace(),
+    name: LEASE,
+    identity,
+    log,
+    onStarted: (lease) => {
+      metrics.setLeader(LEASE, true);
+      leading = controller.lead(lease.metadata.uid ?? identity, stop.signal);
+    },
+    // At once: whoever leads next does not wait until the work under way here has ended.
+    onLost: () => process.exit(1),
+  });
+  const elections = election.run(electing.signal);
+  await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  log.info('stopping');
+  await leading; // the lease is freed only when no work is under way
+  electing.abort();
+  await elections;
+  watching.abort();
+  await watches;
+  await Promise.all([health.close(), served.close(), client.close()]);
+  setTimeout(() => process.exit(), 1000).unref(); // the NATS client may still be trying to connect
+  return 0;
+}
+
+/** Null: trainers get no credentials. @throws NatsKeyError */
+async function signerOf(
+  creds: string | undefined,
+  key: string | undefined,
+): Promise<Signer | null> {
+  if (key === undefined) return null;
+  if (creds === undefined) {
+    throw new Error('--nats-signing-key needs --nats-creds, whose account the new users belong to');
+  }
+  const read = (file: string) => ({ file, content: readFileSync(file, 'utf8') });
+  return openSigner(read(creds), read(key));
+}
+
+/** Runs go on without NATS as far as they can; streams and reports come with it. */
+async function connectNats(
+  controller: Controller,
+  metrics: Metrics,
+  signal: AbortSignal,
+): Promise<void> {
+  const access = { url: values.nats, creds: values['nats-creds'], ca: values['nats-ca'] };
+  const connection = await connectPatiently(access, 'greedy-infomax-operator', log, signal);
+  if (connection === null) return;
+  metrics.setNatsConnected(true);
+  controller.useNats(connection);
+  for await (const { type } of connection.status()) {
+    if (type === 'disconnect') metrics.setNatsConnected(false);
+    if (type === 'reconnect') metrics.setNatsConnected(true);
+  }
+}

@@ -1,0 +1,29 @@
+import type { EventNote } from '../kube/event-recorder.ts';
+import type { KubeObject, RunObject } from '../kube/resource.ts';
+import type {
+  KubernetesPlan,
+  KubernetesRun,
+  Observed,
+  PlannedEvent,
+} from '../plan/kubernetes/types.ts';
+import type { Children } from './caches.ts';
+
+/**
+ * The planner uses the client library's types, in which some times are dates; here they are the text that
+ * came over the wire. The planner reads both, and writes text.
+ */
+
+export const asRun = (run: RunObject): KubernetesRun => run as unknown as KubernetesRun;
+
+export const asObserved = (children: Children, reports: Observed['reports']): Observed =>
+  ({ ...children, reports }) as unknown as Observed;
+
+export const asObjects = (objects: KubernetesPlan['apply']): KubeObject[] =>
+  objects as unknown as KubeObject[];
+
+export const asNote = ({ type, reason, message }: PlannedEvent): EventNote => ({
+  type,
+  reason,
+  action: reason,
+  note: message,
+});

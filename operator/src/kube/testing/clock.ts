@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.ts';
+
+/** A clock whose hands are turned by hand. */
+export class TestClock implements Clock {
+  #now = 0;
+  readonly #timers = new Set<{ due: number; run: () => void }>();
+  /** Milliseconds that the date is off, as after a step of the system's clock. */
+  dateOffset = 0;
+
+  now(): number {
+    return this.#now;
+  }
+
+  date(): Date {
+    return new Date(Date.UTC(2030, 0, 1) + this.#now + this.dateOffset);
+  }
+
+  after(milliseconds: number, run: () => void): () => void {
+    const timer = { due: this.#now + milliseconds, run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** For `Election`: a wait that ends when the hands get there, or when aborted. */
+  readonly wait = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve();
+        return;
+      }
+      const cancel = this.after(milliseconds, resolve);
+      signal.addEventListener('abort', () => {
+        cancel();
+        resolve();
+      });
+    });
+
+  /** Turns the hands on; timers that fall due run in order, each with the time it was set for. */
+  advance(milliseconds: number): void {
+    const end = this.#now + milliseconds;
+    for (;;) {
+      const [next] = [...this.#timers].sort((a, b) => a.due - b.due);
+      if (!next || next.due > end) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.due);
+      next.run();
+    }
+    this.#now = end;
+  }
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+}
+
+/** Lets everything that is ready run, promises and I/O that is in. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

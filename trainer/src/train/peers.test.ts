@@ -1,0 +1,164 @@
+import { parseRun } from '@greedy-infomax/crds';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import pino from 'pino';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { publishControl } from '../../../operator/src/controller/trainer-reports.ts';
+import { ensureStreams } from '../../../operator/src/nats/streams.ts';
+import { planRun, type RunPlan } from '../../../operator/src/plan/run.ts';
+import { TINY } from '../../../test/support/gim.ts';
+import { startNats, type TestNats } from '../../../test/support/nats.ts';
+import { compileModule, type ModuleProgram } from '../module/program.ts';
+import { Messenger } from './control-channel.ts';
+import type { Feed } from './input.ts';
+import { Company } from './peers.ts';
+import { NO_PROGRESS, type Progress } from './resume.ts';
+
+/** What the trainers of a module make of what the operator tells them of one another. */
+
+let nats: TestNats;
+let operator: NatsConnection;
+let plan: RunPlan;
+const log = pino({ level: 'silent' });
+const open: { close(): Promise<unknown>; dispose(): void }[] = [];
+
+beforeAll(async () => {
+  nats = await startNats();
+  operator = await connect({ servers: nats.url });
+});
+beforeEach(async () => {
+  await Promise.all(open.map((each) => each.close()));
+  for (const each of open.splice(0)) each.dispose();
+  const run = TINY.replace('checkpoints:', 'averaging:\n    everySteps: 5\n  checkpoints:');
+  plan = planRun(parseRun(run, 'run.yaml'), {
+    namespace: 'local',
+    uid: crypto.randomUUID(),
+    replicas: () => 2,
+  });
+  await ensureStreams(operator, [plan.state]);
+});
+afterAll(async () => {
+  await Promise.all(open.map((each) => each.close()));
+  await operator.close();
+  await nats.stop();
+});
+
+interface Member {
+  company: Company;
+  program: ModuleProgram;
+  /** What the data set was told of the number of trainers. */
+  told: number[];
+  follow(): Promise<void>;
+}
+
+async function join(replica: number, before: Progress | null): Promise<Member> {
+  const config = firstModule();
+  const program = compileModule(config);
+  const messenger = await Messenger.open({
+    natsUrl: nats.url,
+    run: runId(),
+    module: config.name,
+    replica,
+  });
+  open.push({ close: () => messenger.close(), dispose: () => program.dispose() });
+  const stop = new AbortController().signal;
+  const options = { config, log, replica, stop, out: '', nats: { natsUrl: nats.url } };
+  const company = await Company.meet(options, messenger, program, before);
+  const told: number[] = [];
+  const feed = { share: (trainers: number) => told.push(trainers) } as unknown as Feed;
+  return { company, program, told, follow: () => company.follow(feed, null) };
+}
+
+const firstModule = () => plan.modules[0] as RunPlan['modules'][number];
+const runId = () => ({ ...firstModule().run, uid: firstModule().uid });
+
+/** As the operator does, again and again. */
+async function until(replicas: number, samples: Record<string, number>, heard: () => unknown) {
+  await expect
+    .poll(async () => {
+      publishControl(operator, runId(), [], { one: { replicas, samples } });
+      await operator.flush();
+      return heard();
+    })
+    .toBeTruthy();
+}
+
+it('tells the data set how many trainers there are as soon as that is known, be it one, and not before', async () => {
+  const { told, follow } = await join(0, NO_PROGRESS);
+  await follow();
+  expect(told).toEqual([]);
+  await until(1, {}, async () => {
+    await follow();
+    return told.length > 0;
+  });
+  expect(told).toEqual([1]);
+  await until(2, {}, async () => {
+    await follow();
+    return told.length > 1;
+  });
+  expect(told).toEqual([1, 2]);
+});
+
+it('spends one budget, also with what trainers that have left have trained on', async () => {
+  const { company, follow } = await join(0, { ...NO_PROGRESS, samples: 3000, others: { 1: 1000 } });
+  company.budget.own += 16;
+  expect([company.budget.own, company.budget.others]).toEqual([3016, { 1: 1000 }]);
+  expect(company.budget.spent).toBe(false);
+  await until(1, { 0: 2000, 1: 4984 }, async () => {
+    await follow();
+    return company.budget.spent;
+  });
+  expect(company.budget.own).toBe(3016); // its own word counts
+});
+
+it('gives a new trainer the weights of the others, and brings both together from then on', async () => {
+  const first = await join(0, NO_PROGRESS);
+  fill(first.program, 4);
+  first.program.step = 70;
+  await until(2, {}, async () => {
+    await first.follow();
+    return first.told.includes(2);
+  });
+  await first.company.team.average(); // publishes
+  const second = await join(1, null);
+  expect(valueIn(second.program)).toBe(4);
+  expect([second.program.step, second.program.momentsFrom]).toEqual([70, 70]);
+
+  await until(2, {}, async () => {
+    await second.follow();
+    return second.told.includes(2);
+  });
+  fill(second.program, 8);
+  second.program.step += 4;
+  await second.company.team.average();
+  expect(valueIn(second.program)).toBe(8); // it is too early
+  second.program.step += 1;
+  await second.company.team.average(); // publishes
+  first.program.step += 1;
+  await first.company.team.average();
+  expect(valueIn(first.program)).toBe(6); // its own 4 and those 8, at once
+  await first.company.team.average();
+  first.program.step += 4;
+  await first.company.team.average(); // publishes
+  expect(valueIn(first.program)).toBe(6); // nothing new, and nobody waits
+  second.program.step += 1;
+  await second.company.team.average();
+  expect(valueIn(second.program)).toBe(7);
+});
+
+/** Sets all weights to one value. */
+function fill(program: ModuleProgram, value: number): void {
+  const weights = Object.entries(program.read()).filter(([name]) => !name.startsWith('adam.'));
+  program.assign(
+    Object.fromEntries(
+      weights.map(([name, { values }]) => [name, new Float32Array(values.length).fill(value)]),
+    ),
+  );
+}
+
+/** The value of all weights. */
+function valueIn(program: ModuleProgram): number {
+  const weights = Object.entries(program.read()).filter(([name]) => !name.startsWith('adam.'));
+  const distinct = new Set(weights.flatMap(([, { values }]) => [...values]));
+  expect(distinct.size).toBe(1);
+  return [...distinct][0] as number;
+}
