@@ -1,8 +1,9 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { prefixed, weightsOf } from '../../trainer/src/evaluate/features.ts';
-import { encodeAndRepresent } from '../../trainer/src/model/encoder.ts';
+import { encodeAndPool } from '../../trainer/src/model/pooled-encoder.ts';
 import { decodeInput, inputSpec } from '../../trainer/src/module/input.ts';
-import { drawsFrom, moduleWeights } from '../../trainer/src/module/program.ts';
+import { moduleWeights } from '../../trainer/src/module/program.ts';
+import { drawsFrom } from '../../trainer/src/module/step.ts';
 import { OBJECTIVES } from '../../trainer/src/objective/registry.ts';
 import { size } from '../../trainer/src/step/function.ts';
 import { stopGradient } from '../../trainer/src/step/ops.ts';
@@ -28,9 +29,10 @@ export class JointStep {
             let x = decodeInput(batch as Tensor, first.source, first.input);
             const losses = modules.map(({ name, layers, objective, grid }) => {
               const own = weightsOf(name, all);
-              const { z, representation } = encodeAndRepresent(layers, own, x, grid);
+              const { z, representation } = encodeAndPool(layers, own, x, grid);
               x = stopGradient(z);
-              return OBJECTIVES[objective.type].loss(objective, own, representation, {
+              const { loss, fastLoss = loss } = OBJECTIVES[objective.type];
+              return fastLoss(objective, own, representation, {
                 labels: tf.zeros([first.batchSize], 'int32'),
                 draws: drawsFrom(seed as Tensor),
               });

@@ -1,5 +1,6 @@
 import { type ModuleConfig, optimizerSchema, type Precision } from '@greedy-infomax/crds';
-import { moduleWeights, trainingStep } from '../../trainer/src/module/program.ts';
+import { fastStep } from '../../trainer/src/module/fast-step.ts';
+import { moduleWeights } from '../../trainer/src/module/program.ts';
 import { type StepFunction, size, type WeightValue } from '../../trainer/src/step/function.ts';
 import {
   type Convolution,
@@ -20,7 +21,7 @@ type Shape = readonly number[];
 
 /** Operations of the convolutions and the products of matrices in a module's step of training. */
 export const operationsOfStep = (config: ModuleConfig): number =>
-  operationsOf(trainingStep(config), moduleWeights(config));
+  operationsOf(fastStep(config).train, moduleWeights(config));
 
 /** The same of any function, as TensorFlow is asked for them. */
 export function operationsOf(

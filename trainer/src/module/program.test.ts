@@ -2,7 +2,10 @@ import { encodedBytes, type Layer, type ModuleConfig, outputShape } from '@greed
 import { describe, expect, it } from 'vitest';
 import { encoderParameters } from '../model/encoder.ts';
 import { distance } from '../step/testing/tensors.ts';
+import { fastStep } from './fast-step.ts';
+import { inputSpec } from './input.ts';
 import { compileModule, moduleWeights } from './program.ts';
+import { type ModuleFunctions, plainStep } from './step.ts';
 
 const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 const count = (layers: Layer[], channels: number) =>
@@ -163,27 +166,58 @@ describe('a module', () => {
     } as ModuleConfig['objective'],
     sink: null,
   };
-  it.each([
-    { of: 'images', bytes: 64, overrides: {} },
-    { of: 'sequences', bytes: 80, overrides: sequences },
-  ])('steps with a batch of $of in parts as with all of it', ({ bytes, overrides }) => {
+  const floatsOf = (bytes: Uint8Array | Float32Array | Int32Array = new Uint8Array()) =>
+    new Float32Array(bytes.slice().buffer);
+  const infoNCE = (overrides: object) =>
+    ({ type: 'infoNCE', predictionSteps: 2, skip: 0, negatives: 3, ...overrides }) as never;
+  const cases: [string, Partial<ModuleConfig>][] = [
+    ['images', {}],
+    [
+      'images with two layers',
+      {
+        layers: [
+          { type: 'conv', channels: 4 },
+          { type: 'residual', channels: 3 },
+        ],
+      },
+    ],
+    ['images with others as negatives', { objective: infoNCE({ sampling: 'others' }) }],
+    ['images with a pixelCNN', { objective: infoNCE({ context: 'pixelCNN' }) }],
+    ['images with class labels', { objective: { type: 'classLabels', classes: 2 } as never }],
+    ['sequences', sequences],
+    ...(['targets', 'shared', 'others', 'sequence'] as const).flatMap((sampling) =>
+      [1, 2].map((predictionSteps): [string, Partial<ModuleConfig>] => [
+        `sequences with ${sampling} negatives and ${predictionSteps} steps`,
+        { ...sequences, objective: infoNCE({ sampling, predictionSteps, subsample: 8 }) },
+      ]),
+    ),
+  ];
+  it.each(cases)('computes with the fast step what the plain step computes: %s', (_, overrides) => {
     const described = config({ batchSize: 5, ...overrides });
-    const samples = Uint8Array.from({ length: 5 * bytes }, (_, i) => (i * i * 37) & 255);
-    const train = (parts: number[]) => {
-      const program = compileModule(described, parts);
-      const fed = { ...feed(), batch: samples, labels: new Int32Array(5) };
+    const bytes = size(inputSpec(described).shape);
+    const samples = Uint8Array.from({ length: bytes }, (_, i) => (i * i * 37) & 255);
+    const train = (functions: ModuleFunctions) => {
+      const program = compileModule(described, functions);
+      const fed = { ...feed(), batch: samples, labels: Int32Array.of(0, 1, 1, 0, 1) };
       const { loss, activations } = program.run('train', fed);
       const moments = Object.entries(program.read()).filter(([name]) => name.startsWith('adam.m.'));
       program.dispose();
       return { loss: loss?.[0] as number, activations, moments };
     };
-    const [whole, inParts] = [train([5]), train([1, 2, 2])];
-    expect(inParts.loss).toBeCloseTo(whole.loss, 5);
-    expect(inParts.activations).toEqual(whole.activations);
-    expect(inParts.moments.length).toBeGreaterThan(2);
-    for (const [i, [name, { values }]] of inParts.moments.entries()) {
-      const expected = whole.moments[i]?.[1].values as Float32Array;
-      expect(distance(values as Float32Array, expected), name).toBeLessThan(1e-4);
+    const plain = train(plainStep(described));
+    for (const sizes of [[5], [1, 2, 2]]) {
+      const fast = train(fastStep(described, sizes));
+      expect(fast.loss).toBeCloseTo(plain.loss, 5);
+      expect(fast.activations === undefined).toBe(described.sink === null);
+      if (described.sink) {
+        const [found, expected] = [fast, plain].map(({ activations }) => floatsOf(activations));
+        expect(distance(found as Float32Array, expected as Float32Array)).toBeLessThan(1e-5);
+      }
+      expect(fast.moments.length).toBeGreaterThan(1);
+      for (const [i, [name, { values }]] of fast.moments.entries()) {
+        const expected = plain.moments[i]?.[1].values as Float32Array;
+        expect(distance(values as Float32Array, expected), name).toBeLessThan(1e-4);
+      }
     }
   });
 

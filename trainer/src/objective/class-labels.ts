@@ -1,5 +1,5 @@
 import { classesOf, classifierParameters, crossEntropy, oneHot } from './labels.ts';
-import type { ObjectiveBuilder } from './registry.ts';
+import type { ObjectiveBuilder } from './types.ts';
 
 /** Cross entropy of a linear classifier on the mean over all patches or steps: the supervised baselines. */
 export const classLabels: ObjectiveBuilder = {

@@ -2,7 +2,7 @@ import type { Objective } from '@greedy-infomax/crds';
 import type { Parameter } from '../model/layers/parameters.ts';
 import type { Weights } from '../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
-import type { ObjectiveBuilder } from './registry.ts';
+import type { ObjectiveBuilder } from './types.ts';
 
 /** Takes a score out of a sum of exponentials, without the infinities whose gradient is no number. */
 const FAR_BELOW = -1e9;

@@ -1,23 +1,27 @@
-import { type InfoNCE, infoNCESettings } from '@greedy-infomax/crds';
+import { type InfoNCE, infoNCESettings, type Objective } from '@greedy-infomax/crds';
+import type { Representation } from '../model/representation.ts';
+import type { Weights } from '../step/function.ts';
+import { pick } from '../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
-import { NEGATIVES } from './negatives.ts';
+import { fastScores } from './fast-scores.ts';
+import { negativesOf, type Scores } from './negatives.ts';
 import { pixelCNN, pixelCNNParameters } from './pixel-cnn.ts';
-import type { ObjectiveBuilder } from './registry.ts';
-import { flat, type Stretch, stretchOf } from './segment.ts';
+import { flat, type Segment, segmentOf } from './segment.ts';
+import type { Draws, ObjectiveBuilder } from './types.ts';
 
-/** The reference's guard against log(0), in its images alone. */
+/** Guards against log(0), as the reference does for images only. */
 const EPSILON = 1e-11;
 
 const weightName = (k: number): string => `objective.k${k}.weight`;
 
 /**
- * InfoNCE (van den Oord et al. 2018, eq. 4) as Greedy InfoMax computes it: from a position, tell the target
- * k + skip rows further down in the same column, which in a sequence is k + skip steps later, from
- * `negatives` others, for k = 1 .. predictionSteps, each k with a matrix of its own and each weighing the
- * same. Gradients flow through contexts, targets and negatives.
+ * InfoNCE (van den Oord et al. 2018, eq. 4) as Greedy InfoMax computes it. For each k = 1 .. predictionSteps, the
+ * context at a position predicts the target k + skip rows further down in the same column (in a sequence: k + skip
+ * steps later) and must tell it from `negatives` other vectors. Each k has its own matrix and the same weight in the
+ * loss. Gradients flow through contexts, targets and negatives.
  *
- * The matrix acts on the target or on the context. As c . (t W) = (c W') . t the two differ in no more than
- * what the first weights are drawn from; both exist because the paper has one for images and one for speech.
+ * The matrix acts on the target or on the context. Because c . (t W) = (c W') . t, the two differ only in the
+ * distribution of the initial weights; the paper uses one for images and the other for speech.
  */
 export const infoNCE: ObjectiveBuilder = {
   parameters(objective, channels, targetChannels) {
@@ -30,41 +34,58 @@ export const infoNCE: ObjectiveBuilder = {
     }));
     return context === 'pixelCNN' ? [...pixelCNNParameters(channels), ...matrices] : matrices;
   },
-  loss(objective, weights, representation, { draws }) {
-    const settings = infoNCESettings(objective);
-    const { predictionSteps, sampling, predictOn } = settings;
-    const seen =
-      settings.context === 'pixelCNN'
-        ? { ...representation, context: pixelCNN(weights, representation.context) }
-        : representation;
-    const stretch = stretchOf(seen, settings.subsample, draws);
-    const scoreNegatives = NEGATIVES[sampling](stretch, settings, draws);
-    const steps = pairs(stretch, settings).map(({ contexts, targets }, i) => {
-      const k = i + 1;
-      const matrix = weights[weightName(k)] as Tfjs.Tensor2D;
-      const predicted = tf.matMul(contexts, matrix, false, predictOn === 'target'); // [anchors, target channels]
-      return { k, predicted, targets };
-    });
-    const negatives = scoreNegatives(steps);
-    const losses = steps.map(({ predicted, targets }, i) => {
-      const positive = tf.sum(tf.mul(predicted, targets), 1, true); // [anchors, 1]
-      const scores = tf.concat([positive, negatives[i] as Tensor], 1); // [anchors, 1 + negatives]
-      return predictOn === 'target'
-        ? tf.neg(tf.mean(tf.log(tf.add(first(tf.softmax(scores as Tfjs.Tensor2D)), EPSILON))))
-        : tf.neg(tf.mean(first(tf.logSoftmax(scores as Tfjs.Tensor2D))));
-    });
-    return tf.div(tf.addN(losses), predictionSteps);
-  },
+  loss: (objective, weights, representation, { draws }) =>
+    lossWith(plainScores, objective, weights, representation, draws),
+  fastLoss: (objective, weights, representation, { draws }) =>
+    lossWith(fastScores, objective, weights, representation, draws),
 };
+
+function lossWith(
+  scoreNegatives: Scores,
+  objective: Objective,
+  weights: Weights,
+  representation: Representation,
+  draws: Draws,
+): Tensor {
+  const settings = infoNCESettings(objective);
+  const { predictionSteps, predictOn } = settings;
+  const context =
+    settings.context === 'pixelCNN'
+      ? pixelCNN(weights, representation.context)
+      : representation.context;
+  const segment = segmentOf({ ...representation, context }, settings.subsample, draws);
+  const steps = pairs(segment, settings).map(({ contexts, targets }, i) => {
+    const k = i + 1;
+    const matrix = weights[weightName(k)] as Tfjs.Tensor2D;
+    const predicted = tf.matMul(contexts, matrix, false, predictOn === 'target'); // [anchors, target channels]
+    return { k, predicted, targets };
+  });
+  const negatives = scoreNegatives(steps, segment, settings, draws);
+  const losses = steps.map(({ predicted, targets }, i) => {
+    const positive = tf.sum(tf.mul(predicted, targets), 1, true); // [anchors, 1]
+    const scores = tf.concat([positive, negatives[i] as Tensor], 1); // [anchors, 1 + negatives]
+    return predictOn === 'target'
+      ? tf.neg(tf.mean(tf.log(tf.add(first(tf.softmax(scores as Tfjs.Tensor2D)), EPSILON))))
+      : tf.neg(tf.mean(first(tf.logSoftmax(scores as Tfjs.Tensor2D))));
+  });
+  return tf.div(tf.addN(losses), predictionSteps);
+}
+
+/** Scores each negative by its dot product with the prediction. `fastScores` computes the same faster. */
+const plainScores: Scores = (steps, segment, settings, draws) =>
+  steps.map((step) => {
+    const { vectors, rows } = negativesOf(step, segment, settings, draws);
+    return tf.sum(tf.mul(tf.expandDims(step.predicted, 1), pick(vectors, rows)), 2);
+  });
 
 const first = (x: Tensor): Tensor => tf.slice(x, [0, 0], [-1, 1]);
 
 /**
- * For each step all pairs of positions `k + skip` rows apart, in the order (sample, row, column): [anchors, channels],
- * [anchors, target channels]. Each is cut from that of the step before, as the gradient of a slice is as large as what it
- * was cut from.
+ * Returns, for each step, all pairs of positions `k + skip` rows apart in the order (sample, row, column): contexts
+ * [anchors, channels] and targets [anchors, target channels]. Each step slices the tensors of the step before, because
+ * the gradient of a slice is as large as its input.
  */
-function pairs({ context, target }: Stretch, { predictionSteps, skip }: InfoNCE) {
+function pairs({ context, target }: Segment, { predictionSteps, skip }: InfoNCE) {
   let [contexts, targets] = [context, target];
   return Array.from({ length: predictionSteps }, (_, i) => {
     const less = i === 0 ? 1 + skip : 1;

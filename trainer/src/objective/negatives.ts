@@ -1,69 +1,84 @@
 import type { InfoNCE } from '@greedy-infomax/crds';
-import { cast, pick } from '../step/ops.ts';
-import { DT, type Tensor, type Tfjs, tf } from '../tf.ts';
-import type { Draws } from './registry.ts';
-import { scoresOf } from './scores.ts';
-import { places, type Stretch } from './segment.ts';
+import { cast } from '../step/ops.ts';
+import { DT, type Tensor, tf } from '../tf.ts';
+import { positions, type Segment } from './segment.ts';
+import type { Draws } from './types.ts';
 
-/** Predictions and positives of step k: [anchors, target channels] each, in the order (sample, row, column). */
+/** Predictions and targets of step k, in the order (sample, row, column). */
 export interface Step {
   k: number;
+  /** [anchors, target channels]. */
   predicted: Tensor;
+  /** Positives: [anchors, target channels]. */
   targets: Tensor;
 }
 
-/** Scores of the negatives of each step: [anchors, negatives]. */
-type Scores = (steps: readonly Step[]) => Tensor[];
+/** A way to score the negatives of each step: [anchors, negatives]. */
+export type Scores = (
+  steps: readonly Step[],
+  segment: Segment,
+  settings: InfoNCE,
+  draws: Draws,
+) => Tensor[];
 
-const eachStep =
-  (score: (step: Step) => Tensor): Scores =>
-  (steps) =>
-    steps.map(score);
+/** Negatives of one step of the prediction. */
+export interface Negatives {
+  /** Vectors that negatives are drawn from: [n, target channels]. */
+  vectors: Tensor;
+  /** Rows of `vectors` drawn for each anchor: int32 [anchors, negatives]. */
+  rows: Tensor;
+}
+
+/** Draws the negatives of one step. A call with the same seed and step draws the same rows. */
+export const negativesOf = (
+  step: Pick<Step, 'k' | 'targets'>,
+  segment: Segment,
+  settings: InfoNCE,
+  draws: Draws,
+): Negatives => SAMPLINGS[settings.sampling](step, segment, settings, draws);
 
 /**
- * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: at the
- * paper's first speech module 671 MB, of which 21 are read. Drawing only the rows that are used has the
- * same distribution.
+ * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: 671 MB at the
+ * paper's first speech module, of which 21 MB are read. Drawing only the rows that are used has the same distribution.
  */
-export const NEGATIVES: Record<
-  InfoNCE['sampling'],
-  (stretch: Stretch, settings: InfoNCE, draws: Draws) => Scores
-> = {
-  targets: (_, { negatives }, draws) =>
-    eachStep(({ k, predicted, targets }) => {
-      const anchors = targets.shape[0] as number;
-      return scoresOf(predicted, targets, draws.ints(k, [anchors, negatives], anchors));
-    }),
+const SAMPLINGS: Record<InfoNCE['sampling'], typeof negativesOf> = {
+  /** Any target of the same step, independently for each anchor. */
+  targets({ k, targets }, _, { negatives }, draws) {
+    const anchors = targets.shape[0] as number;
+    return { vectors: targets, rows: draws.ints(k, [anchors, negatives], anchors) };
+  },
 
-  shared({ all, target }, { negatives, skip }, draws) {
+  /** Any vector of the batch; every step uses the last rows of one draw. */
+  shared({ targets }, { all, target }, { negatives, skip }, draws) {
     const [samples, rows, cols] = target.shape as [number, number, number];
     const most = samples * (rows - 1 - skip) * cols; // anchors of step 1
     const drawn = draws.distinct(1, [negatives], most, all.shape[0] as number);
-    const vectors = pick(all, transposed(drawn, [1, 0])); // [most, negatives, target channels]
-    return (steps) => lastProducts(steps, vectors);
+    const anchors = targets.shape[0] as number;
+    const ofAnchors = transposed(drawn, [1, 0]); // [most, negatives]
+    return { vectors: all, rows: tf.slice(ofAnchors, [most - anchors, 0], [-1, -1]) };
   },
 
-  others({ all, allRows, start, target }, { negatives, skip }, draws) {
+  /** Any vector of the batch except the positive, independently for each anchor. */
+  others({ k, targets }, { all, allRows, start, target }, { negatives, skip }, draws) {
     const [samples, rows, cols] = target.shape as [number, number, number];
     const count = tf.scalar(all.shape[0] as number, 'int32');
-    return eachStep(({ k, predicted }) => {
-      const distance = k + skip;
-      const anchors = predicted.shape[0] as number;
-      const inStretch = places(
-        samples,
-        rows - distance,
-        cols,
-        (sample, row) => sample * allRows + row + distance,
-      );
-      const positives =
-        start === 0 ? inStretch : tf.add(inStretch, tf.mul(start, tf.scalar(cols, 'int32')));
-      const offsets = draws.ints(k, [anchors, negatives], (all.shape[0] as number) - 1);
-      const beyond = tf.add(tf.add(tf.expandDims(positives, 1), offsets), tf.scalar(1, 'int32'));
-      return scoresOf(predicted, all, tf.mod(beyond, count));
-    });
+    const distance = k + skip;
+    const anchors = targets.shape[0] as number;
+    const inSegment = positions(
+      samples,
+      rows - distance,
+      cols,
+      (sample, row) => sample * allRows + row + distance,
+    );
+    const positives =
+      start === 0 ? inSegment : tf.add(inSegment, tf.mul(start, tf.scalar(cols, 'int32')));
+    const offsets = draws.ints(k, [anchors, negatives], (all.shape[0] as number) - 1);
+    const beyond = tf.add(tf.add(tf.expandDims(positives, 1), offsets), tf.scalar(1, 'int32'));
+    return { vectors: all, rows: tf.mod(beyond, count) };
   },
 
-  sequence({ all, allRows, target }, { negatives, skip }, draws) {
+  /** Any vector of the same sample; every step uses the last rows of one draw. */
+  sequence({ targets }, { all, allRows, target }, { negatives, skip }, draws) {
     const [samples, rows, cols] = target.shape as [number, number, number];
     const most = (rows - 1 - skip) * cols; // anchors of step 1 in one sample
     const drawn = draws.distinct(1, [samples, negatives], most, allRows * cols);
@@ -72,41 +87,12 @@ export const NEGATIVES: Record<
       tf.scalar(allRows * cols, 'int32'),
     ) as Tensor;
     const own = tf.add(transposed(drawn, [0, 2, 1]), tf.reshape(firsts, [samples, 1, 1]));
-    const vectors = pick(all, own); // [samples, most, negatives, target channels]
-    return (steps) => lastProducts(steps, vectors, samples);
+    const anchors = (targets.shape[0] as number) / samples;
+    const last = tf.slice(own, [0, most - anchors, 0], [-1, -1, -1]);
+    return { vectors: all, rows: tf.reshape(last, [samples * anchors, negatives]) };
   },
 };
 
-/**
- * Scores for all steps at once, with vectors [groups, most, negatives, channels] or, as one group, [most, negatives,
- * channels]: the anchors of a step meet the last vectors of their group. Step by step the gradient of the vectors, the
- * largest tensor of all, would be made and added up as often as there are steps.
- */
-function lastProducts(steps: readonly Step[], vectors: Tensor, groups = 1): Tensor[] {
-  const [most, negatives, channels] = vectors.shape.slice(-3) as [number, number, number];
-  const anchorsOf = ({ predicted }: Step) => (predicted.shape[0] as number) / groups;
-  const behind = steps.map((step) =>
-    tf.pad(tf.reshape(step.predicted, [groups, anchorsOf(step), channels]), [
-      [0, 0],
-      [most - anchorsOf(step), 0],
-      [0, 0],
-    ]),
-  ); // [groups, most, channels]
-  const scores = tf.matMul(
-    tf.reshape(tf.stack(behind, 2), [groups * most, steps.length, channels]) as Tfjs.Tensor3D,
-    tf.reshape(vectors, [groups * most, negatives, channels]) as Tfjs.Tensor3D,
-    false,
-    true,
-  ); // [groups * most, steps, negatives]
-  const byStep = tf.unstack(tf.reshape(scores, [groups, most, steps.length, negatives]), 2);
-  return steps.map((step, i) =>
-    tf.reshape(tf.slice(byStep[i] as Tensor, [0, most - anchorsOf(step), 0], [-1, -1, -1]), [
-      -1,
-      negatives,
-    ]),
-  );
-}
-
-/** TensorFlow complains aloud of having no fast way to transpose whole numbers; float32 holds these exactly. */
-const transposed = (places: Tensor, axes: number[]): Tensor =>
-  cast(tf.transpose(cast(places, DT.int32, DT.float32), axes), DT.float32, DT.int32);
+/** Transposes through float32, which holds these integers exactly: TensorFlow warns that it has no fast int32 transpose. */
+const transposed = (rows: Tensor, axes: number[]): Tensor =>
+  cast(tf.transpose(cast(rows, DT.int32, DT.float32), axes), DT.float32, DT.int32);

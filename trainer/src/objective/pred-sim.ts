@@ -1,6 +1,6 @@
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { classesOf, classifierParameters, crossEntropy, oneHot } from './labels.ts';
-import type { ObjectiveBuilder } from './registry.ts';
+import type { ObjectiveBuilder } from './types.ts';
 
 const FILTER = 'objective.similarity.weight';
 /** Keeps a map without any spread, and its gradient, finite. */

@@ -1,30 +1,31 @@
+import type { Representation } from '../model/representation.ts';
 import { pick } from '../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
-import type { Draws, Representation } from './registry.ts';
+import type { Draws } from './types.ts';
 
-/** The rows of a representation that are contexts and positives, and all that negatives may come from. */
-export interface Stretch extends Representation {
-  /** The targets of the whole representation: [samples * allRows * cols, target channels]. */
+/** The rows of a representation that are contexts and positives, and the vectors that negatives may come from. */
+export interface Segment extends Representation {
+  /** Targets of the whole representation: [samples * allRows * cols, target channels]. */
   all: Tensor;
   allRows: number;
-  /** The row at which the stretch begins: int32 [1], or 0 where it is all rows. */
+  /** First row of the segment: int32 [1], or 0 where the segment is all rows. */
   start: Tensor | 0;
 }
 
-/** The stream of `Draws` that the start comes from; the steps of the prediction have 1 to 64. */
+/** Stream of `Draws` for the start; the steps of the prediction have streams 1 to 64. */
 const START_STREAM = 0;
 
-/** `length` rows one after another, the same for all samples, from a random start; all if there are no more. */
-export function stretchOf(
+/** Returns `length` consecutive rows from a random start, the same for all samples; all rows if there are no more. */
+export function segmentOf(
   { context, target }: Representation,
   length: number | undefined,
   draws: Draws,
-): Stretch {
+): Segment {
   const [samples, allRows, cols] = target.shape as [number, number, number];
   const all = flat(target);
   if (length === undefined || allRows <= length) return { context, target, all, allRows, start: 0 };
   const start = draws.ints(START_STREAM, [1], allRows - length + 1);
-  const firsts = places(samples, length, cols, (sample, row) => sample * allRows + row);
+  const firsts = positions(samples, length, cols, (sample, row) => sample * allRows + row);
   const rows = tf.add(firsts, tf.mul(start, tf.scalar(cols, 'int32')));
   const take = (x: Tensor): Tensor =>
     tf.reshape(pick(flat(x), rows), [samples, length, cols, x.shape[3] as number]);
@@ -41,8 +42,8 @@ export function stretchOf(
 /** [samples, rows, cols, channels] -> [samples * rows * cols, channels]. */
 export const flat = (x: Tensor): Tfjs.Tensor2D => tf.reshape(x, [-1, x.shape[3] as number]);
 
-/** Places of positions among all of a batch, int32 [samples * rows * cols], from the number of their row. */
-export function places(
+/** Indices of positions among all of a batch, int32 [samples * rows * cols]; `rowOf` returns the row's number in the batch. */
+export function positions(
   samples: number,
   rows: number,
   cols: number,

@@ -3,9 +3,22 @@ import type { Weights } from '../../step/function.ts';
 import { relu } from '../../step/ops.ts';
 import { type Tensor, tf } from '../../tf.ts';
 import { conv2d } from './conv2d.ts';
+import type { LayerBuilder, WithMean } from './layer.ts';
 import { convParameters, type Parameter } from './parameters.ts';
 import { meanOfConv2d, meanOverPositions } from './pooled-conv.ts';
-import type { LayerBuilder, WithMean } from './registry.ts';
+
+/** Residual block: two 3x3 convolutions; the first has the stride. */
+export const residual = preActivationBlocks(({ channels }, stride) => [
+  { name: 'conv1', kernel: 3, channels, stride },
+  { name: 'conv2', kernel: 3, channels, stride: 1 },
+]);
+
+/** Bottleneck block: 1x1, 3x3 and 1x1 convolutions; the 3x3 has the stride, the last has four times the channels. */
+export const bottleneck = preActivationBlocks(({ channels }, stride) => [
+  { name: 'conv1', kernel: 1, channels, stride: 1 },
+  { name: 'conv2', kernel: 3, channels, stride },
+  { name: 'conv3', kernel: 1, channels: 4 * channels, stride: 1 },
+]);
 
 /** One convolution of a block's body. */
 interface BodyConv {
@@ -16,14 +29,14 @@ interface BodyConv {
 }
 
 /**
- * Pre-activation blocks without normalisation (He et al. 2016, as Greedy InfoMax uses them): every
- * convolution of the body follows a relu. The shortcut is the input itself, or a 1x1 convolution of
- * relu(input) where the shape changes.
+ * Builds a layer of pre-activation blocks without normalisation (He et al. 2016, as Greedy InfoMax uses them): each
+ * convolution of the body follows a relu. The shortcut is the input, or a 1x1 convolution of relu(input) where the
+ * shape changes.
  */
-export function preActivationBlocks(
+function preActivationBlocks(
   body: (layer: Layer, stride: number) => readonly BodyConv[],
 ): LayerBuilder {
-  /** The blocks that `repeat` asks for; only the first strides. */
+  /** Returns `repeat` blocks; only the first has the layer's stride. */
   const blocksOf = (layer: Layer, channelsIn: number, prefix: string) =>
     Array.from({ length: layer.repeat ?? 1 }, (_, i) => {
       const stride = i === 0 ? (layer.stride ?? 1) : 1;
@@ -76,7 +89,7 @@ interface Block {
   projects: boolean;
 }
 
-/** y, and its mean over positions. */
+/** Computes the output of a block; the mean over positions is computed only if the caller asks for it. */
 function applyBlock(
   { prefix, stride, convs, projects }: Block,
   weights: Weights,

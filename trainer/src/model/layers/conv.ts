@@ -1,9 +1,9 @@
 import { convDefaults } from '@greedy-infomax/crds';
 import { relu } from '../../step/ops.ts';
 import { conv2d } from './conv2d.ts';
+import type { LayerBuilder } from './layer.ts';
 import { convParameters } from './parameters.ts';
 import { meanOfConv2d, meanOverPositions } from './pooled-conv.ts';
-import type { LayerBuilder } from './registry.ts';
 
 /** One convolution with bias. */
 export const conv: LayerBuilder = {

@@ -3,8 +3,8 @@ import type { Weights } from '../../step/function.ts';
 import { relu } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import { conv2d } from './conv2d.ts';
+import type { LayerBuilder } from './layer.ts';
 import { convParameters, convWeights } from './parameters.ts';
-import type { LayerBuilder } from './registry.ts';
 
 /** One convolution with bias along the rows, which are the steps of a sequence. */
 export const conv1d: LayerBuilder = {

@@ -1,5 +1,5 @@
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
-import type { LayerBuilder } from './registry.ts';
+import type { LayerBuilder } from './layer.ts';
 
 /**
  * Gated recurrent units along the rows, from a state of zeros, as PyTorch computes them: the reset gate acts

@@ -2,8 +2,9 @@ import type { Layer } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
 import { size } from '../../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
-import { encode, encodeAndRepresent, encoderParameters } from '../encoder.ts';
+import { encode, encoderParameters } from '../encoder.ts';
 import { initialWeights } from '../initialise.ts';
+import { encodeAndPool } from '../pooled-encoder.ts';
 
 /** Layers at the end of a module, each with all that changes how its mean is found. */
 const LAYERS: readonly [string, readonly Layer[]][] = [
@@ -50,7 +51,7 @@ describe('the mean over positions that an objective sees', () => {
       tf.reshape(tf.mean(encode(layers, weights, x), [1, 2]), [1, ...GRID, -1]),
     );
     const found = gradientsOf(
-      (weights, x) => encodeAndRepresent(layers, weights, x, GRID).representation.context,
+      (weights, x) => encodeAndPool(layers, weights, x, GRID).representation.context,
     );
     for (const [i, name] of [...names, 'the input'].entries()) {
       const values = found[i]?.dataSync() ?? [];

@@ -1,15 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
+import type { ModuleConfig, Precision } from '@greedy-infomax/crds';
 import { ATTR, backend, DT } from '../../tf.ts';
 import { typeAttr } from '../graph.ts';
 import type { RecordedOp, Recording, Surroundings } from '../recorder.ts';
 
 /**
- * Mixed precision (Micikevicius et al. 2018): products are taken of bfloat16, which processors with AMX and GPUs with
- * tensor cores multiply several times as fast, and are added up in float32. Weights, moments, softmax, loss and whatever
- * leaves a step stay float32. bfloat16 has the exponents of float32, so that gradients need no scale.
+ * Mixed precision (Micikevicius et al. 2018): matmuls and convolutions take bfloat16 inputs and accumulate in float32.
+ * Processors with AMX and GPUs with tensor cores multiply bfloat16 several times as fast. Weights, moments, softmax,
+ * loss and the outputs of a step stay float32. bfloat16 has the exponent range of float32, so gradients need no scale.
  */
 
-const PRODUCTS: ReadonlySet<string> = new Set([
+const MATMULS: ReadonlySet<string> = new Set([
   'Conv2D',
   'Conv2DBackpropInput',
   'Conv2DBackpropFilter',
@@ -17,7 +18,7 @@ const PRODUCTS: ReadonlySet<string> = new Set([
   'BatchMatMulV2',
 ]);
 
-/** Of bfloat16 these make bfloat16: they move or choose values, or round a sum that they have made in float32. */
+/** Ops that return bfloat16 for bfloat16 inputs: they move or select values, or round a sum accumulated in float32. */
 const FOLLOWERS: ReadonlySet<string> = new Set([
   'Add',
   'AddN',
@@ -40,12 +41,12 @@ const FOLLOWERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Followers that stay in float32 where no product comes of what they make, as with activations that leave: Eigen has no
- * instructions for bfloat16, and they make nothing smaller.
+ * Followers that stay in float32 where no matmul uses their result, as for activations that leave the step: Eigen has
+ * no bfloat16 instructions, and these ops reduce no data.
  */
 const TAILS: ReadonlySet<string> = new Set(['Max', 'Min', 'Relu', 'Reshape']);
 
-/** What is made for products alone is made in bfloat16 by these: the decoding of activations above all. */
+/** Ops that compute in bfloat16 where only matmuls use their result, such as the decoding of activations. */
 const LEADERS: ReadonlySet<string> = new Set([
   'Add',
   'Cast',
@@ -60,7 +61,7 @@ const LEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether this machine has instructions for products of bfloat16. Without them a step takes up to forty times as long as
+ * Reports whether this machine multiplies bfloat16 in hardware. Without that a step takes up to forty times as long as
  * in float32.
  */
 export function multipliesBfloat16(): boolean {
@@ -70,7 +71,11 @@ export function multipliesBfloat16(): boolean {
 }
 const CPU_INFO = '/proc/cpuinfo';
 
-/** The same computation in mixed precision; ids of `Surroundings` keep their meaning and their type. */
+/** Returns the precision of a module's steps: the configured one, or float32 where the machine has no bfloat16. */
+export const precisionOf = ({ precision }: Pick<ModuleConfig, 'precision'>): Precision =>
+  precision === 'bfloat16' && !multipliesBfloat16() ? 'float32' : precision;
+
+/** Returns the recording in mixed precision; the ids of `Surroundings` keep their meaning and type. */
 export function inBfloat16(recording: Recording, { given, wanted }: Surroundings): Recording {
   const floats = new Set(given.keys());
   for (const { id, dtype } of recording.constants.values())
@@ -90,7 +95,7 @@ export function inBfloat16(recording: Recording, { given, wanted }: Surroundings
     lowIds.set(id, known);
     return known;
   };
-  /** Casts of those that are needed in bfloat16. */
+  /** Returns the casts of the tensors that are used in bfloat16. */
   const lowered = (ids: readonly number[]) =>
     ids
       .filter((id) => floats.has(id) && asLow.has(id))
@@ -123,7 +128,7 @@ export function inBfloat16(recording: Recording, { given, wanted }: Surroundings
   return { ops, constants: recording.constants };
 }
 
-/** The operations that compute in bfloat16. */
+/** Returns the ops that compute in bfloat16. */
 function lowOps(
   ops: readonly RecordedOp[],
   floats: ReadonlySet<number>,
@@ -138,7 +143,7 @@ function lowOps(
   const givesFloats = ({ outputs }: RecordedOp) => outputs.every(({ id }) => floats.has(id));
   for (const op of ops) {
     const follows = FOLLOWERS.has(op.op) && op.inputs.some((id) => made.has(id));
-    if (givesFloats(op) && (PRODUCTS.has(op.op) || follows)) add(op);
+    if (givesFloats(op) && (MATMULS.has(op.op) || follows)) add(op);
   }
   const neededAsFloat = new Set(wanted);
   for (const op of ops.toReversed()) {

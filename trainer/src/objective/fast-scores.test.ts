@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Program } from '../step/program.ts';
 import { distance, OPTIMIZER, withoutPattern } from '../step/testing/tensors.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
-import { scoresOf } from './scores.ts';
+import { scoresOf } from './fast-scores.ts';
 
 const ANCHORS = 1000;
 const CHANNELS = 16;
