@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JOBS } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
@@ -70,6 +71,32 @@ it('the standby fills its caches and writes nothing while the leader acts', asyn
   expect(clean).toBeLessThan(15); // it did not wait for the lease to run out
   await third.stop();
 });
+
+it.each([
+  ['away', 3],
+  ['away', 7],
+  ['silent', 7],
+] as const)(
+  'renews its lease as soon as the API server, %s for %d s, answers',
+  async (how, seconds) => {
+    const operator = await scene.operator();
+    await eventually('a leader', () => isLeader(operator), { operator });
+    const holder = await scene.leader();
+    const fault = how === 'away' ? 'drop' : 'hang';
+    scene.proxy.fault = ({ path }) => (path.includes('/leases') ? fault : undefined);
+    await wait(seconds * 1000);
+    scene.proxy.fault = () => undefined;
+    const back = Date.now();
+    await eventually('a renewal', async () => (await scene.renewedAt()) >= back, { operator });
+    // One attempt every 2 s, and one that hangs for at most 5 s.
+    const limit = how === 'away' ? 3000 : 5000;
+    expect((await scene.renewedAt()) - back).toBeLessThan(limit);
+    expect(await scene.leader()).toBe(holder);
+    expect(operator.child.exitCode).toBeNull();
+    expect(operator.output()).not.toContain('RangeError');
+    await operator.stop();
+  },
+);
 
 it('a leader that was frozen for longer than its lease ends when it wakes up', async () => {
   const [leader, standby] = await pair();

@@ -57,6 +57,8 @@ export interface Scene {
   operator(): Promise<OperatorProcess>;
   /** Who leads, according to the lease. */
   leader(): Promise<string>;
+  /** When the lease was last renewed, in milliseconds since the epoch. */
+  renewedAt(): Promise<number>;
   /** Makes the lease of a killed operator free at once. */
   freeLease(): Promise<void>;
   close(): Promise<void>;
@@ -124,6 +126,7 @@ export async function openScene({ closedNats = false } = {}): Promise<Scene> {
       return operator;
     },
     leader: async () => (await lease())?.spec?.holderIdentity ?? '',
+    renewedAt: async () => Date.parse((await lease())?.spec?.renewTime ?? ''),
     async freeLease() {
       const now = await lease();
       if (!now) return;

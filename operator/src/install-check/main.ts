@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { Client } from '../kube/client.ts';
+import { timeoutSignal } from '../kube/clock.ts';
 import { loadKubeConfig } from '../kube/kube-config.ts';
 import { connectPatiently } from '../nats/connection.ts';
 import { checkApi, checkJetStream, checkOperator, InstallCheckError } from './checks.ts';
@@ -35,7 +36,7 @@ const checks: Record<string, () => Promise<string>> = {
       withinSeconds,
     }),
   NATS: async () => {
-    const timeout = AbortSignal.timeout(withinSeconds * 1000);
+    const timeout = timeoutSignal(withinSeconds);
     const log = pino({}, process.stderr);
     const connection = await connectPatiently(access, 'greedy-infomax-install-check', log, timeout);
     if (connection === null) {

@@ -45,6 +45,19 @@ it('creates, reads, replaces, patches and deletes', async () => {
   await client.delete(CONFIG_MAPS, 'default', 'm');
 });
 
+it('deletes an object only if it has the uid that the caller saw', async () => {
+  const { client, server } = await open();
+  const path = '/api/v1/namespaces/default/configmaps';
+  const former = server.put(path, MAP).metadata.uid;
+  server.remove(path, 'm');
+  const namesake = server.put(path, MAP).metadata.uid;
+  expect(namesake).not.toBe(former);
+  await client.delete(CONFIG_MAPS, 'default', 'm', former);
+  expect((await client.get(CONFIG_MAPS, 'default', 'm'))?.metadata.uid).toBe(namesake);
+  await client.delete(CONFIG_MAPS, 'default', 'm', namesake);
+  expect(await client.get(CONFIG_MAPS, 'default', 'm')).toBeUndefined();
+});
+
 it('sends each kind of patch as what it is', async () => {
   const { client, server } = await open();
   server.put('/api/v1/namespaces/default/configmaps', MAP);

@@ -1,5 +1,6 @@
 import { type Dispatcher, request } from 'undici';
 import type { Access } from './access.ts';
+import { timeoutSignal } from './clock.ts';
 import { type KubeObject, pathOf, type Resource } from './resource.ts';
 
 /** The API server answered, and not with success. */
@@ -163,7 +164,7 @@ export class Client {
    */
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
     const { signal, timeoutSeconds = 30 } = options;
-    const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
+    const timeout = timeoutSignal(timeoutSeconds);
     const { body } = await this.#send(method, path, {
       ...options,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,

@@ -10,8 +10,15 @@ export interface Clock {
   after(milliseconds: number, run: () => void): () => void;
 }
 
-/** Longest delay that a Node timer takes. */
+/** Longest delay that a Node timer takes, in milliseconds. */
 const LONGEST = 0x7fff_ffff;
+
+/**
+ * Returns a signal that aborts after `seconds`, at the system clock. Fractions of a millisecond are
+ * truncated: `AbortSignal.timeout` throws on them, and on what is longer than LONGEST or below 0.
+ */
+export const timeoutSignal = (seconds: number): AbortSignal =>
+  AbortSignal.timeout(Math.min(LONGEST, Math.max(0, Math.floor(seconds * 1000))));
 
 export const systemClock: Clock = {
   now: () => performance.now(),

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { Client } from './client.ts';
 import { Election } from './leader-election.ts';
@@ -22,8 +23,8 @@ async function open() {
   };
 }
 
-/** A candidate with a clock of its own. */
-function candidate(server: TestApiServer, identity: string) {
+/** A candidate with a clock of its own, whose timers fire `late` milliseconds after their time. */
+function candidate(server: TestApiServer, identity: string, late = 0) {
   const clock = new TestClock();
   const client = new Client(server.access);
   const said: string[] = [];
@@ -32,7 +33,7 @@ function candidate(server: TestApiServer, identity: string) {
     name: 'operator',
     identity,
     clock,
-    wait: clock.wait,
+    wait: (milliseconds, signal) => clock.wait(milliseconds + late, signal),
     random: () => 0,
     onStarted: () => said.push('started'),
     onLost: () => said.push('lost'),
@@ -63,12 +64,56 @@ function candidate(server: TestApiServer, identity: string) {
       }
       await idle();
     },
+    /** Turns the hands on by any fraction of a millisecond, and stops at each timer on the way. */
+    async advanceBy(milliseconds: number) {
+      const end = clock.now() + milliseconds;
+      while (clock.now() < end) {
+        await idle();
+        clock.advance(Math.min(end - clock.now(), clock.untilNext));
+      }
+      await idle();
+    },
     async stop() {
       abort.abort();
       await running;
     },
   };
 }
+
+const FAULTS = ['drop', 'garbage', { status: 500 }, { status: 429 }] as const;
+/** Milliseconds for which the server may be away: the deadline of 10 s, less the 2 s since the last renewal and delays. */
+const MAY_MISS = 7900;
+
+it('keeps the lead through every absence of the API server shorter than the deadline, and renews after it', async () => {
+  const absence = fc.record({
+    after: fc.double({ min: 0, max: 5000, noNaN: true }),
+    length: fc.double({ min: 3000, max: MAY_MISS, noNaN: true }),
+    fault: fc.constantFrom(...FAULTS),
+  });
+  const absences = fc.array(absence, { minLength: 1, maxLength: 3 });
+  const delay = fc.double({ min: 0, max: 20, noNaN: true });
+  await fc.assert(
+    fc.asyncProperty(absences, delay, async (each, late) => {
+      const { server, spec } = await open();
+      const a = candidate(server, 'a', late);
+      await a.idle();
+      for (const { after, length, fault } of each) {
+        await a.advanceBy(after);
+        let isAway = true;
+        server.fail(fault, () => isAway, Number.POSITIVE_INFINITY);
+        await a.advanceBy(length);
+        isAway = false;
+        const back = a.clock.date();
+        await a.advanceBy(2000 + late); // the longest wait between two attempts
+        expect(a.said).toEqual(['started']);
+        expect(Date.parse(spec()?.renewTime ?? '')).toBeGreaterThanOrEqual(back.getTime());
+        expect(a.election.isLeader).toBe(true);
+      }
+      await a.stop();
+    }),
+    { numRuns: 60, seed: 19 },
+  );
+}, 60_000);
 
 it('takes a lease that nobody has, and renews it', async () => {
   const { server, spec } = await open();

@@ -233,6 +233,12 @@ export class TestApiServer {
     } else if (!object) send(response, 404, status(404, 'NotFound'));
     else if (method === 'GET') send(response, 200, object);
     else if (method === 'DELETE') {
+      const { uid } =
+        (body as { preconditions?: { uid?: string } } | undefined)?.preconditions ?? {};
+      if (uid !== undefined && uid !== object.metadata.uid) {
+        send(response, 409, status(409, 'Conflict'));
+        return;
+      }
       this.#store(parent, 'DELETED', object);
       send(response, 200, status(200, ''));
     } else if (method === 'PUT') {

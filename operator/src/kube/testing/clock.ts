@@ -48,6 +48,11 @@ export class TestClock implements Clock {
     this.#now = end;
   }
 
+  /** Milliseconds until the next timer falls due; Infinity without one. */
+  get untilNext(): number {
+    return Math.min(...[...this.#timers].map(({ due }) => due)) - this.#now;
+  }
+
   get pending(): number {
     return this.#timers.size;
   }
