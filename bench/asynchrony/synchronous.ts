@@ -27,6 +27,7 @@ const { batchSize, budget, seed } = first;
 shareThreads(batchSize); // before TensorFlow is loaded
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
 const { compileModule } = await import('../../trainer/src/module/program.ts');
+const { stepSeed } = await import('../../trainer/src/module/step.ts');
 const programs = modules.map((config) => ({ config, program: compileModule(config) }));
 const batches = await openBatches({
   ...first.source,
@@ -45,7 +46,7 @@ for (let step = 0; step < budget / batchSize; step += 1) {
       batch: bytes,
       labels: batch.labels,
       // As a trainer of its own would.
-      seed: Int32Array.of(config.seed + config.index * 65_537, step * 64),
+      seed: stepSeed(config, 0, step),
     });
     bytes = activations as Uint8Array<ArrayBuffer>;
   }

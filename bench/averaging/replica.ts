@@ -4,6 +4,7 @@ import {
   type ModuleProgram,
   moduleWeights,
 } from '../../trainer/src/module/program.ts';
+import { stepSeed } from '../../trainer/src/module/step.ts';
 import { meanOf, openRule, type Rule } from '../../trainer/src/replicas/rules.ts';
 
 /** How the trainers of a module share what they learn. */
@@ -57,11 +58,10 @@ export class Replica {
   }
 
   step(batch: Uint8Array, labels: Int32Array) {
-    const { seed, index } = this.config;
     const { loss, activations } = this.#program.run('train', {
       batch,
       labels,
-      seed: Int32Array.of(seed + index * 65_537 + this.#replica * 257, this.#program.step * 64),
+      seed: stepSeed(this.config, this.#replica, this.#program.step),
     });
     return { loss: loss?.[0] as number, activations: activations as Uint8Array };
   }

@@ -25,6 +25,7 @@ const { batchSize, budget, seed } = first;
 shareThreads(batchSize); // before TensorFlow is loaded
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
 const { compileModule } = await import('../../trainer/src/module/program.ts');
+const { stepSeed } = await import('../../trainer/src/module/step.ts');
 const stages = modules.map((config) => ({
   config,
   program: compileModule(config),
@@ -43,7 +44,7 @@ for (let step = -WARM_UP; step < steps; step += 1) {
     const { activations } = program.run('train', {
       batch: bytes,
       labels: batch.labels,
-      seed: Int32Array.of(config.seed + config.index * 65_537, (step + WARM_UP) * 64),
+      seed: stepSeed(config, 0, step + WARM_UP),
     });
     (bytes.buffer as ArrayBuffer).transfer(0);
     bytes = activations as Uint8Array<ArrayBuffer>;

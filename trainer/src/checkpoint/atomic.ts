@@ -1,5 +1,5 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { CheckpointError } from './errors.ts';
 
 const TEMPORARY = '.tmp';
@@ -21,10 +21,10 @@ const REMEDIES: Record<string, string> = {
 export async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${file}${TEMPORARY}`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    const firstMade = await mkdir(dirname(file), { recursive: true });
     await writeSynced(temporary, bytes);
     await rename(temporary, file);
-    await syncFolder(dirname(file));
+    for (const folder of changedFolders(file, firstMade)) await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     const { code = '', message } = error as NodeJS.ErrnoException;
@@ -43,7 +43,17 @@ async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** The new name is on the disk only when its folder is. */
+/** Returns the folder of `file`, and the parent of each folder from there up to `firstMade`, the outermost new one. */
+function changedFolders(file: string, firstMade?: string): string[] {
+  const folders = [dirname(file)];
+  if (firstMade === undefined) return folders;
+  for (let made = resolve(dirname(file)); ; made = dirname(made)) {
+    folders.push(dirname(made));
+    if (made === resolve(firstMade)) return folders;
+  }
+}
+
+/** A new name is on the disk only after fsync of the folder that holds it. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

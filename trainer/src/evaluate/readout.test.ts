@@ -42,6 +42,24 @@ describe('a linear readout', () => {
     expect(Math.abs(plain - scaled)).toBeLessThan(0.03);
   });
 
+  it('tells the class of a sample whatever other samples are tested with it', () => {
+    const [training, test] = [clouds(300, 0.8), clouds(90, 0.8, 1, 0.01)];
+    const of = (label: number) => {
+      const chosen = [...test.labels.keys()].filter((i) => test.labels[i] === label);
+      return {
+        labels: Int32Array.from(chosen, () => label),
+        features: Float32Array.from(
+          chosen.flatMap((i) => [...test.features.subarray(3 * i, 3 * i + 3)]),
+        ),
+      };
+    };
+    const together = readoutAccuracy(training, test, options);
+    const apart = [0, 1, 2].map((label) => readoutAccuracy(training, of(label), options));
+    expect(apart.reduce((sum, accuracy) => sum + accuracy / 3, 0)).toBeCloseTo(together, 10);
+    expect(together).toBeGreaterThan(0.6);
+    expect(together).toBeLessThan(1);
+  });
+
   it('takes fewer samples than a batch', () => {
     expect(readoutAccuracy(clouds(12, 0.01), clouds(12, 0.01), options)).toBeGreaterThan(0.9);
   });

@@ -66,6 +66,19 @@ export function activationsOf({ sink }: ModuleConfig, z: Tensor): Tensor {
   return CODECS[sink.encoding].encode(sent, sink.rectified);
 }
 
+/** Streams of `Draws` that one step may use: 0 to 64. */
+const STREAMS = 65;
+
+/**
+ * Returns the seed of a step's draws, int32 [2]. Modules and replicas differ in the first number, steps in the second;
+ * `drawsFrom` adds the stream to the second.
+ */
+export const stepSeed = (
+  { seed, index }: Pick<ModuleConfig, 'seed' | 'index'>,
+  replica: number,
+  step: number,
+): Int32Array => Int32Array.of(seed + index * 65_537 + replica * 257, step * STREAMS);
+
 /** Returns random numbers as a function of the seed: int32 [2]. */
 export function drawsFrom(seed: Tensor): Draws {
   const streamSeed = (stream: number) => tf.add(seed, tf.tensor1d([0, stream], 'int32'));

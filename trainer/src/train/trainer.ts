@@ -3,6 +3,7 @@ import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import type { TakeOptions } from '../buffer/edge.ts';
 import { compileModule, type ModuleProgram } from '../module/program.ts';
+import { stepSeed } from '../module/step.ts';
 import type { NatsAccess } from '../nats/connect.ts';
 import { pinComputeThreads } from '../pin.ts';
 import { precisionOf } from '../step/passes/bfloat16.ts';
@@ -226,7 +227,7 @@ class Trainer {
   }
 
   async #trainOn(batch: FeedBatch): Promise<void> {
-    const { seed, batchSize, name } = this.#config;
+    const { batchSize, name } = this.#config;
     if (usesLabels(this.#config.objective) && batch.labels.includes(-1)) {
       throw new ConfigurationError(
         `module ${name}: objective ${this.#config.objective.type} got samples without labels; give it a data set with labels, or use infoNCE`,
@@ -237,11 +238,7 @@ class Trainer {
     const { loss, activations } = this.#program.run('train', {
       batch: batch.bytes,
       labels: batch.labels,
-      // The step makes every draw another; module and replica are told apart by where they stand in the seed.
-      seed: Int32Array.of(
-        seed + this.#config.index * 65_537 + this.#options.replica * 257,
-        madeBy * 64,
-      ),
+      seed: stepSeed(this.#config, this.#options.replica, madeBy),
     });
     const value = loss?.[0] ?? Number.NaN;
     if (!Number.isFinite(value)) throw this.#diverged(value);

@@ -1,0 +1,51 @@
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { rows, TestEdges, within } from '../buffer/testing/edges.ts';
+import { type Feed, openFeed } from './input.ts';
+
+let edges: TestEdges;
+let feed: Feed | undefined;
+beforeAll(async () => {
+  edges = await TestEdges.start();
+});
+afterEach(async () => {
+  await feed?.close();
+  feed = undefined;
+  await edges.closeEnds();
+});
+afterAll(() => edges.stop());
+
+/** An input that gets one sample from `step` that was made at `madeAt`, then another of a later step. */
+async function receive(madeAt: number) {
+  const edge = await edges.make();
+  const config = { batchSize: 2, source: { kind: 'edge', edge } } as ModuleConfig;
+  feed = await openFeed(config, {
+    nats: { natsUrl: edges.nats.url },
+    connection: edges.connection,
+    clientName: 'test',
+    replica: 0,
+    stop: within(60_000),
+    position: 0,
+  });
+  const sink = await edges.sink(edge, 1);
+  await sink.put({ ...rows(edge, [1], 5), madeAt }, within(60_000));
+  await sink.put({ ...rows(edge, [2], 12), madeAt: Date.now() }, within(60_000));
+  const batch = await feed.next(within(60_000));
+  const at = (id: number) => batch.ids.indexOf(id);
+  return { batch, at };
+}
+
+it('tells the age of a sample in seconds, and in steps of its producer', async () => {
+  const madeAt = Date.now() - 90_000;
+  const { batch, at } = await receive(madeAt);
+  const most = (Date.now() - madeAt) / 1000;
+  expect(batch.stalenessSeconds[at(1)]).toBeGreaterThanOrEqual(90);
+  expect(batch.stalenessSeconds[at(1)]).toBeLessThanOrEqual(most);
+  expect(batch.stalenessSeconds[at(2)]).toBeLessThanOrEqual(most - 90);
+  expect([batch.stalenessSteps[at(1)], batch.stalenessSteps[at(2)]]).toEqual([7, 0]);
+});
+
+it('takes a sample for new whose producer’s clock is ahead', async () => {
+  const { batch, at } = await receive(Date.now() + 3_600_000);
+  expect(batch.stalenessSeconds[at(1)]).toBe(0);
+});
