@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { pinComputeThreads } from './pin.ts';
 import { backend } from './tf.ts';
 
-/** Of each thread of this process, by its name: the processors that it may use. */
+/** Returns the name of each thread of this process and the processors that it may use. */
 const allowed = () =>
   readdirSync('/proc/self/task').map((id) => {
     const status = readFileSync(`/proc/self/task/${id}/status`, 'utf8');
@@ -13,12 +13,12 @@ const allowed = () =>
 const here = allowed()[0]?.cpus ?? '0';
 const [first = '0'] = here.split(/[-,]/);
 
-describe('the threads that compute', () => {
+describe('compute threads', () => {
   afterEach(() => {
     pinComputeThreads(here);
   });
 
-  it('keep to the core that they are told, and no others do', () => {
+  it('are pinned to the given core, and no other threads are', () => {
     expect(backend.binding).toBeDefined(); // TensorFlow is loaded
     const before = allowed().filter(({ name }) => name !== 'tf_Compute');
     expect(pinComputeThreads(first)).toBeGreaterThan(0);
@@ -28,7 +28,7 @@ describe('the threads that compute', () => {
     expect(new Set(after.map(({ cpus }) => cpus))).toEqual(new Set(before.map(({ cpus }) => cpus)));
   });
 
-  it('run where they did when nobody says a core, or one that is not there', () => {
+  it('stay unpinned without a core, or with a core that does not exist', () => {
     expect(pinComputeThreads(undefined)).toBe(0);
     expect(pinComputeThreads('99999')).toBe(0);
     const compute = allowed().filter(({ name }) => name === 'tf_Compute');

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** TensorFlow's threads that compute steps, once a program is there. */
+/** Name of TensorFlow's compute threads, which exist once a program is compiled. */
 const NAME = 'tf_Compute';
 
 /**
- * Keeps the threads that compute steps to one core, `cpu` as the system counts them; those that read, send and receive go
- * wherever there is room. On a machine that does not let it they run as before. Returns how many threads keep to it.
+ * Pins TensorFlow's compute threads to one core, `cpu` in the system's numbering; I/O threads stay unpinned. Does
+ * nothing where the system refuses. Returns the number of pinned threads.
  */
 export function pinComputeThreads(cpu: string | undefined): number {
   if (cpu === undefined) return 0;

@@ -1,25 +1,23 @@
 import { createRequire } from 'node:module';
 import type * as Tfjs from '@tensorflow/tfjs';
 
-/**
- * The one place that loads TensorFlow: import `tf` from here, never the package itself.
- */
+/** Loads TensorFlow. Import `tf` from here, never from the package. */
 
 const require = createRequire(import.meta.url);
 
-// tfjs-node 4.22 calls two functions that Node 23 took away (mended upstream, never released).
+// tfjs-node 4.22 calls two functions that Node 23 removed (fixed upstream, never released).
 const util = require('node:util') as Record<string, unknown>;
 util.isNullOrUndefined ??= (value: unknown) => value == null;
-util.isArray = Array.isArray; // still there in Node 24, but it warns
+util.isArray = Array.isArray; // deprecated in Node 24
 
-// Errors still show; the notices about instruction sets do not. An own setting wins.
+// Hides notices about instruction sets, not errors. If you set it, your value takes precedence.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-// Else the first process on a GPU takes all of its memory, and trainers on one machine share it.
+// Trainers on one machine share a GPU; without this the first process takes all of its memory.
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 
 export const tf = require('@tensorflow/tfjs-node-gpu') as typeof Tfjs;
 
-/** Values of TensorFlow's DataType that this project uses. */
+/** TensorFlow's DataType values. */
 export const DT = {
   float32: 1,
   int32: 3,
@@ -32,7 +30,7 @@ export const DT = {
 } as const;
 export type DataType = (typeof DT)[keyof typeof DT];
 
-/** Kinds of attributes, as the addon numbers them. */
+/** Kinds of attributes in the addon's numbering. */
 export const ATTR = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5 } as const;
 
 export interface OpAttr {
@@ -49,7 +47,7 @@ export interface TensorMetadata {
 
 export type Values = Float32Array | Int32Array | Uint8Array;
 
-/** The functions of the native addon that the step needs. A tensor is a number there: its id. */
+/** Functions of the native addon. A tensor is named by its id, a number. */
 export interface Binding {
   createTensor(shape: number[], dtype: number, values: Values): number;
   deleteTensor(id: number): void;
@@ -73,7 +71,7 @@ export const backend = tf.backend() as unknown as Backend;
 
 export const tensorflowVersion = backend.binding.TF_Version;
 
-/** The native id of a tensor; uploads its values if that has not happened yet. */
+/** Returns the native id of a tensor; uploads its values first if needed. */
 export function tensorId(tensor: Tfjs.Tensor): number {
   return backend.getInputTensorIds([tensor])[0] as number;
 }

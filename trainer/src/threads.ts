@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 
 /**
- * How a step uses the threads of its process. On a processor a batch goes through the encoder in parts, which threads
- * take side by side, each operation on one thread: two threads that share an operation wait for each other at its end,
- * and at the end of the next. TensorFlow reads the variables when it is loaded.
+ * Threads of a step. On a processor, threads encode micro-batches side by side, each op on one thread: two threads that
+ * share an op wait for each other at its end, and again at the end of the next. TensorFlow reads these variables when it
+ * is loaded.
  */
 
-/** Parts of `batchSize` samples side by side on `threads`; what is left of the threads shares operations. */
+/** Returns TensorFlow's variables for `threads`: micro-batches side by side first, remaining threads share ops. */
 export function threadsEnv(threads: number, batchSize: number): Record<string, string> {
   const sideBySide = Math.min(threads, batchSize);
   return {
@@ -15,13 +15,13 @@ export function threadsEnv(threads: number, batchSize: number): Record<string, s
   };
 }
 
-/** Sets them where the user has not; as many threads as OMP_NUM_THREADS says, or as the process has cores. */
+/** Sets the variables that are unset, for OMP_NUM_THREADS threads or the number of cores. If you set one, your value takes precedence. */
 export function shareThreads(batchSize: number, env: NodeJS.ProcessEnv = process.env): void {
   const threads = positive(env.OMP_NUM_THREADS) ?? availableParallelism();
   for (const [name, value] of Object.entries(threadsEnv(threads, batchSize))) env[name] ??= value;
 }
 
-/** Operations that run side by side, as TensorFlow was told; 1 where it was told nothing. */
+/** Returns the number of ops that run side by side: TF_NUM_INTEROP_THREADS, default 1. */
 export const operationsSideBySide = (env: NodeJS.ProcessEnv = process.env): number =>
   positive(env.TF_NUM_INTEROP_THREADS) ?? 1;
 

@@ -14,14 +14,14 @@ import { tf } from '../tf.ts';
 import { encode, encoderParameters } from './encoder.ts';
 import { initialWeights } from './initialise.ts';
 
-/** `gim plan` counts parameters by formulas of its own; here they meet the tensors that are trained. */
+/** Compares the formulas of `gim plan` with the tensors that are trained. */
 
 const INPUT: PatchShape = [16, 16, 6];
-/** A gru layer takes nothing else. */
+/** Input of a gru layer. */
 const SEQUENCE: PatchShape = [16, 1, 6];
 const inputOf = ({ type }: Layer): PatchShape => (type === 'gru' ? SEQUENCE : INPUT);
 
-/** Every layer with its defaults, and with all that changes its shape. */
+/** Every layer with its defaults, and with every field that changes its shape. */
 const SAMPLES: Record<LayerType, readonly Layer[]> = {
   conv: [
     { type: 'conv', channels: 5 },

@@ -4,8 +4,8 @@ import { size, type WeightValue } from '../step/function.ts';
 import type { Parameter } from './layers/parameters.ts';
 
 /**
- * Initial weights: uniform in +-1/sqrt(fanIn), weights and biases alike. It is what the reference trains
- * from (the default of its framework: Kaiming uniform with a = sqrt(5)).
+ * Returns initial weights, uniform in +-1/sqrt(fanIn) for weights and biases. The reference starts from the same
+ * distribution (PyTorch's default: Kaiming uniform with a = sqrt(5)).
  */
 export function initialWeights(
   parameters: readonly Parameter[],

@@ -10,7 +10,7 @@ import {
   joinBytes,
   joinMaps,
   microBatchSizes,
-  turnBack,
+  scheduleGradient,
 } from './micro-batches.ts';
 import {
   activationsOf,
@@ -69,7 +69,7 @@ function encodeBatch(
   const parts = forEachMicroBatch(batch, sizes, (part) => {
     const x = decodeInput(part, config.source, config.input);
     const { z, representation } = encodeAndPool(config.layers, weights, x, config.grid);
-    const context = turnBack(representation.context, sizes);
+    const context = scheduleGradient(representation.context, sizes);
     const target =
       representation.target === representation.context ? context : representation.target;
     return { context, target, sent: config.sink ? [activationsOf(config, z)] : [] };

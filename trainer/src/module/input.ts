@@ -6,7 +6,7 @@ import { DT, type Tensor, tf } from '../tf.ts';
 
 type Source = ModuleConfig['source'];
 
-/** The batch that a module's step is fed: images, speech, or rows of encoded activations. All are bytes. */
+/** Returns the shape of a module's input batch: images, speech, or rows of encoded activations. All are bytes. */
 export function inputSpec({ source, batchSize, input }: ModuleConfig): TensorSpec {
   if (source.kind === 'edge') {
     return { shape: [batchSize, source.edge.sampleBytes], dtype: 'uint8' };
@@ -18,7 +18,7 @@ export function inputSpec({ source, batchSize, input }: ModuleConfig): TensorSpe
   return { shape: [batchSize, crop, crop, input[3]], dtype: 'uint8' };
 }
 
-/** That batch as the first layer's input: [samples * patches, rows, cols, channels]. */
+/** Decodes a batch to the first layer's input: [samples * patches, rows, cols, channels]. */
 export function decodeInput(batch: Tensor, source: Source, input: ModuleConfig['input']): Tensor {
   const [patches, rows, cols, channels] = input;
   if (source.kind === 'data') return cutPatches(batch, source);
@@ -29,7 +29,7 @@ export function decodeInput(batch: Tensor, source: Source, input: ModuleConfig['
   return rectified ? nonNegative(x) : x;
 }
 
-/** bytes [images, rows, cols, channels] -> normalised patches [images * patches, size, size, channels]. */
+/** Cuts images into patches: bytes [images, rows, cols, channels] -> normalised patches [images * patches, size, size, channels]. */
 export function cutPatches(
   pixels: Tensor,
   { augmentation, patches }: Pick<Source & { kind: 'data' }, 'augmentation' | 'patches'>,
@@ -41,7 +41,7 @@ export function cutPatches(
   return tf.reshape(extractPatches(x, size, stride), [-1, size, size, pixels.shape[3] as number]);
 }
 
-/** What 16 bits call 1. */
+/** Value of a 16-bit sample that stands for 1. */
 const FULL_SCALE = 2 ** 15;
 
 /** bytes [windows, samples, 2] -> normalised speech [windows, samples, 1, 1]. */

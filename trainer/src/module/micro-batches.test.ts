@@ -61,14 +61,14 @@ it.skipIf(backend.binding.isUsingGpuDevice())(
     import { cast } from '../step/ops.ts';
     import { Program } from '../step/program.ts';
     import { DT, tf } from '../tf.ts';
-    import { forEachMicroBatch, joinMaps, turnBack } from './micro-batches.ts';
+    import { forEachMicroBatch, joinMaps, scheduleGradient } from './micro-batches.ts';
     const sizes = [1, 2, 2, 2];
     const train = {
       inputs: { x: { shape: [7, 6, 6, 1], dtype: 'uint8' } },
       build: ({ x }, { filter, bias }) => {
         const parts = forEachMicroBatch(x, sizes, (part) => {
           const maps = tf.conv2d(cast(part, DT.uint8, DT.float32), filter, 1, 'same');
-          return turnBack(tf.mean(tf.relu(tf.add(maps, bias)), [1, 2]), sizes);
+          return scheduleGradient(tf.mean(tf.relu(tf.add(maps, bias)), [1, 2]), sizes);
         });
         return { loss: tf.sum(tf.square(joinMaps(parts))) };
       },
@@ -83,7 +83,7 @@ it.skipIf(backend.binding.isUsingGpuDevice())(
       ['--input-type=module-typescript', '--eval', script],
       { cwd: import.meta.dirname, env: { ...process.env, TF_NUM_INTEROP_THREADS: '1' } },
     );
-    expect(stderr).toContain('oneDNN'); // it does speak
+    expect(stderr).toContain('oneDNN'); // oneDNN logs
     expect(stderr).not.toContain('sorted in topological order');
   },
 );

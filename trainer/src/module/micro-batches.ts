@@ -2,7 +2,7 @@ import { layersCost, type ModuleConfig, outputShape } from '@greedy-infomax/crds
 import { evenParts, size } from '../step/function.ts';
 import { concatBytes, rowsOfBytes } from '../step/ops.ts';
 import { precisionOf } from '../step/passes/bfloat16.ts';
-import { beginTurn, turnBack as turnBackOnThreads } from '../step/passes/schedule.ts';
+import { beginGroup, beginGroupOnGradient } from '../step/passes/schedule.ts';
 import { backend, type Tensor, tf } from '../tf.ts';
 import { operationsSideBySide } from '../threads.ts';
 
@@ -56,7 +56,7 @@ export function forEachMicroBatch<T>(
 ): T[] {
   if (sizes.length === 1) return [work(batch)];
   return offsetsOf(sizes).map(({ begin, samples }) => {
-    beginTurn(operationsSideBySide());
+    beginGroup(operationsSideBySide());
     return work(rowsOfBytes(batch, begin, samples));
   });
 }
@@ -71,8 +71,8 @@ function offsetsOf(sizes: readonly number[]): { begin: number; samples: number }
 }
 
 /** Returns x; the backward pass of the micro-batch is scheduled from its gradient on. */
-export const turnBack = (x: Tensor, sizes: readonly number[]): Tensor =>
-  sizes.length === 1 ? x : turnBackOnThreads(x, operationsSideBySide());
+export const scheduleGradient = (x: Tensor, sizes: readonly number[]): Tensor =>
+  sizes.length === 1 ? x : beginGroupOnGradient(x, operationsSideBySide());
 
 /** Concatenates the results of micro-batches: [samples of each, ..] -> [samples, ..]. */
 export function joinMaps(parts: readonly Tensor[]): Tensor {

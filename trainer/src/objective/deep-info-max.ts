@@ -4,12 +4,12 @@ import type { Weights } from '../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import type { ObjectiveBuilder } from './types.ts';
 
-/** Takes a score out of a sum of exponentials, without the infinities whose gradient is no number. */
+/** Removes a score from a sum of exponentials without an infinity, whose gradient would be NaN. */
 const FAR_BELOW = -1e9;
 
 /**
  * Deep InfoMax with local features (Hjelm et al. 2019, eq. 6): maximises the mutual information between each patch of
- * a sample and a summary of all its patches, which is their mean, as the readout sees it. The critic is "encode and
+ * a sample and a summary of all its patches: their mean, which the linear probe sees too. The critic is "encode and
  * dot": T(p, s) = f(p) . g(s), with f and g networks of a hidden layer and a linear shortcut. For n samples of m patches:
  *
  *     jensenShannon (eq. 4):  mean over own patches of sp(-T)  +  mean over others' patches of sp(T)
@@ -27,7 +27,7 @@ export const deepInfoMax: ObjectiveBuilder = {
     const [samples, rows, cols, channels] = context.shape as [number, number, number, number];
     const patches = network(weights, 'objective.patch', tf.reshape(context, [-1, channels]));
     const summaries = network(weights, 'objective.summary', tf.mean(context, [1, 2]));
-    // Of every patch under every summary: [samples, patches, samples].
+    // Every patch under every summary: [samples, patches, samples].
     const scores = tf.reshape(
       tf.matMul(patches as Tfjs.Tensor2D, summaries as Tfjs.Tensor2D, false, true),
       [samples, rows * cols, samples],

@@ -17,7 +17,7 @@ const rowsOf = (vectors: number): Int32Array =>
 
 type Score = (predicted: Tensor, vectors: Tensor, rows: Tensor) => Tensor;
 
-/** What the sum is of squares of scores that a step makes, by the first moments that it leaves. */
+/** Returns the scores of a step whose loss is their sum of squares, and Adam's first moments, a tenth of the gradients. */
 function step(score: Score, vectors: number, precision: 'float32' | 'bfloat16' = 'float32') {
   const program = Program.compile({
     weights: {
@@ -51,7 +51,7 @@ function step(score: Score, vectors: number, precision: 'float32' | 'bfloat16' =
   };
 }
 
-/** Each anchor's vectors by a product with ones and zeros, which tfjs has a gradient for. */
+/** Selects each anchor's vectors by a matmul with zeros and ones, which tfjs has a gradient for. */
 const plainly: Score = (predicted, vectors, rows) => {
   const chosen = tf.oneHot(rows as Tfjs.Tensor2D, vectors.shape[0] as number); // [anchors, negatives, vectors]
   const scores = tf.matMul(predicted as Tfjs.Tensor2D, vectors as Tfjs.Tensor2D, false, true); // [anchors, vectors]
@@ -62,7 +62,7 @@ describe.each([
   ['few vectors, of which all pairs are scored', 5],
   ['many vectors, of which copies are scored', 200],
 ])('the scores of %s', (_, vectors) => {
-  it('and their gradients are what they are by definition', () => {
+  it('and their gradients equal their definition', () => {
     const [made, expected] = [step(scoresOf, vectors), step(plainly, vectors)];
     for (const name of ['scores', 'predicted', 'vectors'] as const) {
       expect(distance(made[name], expected[name]), name).toBeLessThan(1e-5);

@@ -1,7 +1,7 @@
 import type { InfoNCE } from '@greedy-infomax/crds';
 import { evenParts } from '../step/function.ts';
 import { pick } from '../step/ops.ts';
-import { sparseProducts } from '../step/sparse.ts';
+import { sparseMatmuls } from '../step/sparse.ts';
 import { backend, type Tensor, type Tfjs, tf } from '../tf.ts';
 import { negativesOf, type Scores, type Step } from './negatives.ts';
 
@@ -81,7 +81,7 @@ export function scoresOf(predicted: Tensor, vectors: Tensor, rows: Tensor): Tens
     const gradFunc = (dy: Tensor, saved: Tensor[]) => {
       const [left, right, at] = saved as [Tensor, Tensor, Tensor];
       const pairs = { values: dy, at, columns: right.shape[0] as number };
-      const gradients = sparseProducts(pairs, right, left);
+      const gradients = sparseMatmuls(pairs, right, left);
       return [gradients.right, gradients.left];
     };
     return { value: score(p as Tensor, v as Tensor, rows), gradFunc };

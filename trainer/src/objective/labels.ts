@@ -3,7 +3,7 @@ import type { Parameter } from '../model/layers/parameters.ts';
 import type { Weights } from '../step/function.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 
-/** What objectives that learn from labels have in common: a linear classifier. */
+/** Linear classifier shared by the objectives that learn from labels. */
 
 const WEIGHT = 'objective.weight';
 const BIAS = 'objective.bias';
@@ -22,7 +22,7 @@ export const classifierParameters = (classes: number, channels: number): Paramet
 export const oneHot = (labels: Tensor, classes: number): Tensor =>
   tf.oneHot(labels as Tfjs.Tensor1D, classes, 1, 0, 'float32');
 
-/** Cross entropy of the classifier on the mean over all patches or steps. `wanted`: labels, one-hot. */
+/** Returns the cross entropy of the classifier on the mean over all patches or steps. `wanted`: one-hot labels. */
 export function crossEntropy(weights: Weights, context: Tensor, wanted: Tensor): Tensor {
   const features = tf.mean(context, [1, 2]) as Tfjs.Tensor2D; // [samples, channels]
   const logits = tf.add(

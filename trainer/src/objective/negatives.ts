@@ -38,8 +38,8 @@ export const negativesOf = (
 ): Negatives => SAMPLINGS[settings.sampling](step, segment, settings, draws);
 
 /**
- * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: 671 MB at the
- * paper's first speech module, of which 21 MB are read. Drawing only the rows that are used has the same distribution.
+ * Ways to draw negatives. The reference permutes copies of all vectors and uses a few of their rows: it copies 671 MB
+ * at the paper's first speech module and reads 21 MB. Drawing only the rows that are used has the same distribution.
  */
 const SAMPLINGS: Record<InfoNCE['sampling'], typeof negativesOf> = {
   /** Any target of the same step, independently for each anchor. */

@@ -4,22 +4,22 @@ import type { Weights } from '../step/function.ts';
 import { type Tensor, tf } from '../tf.ts';
 
 /**
- * The context network of CPC on images: a gated PixelCNN (van den Oord et al. 2016, section 2) over the grid
- * of patches. Where a context of Greedy InfoMax is a patch, here it is what four layers make of all rows down
- * to the patch's own, left and right neighbours included, as what is predicted lies in later rows.
+ * Context network of CPC on images: a gated PixelCNN (van den Oord et al. 2016, section 2) over the grid of patches.
+ * The context of Greedy InfoMax is one patch. Here it is the output of four layers that see all rows up to the
+ * patch's own, with its left and right neighbours, because the targets lie in later rows.
  *
- * Two stacks of maps go through the layers: one gathers the rows above and the own one (v), the other the own
- * row (h), and each layer adds what v has seen to h:
+ * Two stacks of maps go through the layers: v sees the rows above and the own row, h the own row only, and each layer
+ * adds v to h:
  *
- *     a  = rows(v)                         2x3 convolution: the row above and the own
- *     v' = gate(a + residual(v))           the first layer has no residuals; nobody reads the last v'
+ *     a  = rows(v)                         2x3 convolution: the row above and the own row
+ *     v' = gate(a + residual(v))           the first layer has no residuals; the last v' is unused
  *     h' = out(gate(row(h) + across(a)))  + h
  *     gate([p, q]) = tanh(p) * sigmoid(q)
  */
 
 const LAYERS = 4;
 const PREFIX = 'objective.context';
-/** Layers whose v goes on to another one and has a residual. */
+/** Reports whether the layer's v has a residual: in all layers but the first and the last. */
 const hasResidual = (layer: number): boolean => layer > 0 && layer < LAYERS - 1;
 
 export function pixelCNNParameters(channels: number): Parameter[] {
@@ -56,10 +56,10 @@ export function pixelCNN(weights: Weights, x: Tensor): Tensor {
   return conv2d(h, weights, `${PREFIX}.out`, 1, 0);
 }
 
-/** A convolution of each row with the one above it: a row of zeros above all, none below. */
+/** Convolves each row with the row above it: one row of zeros at the top, none at the bottom. */
 function rowsDown(x: Tensor, weights: Weights, prefix: string): Tensor {
   const [, rows] = x.shape as [number, number, number, number];
-  const y = conv2d(x, weights, prefix, 1, 1); // a row more, which sees the zeros below
+  const y = conv2d(x, weights, prefix, 1, 1); // the last row reads the zeros at the bottom
   return tf.slice(y, [0, 0, 0, 0], [-1, rows, -1, -1]);
 }
 

@@ -3,9 +3,7 @@ import { ATTR, DT } from '../tf.ts';
 import { type GraphBuilder, typeAttr } from './graph.ts';
 import { addInput } from './int32-transport.ts';
 
-/**
- * Adam (Kingma & Ba 2015, algorithm 1) as TensorFlow's ResourceApplyAdam: one operation a variable.
- */
+/** Adam (Kingma & Ba 2015, algorithm 1) as TensorFlow's ResourceApplyAdam: one op per variable. */
 
 /** Scalars that change from step to step; fed to the graph. */
 export const ADAM_SCALARS = ['learningRate', 'beta1Power', 'beta2Power', 'epsilon'] as const;
@@ -14,7 +12,7 @@ export type AdamScalars = Record<(typeof ADAM_SCALARS)[number], number>;
 /** Nodes of all scalars. */
 export type AdamNodes = Record<keyof AdamScalars | 'beta1' | 'beta2', string>;
 
-/** The placeholder of those that change, one after the other. */
+/** Placeholder of the scalars that change, as one vector. */
 export const ADAM_INPUT = 'optimizer/scalars';
 
 /** Adds the placeholder, and the nodes of all scalars. */
@@ -42,7 +40,7 @@ export function addAdamScalars(graph: GraphBuilder, { beta1, beta2 }: Optimizer)
 }
 
 /**
- * Their values at step `t`, counted from 1. ResourceApplyAdam adds its epsilon to sqrt(v), while the
+ * Returns the scalars of step `t`, counted from 1. ResourceApplyAdam adds its epsilon to sqrt(v), while the
  * paper's algorithm adds it to sqrt(v / (1 - beta2^t)): so it is given epsilon * sqrt(1 - beta2^t).
  */
 export function adamScalars(

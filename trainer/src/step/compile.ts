@@ -6,15 +6,15 @@ import { controlInput, type GraphBuilder, typeAttr } from './graph.ts';
 import { addInput, addWords } from './int32-transport.ts';
 import { inBfloat16 } from './passes/bfloat16.ts';
 import { withBiasAdd } from './passes/bias-add.ts';
-import { asProducts } from './passes/convolutions-as-matmul.ts';
-import { isOperation, waits } from './passes/schedule.ts';
+import { asMatmuls } from './passes/convolutions-as-matmul.ts';
+import { isOperation, scheduleDependencies } from './passes/schedule.ts';
 import { traceFunction } from './trace.ts';
 
 /** Turns functions and variables into nodes of a graph. */
 
 export interface CompiledOutput {
   name: string;
-  /** For an output of bytes, how many; they travel as words. */
+  /** Number of bytes of an output of bytes, which leaves the graph as an int32 view. */
   bytes?: number;
 }
 
@@ -26,19 +26,19 @@ export interface Compiled {
   fetches: string;
 }
 
-/** The moments that Adam keeps of a weight. */
+/** Moments that Adam keeps for each weight. */
 export const SLOTS = ['m', 'v'] as const;
 export const slotName = (slot: (typeof SLOTS)[number], weight: string) => `adam.${slot}.${weight}`;
 
-/** Node names may not hold every character that a weight's name may. */
+/** Returns the node name of a weight: node names allow fewer characters than weight names. */
 export const node = (name: string): string => `weights/${name.replace(/[^A-Za-z0-9_.]/g, '_')}`;
 
-/** Adds nodes that read and replace the variable `name`. */
+/** Adds nodes that read and assign the variable `name`. */
 export function addAccess(graph: GraphBuilder, name: string, shape: readonly number[]): void {
   const handle = node(name);
   graph.identity(`${handle}/value`, graph.read(`${handle}/read`, handle), DT.float32);
   const fed = addInput(graph, `${handle}/new`, { shape, dtype: 'float32' });
-  // A variable would keep the memory of a fed tensor, which belongs to JavaScript: it gets a copy.
+  // The variable gets a copy: it would otherwise keep the fed tensor's memory, which JavaScript owns.
   const copy = graph.node(`${handle}/copy`, 'DeepCopy', [fed], [typeAttr('T', DT.float32)]);
   const assign = graph.node(
     `${handle}/assign`,
@@ -49,7 +49,7 @@ export function addAccess(graph: GraphBuilder, name: string, shape: readonly num
   graph.identity(`${handle}/assigned`, graph.scalar(`${handle}/done`, 0), DT.float32, [assign]);
 }
 
-/** Records `fn` on zeros and adds what it did to the graph, under the prefix `name`. */
+/** Records `fn` on zeros and adds the recorded ops to the graph, under the prefix `name`. */
 export function addFunction(
   graph: GraphBuilder,
   name: string,
@@ -60,8 +60,8 @@ export function addFunction(
 ): Compiled {
   const trace = traceFunction(fn, weights);
   const { surroundings } = trace;
-  const products = asProducts(withBiasAdd(trace.recording, surroundings), surroundings, precision);
-  const recording = precision === 'bfloat16' ? inBfloat16(products, surroundings) : products;
+  const matmuls = asMatmuls(withBiasAdd(trace.recording, surroundings), surroundings, precision);
+  const recording = precision === 'bfloat16' ? inBfloat16(matmuls, surroundings) : matmuls;
   const producer = new Map<number, string>();
   for (const [input, id] of Object.entries(trace.inputs)) {
     producer.set(id, addInput(graph, `${name}/in/${input}`, fn.inputs[input] as TensorSpec));
@@ -84,10 +84,10 @@ export function addFunction(
     producer.set(id, added);
     return added;
   };
-  const turns = waits(recording.ops);
+  const dependencies = scheduleDependencies(recording.ops);
   recording.ops.filter(isOperation).forEach((recorded, i) => {
     const { op, attrs, inputs, outputs } = recorded;
-    const after = (turns.get(recorded) ?? []).map((id) => controlInput(source(id)));
+    const after = (dependencies.get(recorded) ?? []).map((id) => controlInput(source(id)));
     const added = graph.node(`${name}/${i}_${op}`, op, [...inputs.map(source), ...after], attrs);
     for (const [k, { id }] of outputs.entries())
       producer.set(id, k === 0 ? added : `${added}:${k}`);

@@ -1,6 +1,6 @@
 import type { Tensor } from '../tf.ts';
 
-/** What a step is made of, before it is compiled. */
+/** Types of a step before it is compiled. */
 
 export interface TensorSpec {
   shape: readonly number[];
@@ -12,9 +12,9 @@ export type Weights = Readonly<Record<string, Tensor>>;
 /** One function of a program, written in tfjs. */
 export interface StepFunction {
   inputs: Readonly<Record<string, TensorSpec>>;
-  /** Must be pure: the same operations whatever the values; random numbers from `randomInts` with a fed seed. */
+  /** Must be pure: the same ops for all values; random numbers come from `randomInts` with a seed that is an input. */
   build(inputs: Record<string, Tensor>, weights: Weights): Record<string, Tensor>;
-  /** The output, a scalar, that a run of this function minimises by one step of Adam. */
+  /** Scalar output that a run of this function minimises by one step of Adam. */
   minimise?: string;
 }
 
@@ -27,7 +27,7 @@ export interface WeightValue {
 export const size = (shape: readonly number[]): number =>
   shape.reduce((product, n) => product * n, 1);
 
-/** Sizes of `parts` that make up `count`, of which no two differ by more than one. */
+/** Splits `count` into `parts` sizes that differ by at most one. */
 export function evenParts(count: number, parts: number): number[] {
   const begin = (part: number) => Math.floor((part * count) / parts);
   return Array.from({ length: parts }, (_, part) => begin(part + 1) - begin(part));

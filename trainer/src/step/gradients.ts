@@ -1,10 +1,7 @@
 import { type Tensor, tf } from '../tf.ts';
 import { reluGrad } from './ops.ts';
 
-/**
- * Gradients that TensorFlow computes in one operation where tfjs composes several. Importing this file
- * replaces them for every model; results are the same.
- */
+/** Replaces gradients that TensorFlow computes in one op and tfjs composes of several. Importing this file is enough; results are equal. */
 
 // tfjs multiplies by step(x): IsNan, Greater, Select, Fill and Cast for one ReluGrad.
 tf.unregisterGradient('Relu');

@@ -120,7 +120,7 @@ export const stringAttr = (name: string, value: string): OpAttr => ({
   value,
 });
 
-/** Attributes of StridedSlice on bytes. Bit i of `whole` stands for axis i, of which begin and end are not heeded. */
+/** Attributes of StridedSlice on bytes. Bit i of `whole` selects all of axis i, and begin and end are ignored there. */
 export const sliceAttrs = (whole: number): OpAttr[] => [
   typeAttr('T', DT.uint8),
   typeAttr('Index', DT.int32),
@@ -133,7 +133,7 @@ export const sliceAttrs = (whole: number): OpAttr[] => [
   }).map(([name, value]) => ({ name, type: ATTR.int, value })),
 ];
 
-/** The input of a node that is to run after `source`, of which it takes nothing. */
+/** Returns a control input: the node runs after `source` and takes no value from it. */
 export const controlInput = (source: string): string => `^${source.replace(/:\d+$/, '')}`;
 
 /** A graph under construction. Methods return the name of the node that they add. */

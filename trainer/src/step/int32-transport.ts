@@ -3,16 +3,16 @@ import { size, type TensorSpec } from './function.ts';
 import { type GraphBuilder, sliceAttrs, typeAttr } from './graph.ts';
 
 /**
- * Values on their way into a graph and out of it. All travel as words of int32: the addon cannot read bytes back,
- * and whatever is no int32 it takes to the GPU and back again before it feeds it.
+ * Transport of values into a graph and out of it, as int32 views: the addon cannot read bytes back, and it copies all
+ * other types to the GPU and back before it feeds them.
  */
 
 const WORD = 4;
 
-/** Words that so many bytes fill, the last one perhaps in part. */
+/** Number of int32 words for `bytes`; the last word may be partly used. */
 const wordsFor = (bytes: number): number => Math.ceil(bytes / WORD);
 
-/** The memory of values as words; copied only where words cannot lie. */
+/** Returns an int32 view of the values' memory, or a copy where the memory is not aligned. */
 export function asWords(values: Values): Int32Array {
   const { buffer, byteOffset, byteLength } = values;
   const count = wordsFor(byteLength);
@@ -24,7 +24,7 @@ export function asWords(values: Values): Int32Array {
   return words;
 }
 
-/** Adds a placeholder for the words of a tensor, named `name`; returns the node of the tensor. */
+/** Adds a placeholder named `name` for the int32 view of a tensor; returns the node of the tensor. */
 export function addInput(graph: GraphBuilder, name: string, { shape, dtype }: TensorSpec): string {
   if (dtype === 'int32') return graph.placeholder(name, shape, DT.int32);
   if (dtype === 'float32') {
@@ -38,7 +38,7 @@ export function addInput(graph: GraphBuilder, name: string, { shape, dtype }: Te
   return reshape(graph, `${name}/value`, firstBytes(graph, `${name}/first`, flat, bytes), shape);
 }
 
-/** Adds the words of `count` bytes. */
+/** Adds the int32 view of `count` bytes. */
 export function addWords(graph: GraphBuilder, name: string, bytes: string, count: number): string {
   let flat = reshape(graph, `${name}/flat`, bytes, [count]);
   const missing = WORD * wordsFor(count) - count;

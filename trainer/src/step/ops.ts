@@ -12,13 +12,13 @@ import {
 import { sliceAttrs, typeAttr } from './graph.ts';
 
 /**
- * TensorFlow operations that tfjs has no function for. tfjs knows neither bytes nor bfloat16: a tensor
- * of bytes says `int32` of itself and may only be given to the functions of this file.
+ * TensorFlow ops without a tfjs function. tfjs knows neither bytes nor bfloat16: a tensor of bytes reports the dtype
+ * `int32`, and only the functions of this file accept it.
  */
 
 const ints = (name: string, value: number[]): OpAttr => ({ name, type: ATTR.int, value });
 
-/** Runs an operation of one output, whatever it holds, on tensors by their ids in the addon. */
+/** Runs an op with one output of any dtype on tensors named by their ids in the addon. */
 export function run(name: string, attrs: OpAttr[], inputs: number[]): TensorMetadata {
   const [output] = backend.binding.executeOp(name, attrs, inputs, 1);
   if (!output) throw new Error(`${name} gave no output`);
@@ -32,17 +32,17 @@ const op = (name: string, attrs: OpAttr[], inputs: Tensor[]): Tensor =>
 export const cast = (x: Tensor, from: DataType, to: DataType): Tensor =>
   op('Cast', [typeAttr('SrcT', from), typeAttr('DstT', to)], [x]);
 
-/** The same values, beyond which no gradient goes: what does not go through tfjs is not in its record. */
+/** Returns x without a gradient: tfjs does not record ops that bypass its own functions. */
 export const stopGradient = (x: Tensor): Tensor =>
   op('StopGradient', [typeAttr('T', DT.float32)], [x]);
 
 export const identity = (x: Tensor): Tensor => op('Identity', [typeAttr('T', DT.float32)], [x]);
 
-/** Reinterprets bits: float32 [..] -> bytes [.., 4], and back. */
+/** Reinterprets bits: float32 [..] -> bytes [.., 4], or the reverse. */
 export const bitcast = (x: Tensor, from: DataType, to: DataType): Tensor =>
   op('Bitcast', [typeAttr('T', from), typeAttr('type', to)], [x]);
 
-/** float32 [..] -> bytes [.., 2] of the nearest bfloat16, and `fromBfloat16` back. */
+/** float32 [..] -> bytes [.., 2] of the nearest bfloat16; `fromBfloat16` is the reverse. */
 export function toBfloat16(x: Tensor): Tensor {
   return through(
     x,
@@ -59,7 +59,7 @@ export function fromBfloat16(x: Tensor): Tensor {
   );
 }
 
-/** bytes [.., 2] of 16 bits with a sign, the lower byte first -> float32 [..]. */
+/** Signed 16-bit integers, little-endian, as bytes [.., 2] -> float32 [..]. */
 export const fromInt16 = (x: Tensor): Tensor =>
   through(
     x,
@@ -67,7 +67,7 @@ export const fromInt16 = (x: Tensor): Tensor =>
     ['Cast', [typeAttr('SrcT', DT.int16), typeAttr('DstT', DT.float32)]],
   );
 
-/** Two operations with a tensor between them of a type that tfjs could not hold. */
+/** Runs two ops in a row; the tensor between them has a dtype that tfjs cannot hold. */
 function through(x: Tensor, first: [string, OpAttr[]], second: [string, OpAttr[]]): Tensor {
   const between = run(first[0], first[1], [tensorId(x)]);
   const output = run(second[0], second[1], [between.id]);
@@ -91,7 +91,7 @@ export const sliceBytes = (x: Tensor, begin: number, size: number): Tensor =>
 export const rowsOfBytes = (x: Tensor, begin: number, size: number): Tensor =>
   stridedSlice(x, 0, [begin], [begin + size]);
 
-/** From `begin` to before `end` of bytes, along as many axes as these have numbers; all of those in the mask `whole`. */
+/** Slices bytes from `begin` to before `end` along the first axes; bit i of `whole` selects all of axis i. */
 const stridedSlice = (x: Tensor, whole: number, begin: number[], end: number[]): Tensor =>
   op('StridedSlice', sliceAttrs(whole), [
     x,
@@ -103,7 +103,7 @@ const stridedSlice = (x: Tensor, whole: number, begin: number[], end: number[]):
     ),
   ]);
 
-/** Bytes [rows, columns] that are joined along an axis. */
+/** Concatenates bytes [rows, columns] along an axis. */
 export const concatBytes = (parts: readonly Tensor[], axis: 0 | 1): Tensor =>
   op(
     'ConcatV2',
@@ -115,7 +115,7 @@ export const concatBytes = (parts: readonly Tensor[], axis: 0 | 1): Tensor =>
     [...parts, tf.scalar(axis, 'int32')],
   );
 
-/** With zeros before and after, along each axis; without a copy where there are to be none. */
+/** Pads x with zeros before and after each axis; returns x itself where there are none. */
 export const withZeros = (x: Tensor, around: [before: number, after: number][]): Tensor =>
   around.flat().some((zeros) => zeros > 0) ? tf.pad(x, around) : x;
 
@@ -134,8 +134,8 @@ export const extractPatches = (x: Tensor, size: number, stride: number): Tensor 
   );
 
 /**
- * int32 [shape], uniform in 0 .. max - 1, a function of `seed` int32 [2] alone: the same in eager mode,
- * in a graph, and after a restart.
+ * Returns int32 [shape], uniform in 0 .. max - 1, as a function of `seed` int32 [2] only: the same in eager mode, in a
+ * graph, and after a restart.
  */
 export const randomInts = (seed: Tensor, shape: number[], max: number): Tensor =>
   op(
@@ -145,12 +145,12 @@ export const randomInts = (seed: Tensor, shape: number[], max: number): Tensor =
   );
 
 /**
- * int32 [shape.., count]: along the last axis `count` different numbers of 0 .. max - 1 in random order, as a
+ * Returns int32 [shape.., count]: `count` distinct numbers of 0 .. max - 1 in random order along the last axis, as a
  * function of `seed` like `randomInts`.
  */
 export function distinctInts(seed: Tensor, shape: number[], count: number, max: number): Tensor {
   const keys = randomInts(seed, [...shape, max], 0x7fff_ffff);
-  // The places of the highest keys. Equal keys, one pair in two milliards, only make an order less random.
+  // Indices of the highest keys. Equal keys, one pair in two billion, only make the order less random.
   const [values, places] = backend.binding.executeOp(
     'TopKV2',
     [{ name: 'sorted', type: ATTR.bool, value: true }, typeAttr('T', DT.int32)],
@@ -162,10 +162,10 @@ export function distinctInts(seed: Tensor, shape: number[], count: number, max: 
   return backend.createOutputTensor(places);
 }
 
-/** Tensors that hold nothing below zero: their relu is they themselves, which spares a copy and its gradient another. */
+/** Tensors without negative values: relu returns them unchanged, which saves a copy in both directions. */
 const NON_NEGATIVE = new WeakSet<Tensor>();
 
-/** Says of `x` that it holds nothing below zero. */
+/** Marks `x` as having no negative values. */
 export function nonNegative(x: Tensor): Tensor {
   NON_NEGATIVE.add(x);
   return x;
@@ -173,12 +173,12 @@ export function nonNegative(x: Tensor): Tensor {
 
 export const relu = (x: Tensor): Tensor => (NON_NEGATIVE.has(x) ? x : nonNegative(tf.relu(x)));
 
-/** The gradient of relu: `dy` where `y`, its output, is above zero. */
+/** Returns the gradient of relu: `dy` where the output `y` is above zero. */
 export const reluGrad = (dy: Tensor, y: Tensor): Tensor =>
   op('ReluGrad', [typeAttr('T', DT.float32)], [dy, y]);
 
 /**
- * x [n, ..], indices int32 [..] -> the rows of x at the indices: [indices.., ..]. tf.gather would read the
+ * Returns the rows of x at the indices: x [n, ..], indices int32 [..] -> [indices.., ..]. tf.gather would read the
  * indices to check them, which a recorded step cannot.
  */
 export function pick(x: Tensor, indices: Tensor): Tensor {

@@ -50,7 +50,7 @@ afterEach(() => {
   for (const program of programs.splice(0)) program.dispose();
 });
 
-/** The same training by tfjs itself, with the optimizer written out as in the paper. */
+/** Trains with eager tfjs, with the optimizer written out as in the paper. */
 function eagerly(steps: number, x: Float32Array) {
   const values = new Map(Object.entries(weights).map(([n, w]) => [n, Array.from(w.values)]));
   const m = new Map([...values].map(([n, v]) => [n, v.map(() => 0)]));
@@ -117,7 +117,7 @@ describe('a compiled step', () => {
     expect(program.step).toBe(25);
   });
 
-  it('gives its outputs as they were before the update', () => {
+  it('returns its outputs from before the update', () => {
     const program = compile({ train, look: { inputs: train.inputs, build: train.build } });
     const x = ramp(6);
     const before = program.run('look', { x });
@@ -133,7 +133,7 @@ describe('a compiled step', () => {
     expect(program.step).toBe(0);
   });
 
-  it('goes on the same way after its weights, moments and step are read and put into another', () => {
+  it('continues identically after its weights, moments and step are copied to another program', () => {
     const first = compile({ train });
     const x = ramp(6);
     for (let i = 0; i < 5; i += 1) first.run('train', { x });
@@ -147,7 +147,7 @@ describe('a compiled step', () => {
     expect(second.read()).toEqual(first.read());
   });
 
-  it('keeps the values it was given, whatever becomes of the array they came in', () => {
+  it('keeps its values when the caller changes the array', () => {
     const program = compile({ train });
     const values = ramp(12, 2);
     program.assign({ 'layers.0.weight': values });
@@ -158,7 +158,7 @@ describe('a compiled step', () => {
     expect([...(program.read()['layers.0.weight']?.values ?? [])]).toEqual([...read]);
   });
 
-  it('draws other negatives for another seed and the same for the same', () => {
+  it('draws other negatives for another seed and the same negatives for the same seed', () => {
     const program = compile({
       draw: {
         inputs: { seed: { shape: [2], dtype: 'int32' } },

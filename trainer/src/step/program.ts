@@ -12,21 +12,21 @@ import { asWords } from './int32-transport.ts';
 /**
  * A training step as one call into TensorFlow.
  *
- * tfjs runs a step as some 600 separate operations. Here every function runs so once, with a recorder in
- * front of the addon; what it asked for becomes a TensorFlow graph, with the weights as variables that
- * stay on the device, and from then on a step is a single session run. The functions are ordinary tfjs.
+ * tfjs runs a step as some 600 separate ops. Here each function runs that way once, with a recorder in front of the
+ * addon. The recorded ops become a TensorFlow graph whose weights are variables on the device, and from then on a step
+ * is a single session run. The functions are ordinary tfjs.
  */
 
-/** Thrown when a run is given what its function does not take. */
+/** An input of a run is missing or has the wrong size. */
 export class FeedError extends Error {
   override readonly name = 'FeedError';
 }
 
 /** Compiled functions over one set of weights. */
 export class Program<Name extends string> {
-  /** Steps of the optimizer so far. */
+  /** Number of optimizer steps so far. */
   step = 0;
-  /** Step at which the moments of Adam were zero: later than 0 where weights were taken over without them. */
+  /** Step at which Adam's moments were zero: above 0 where weights were loaded without moments. */
   momentsFrom = 0;
   readonly #session: number;
   readonly #functions: Record<Name, Compiled>;
@@ -34,8 +34,8 @@ export class Program<Name extends string> {
   readonly #optimizer: Optimizer;
 
   /**
-   * Records and compiles `functions`; takes 0.2 to 3 s. `weights` are their first values; the moments of
-   * Adam start at zero. `precision` is that of products; all that is given and returned is float32 in either.
+   * Records and compiles `functions`; takes 0.2 to 3 s. `weights` are the initial values; Adam's moments start at zero.
+   * `precision` applies to matmuls and convolutions; inputs and outputs are float32 in both.
    */
   static compile<Name extends string>(options: {
     weights: Readonly<Record<string, WeightValue>>;
@@ -78,8 +78,8 @@ export class Program<Name extends string> {
   }
 
   /**
-   * Runs a function: values in, values out, both by name. If it minimises an output, the weights have
-   * taken one step when this returns. Throws a `FeedError` for a missing input or one of the wrong size.
+   * Runs a function on inputs by name and returns its outputs by name. If the function minimises an output, the weights
+   * have made one step on return. @throws FeedError for a missing input or one of the wrong size
    */
   run(name: Name, inputs: Readonly<Record<string, Values>>): Record<string, Values> {
     const fn = this.#functions[name];
@@ -107,7 +107,7 @@ export class Program<Name extends string> {
     );
   }
 
-  /** All weights and the moments of Adam (`adam.m.NAME`, `adam.v.NAME`), with their shapes. */
+  /** Returns all weights and Adam's moments (`adam.m.NAME`, `adam.v.NAME`) with their shapes. */
   read(): Record<string, { shape: number[]; values: Float32Array<ArrayBuffer> }> {
     const names = [...this.#shapes.keys()];
     const values = this.#call([], '', names.map((name) => `${node(name)}/value:0`).join(','));
@@ -122,7 +122,7 @@ export class Program<Name extends string> {
     );
   }
 
-  /** Replaces weights or moments; those not named keep their values. Throws a `FeedError` for a wrong size. */
+  /** Replaces weights or moments; the others keep their values. @throws FeedError for a wrong size */
   assign(values: Readonly<Record<string, Float32Array>>): void {
     const fed = Object.entries(values).map(([name, value]) => {
       const shape = this.#shapes.get(name);
@@ -134,7 +134,7 @@ export class Program<Name extends string> {
       return { handle: node(name), value, shape };
     });
     if (fed.length === 0) return;
-    // All in one run: TensorFlow prepares the graph anew for every set of nodes that it is asked for.
+    // One run for all: TensorFlow prepares the graph again for every set of fetched nodes.
     this.#call(
       fed.map(({ value, shape }) => createTensor(value, shape)),
       fed.map(({ handle }) => `${handle}/new:0`).join(','),
@@ -146,7 +146,7 @@ export class Program<Name extends string> {
     backend.binding.deleteSavedModel(this.#session);
   }
 
-  /** Runs the session and reads all that it fetched; `inputs` are consumed. */
+  /** Runs the session and reads its outputs; `inputs` are consumed. */
   #call(inputs: number[], feeds: string, fetches: string): Values[] {
     const { binding } = backend;
     try {
@@ -161,7 +161,7 @@ export class Program<Name extends string> {
   }
 }
 
-/** The words of values as a tensor of the addon, in the shape that `addInput` has given to their placeholder. */
+/** Returns the int32 view of values as a tensor of the addon, in the shape of the placeholder of `addInput`. */
 function createTensor(values: Values, shape?: readonly number[]): number {
   const words = asWords(values);
   return backend.binding.createTensor([...(shape ?? [words.length])], DT.int32, words);

@@ -29,15 +29,15 @@ export interface Recording {
   constants: Map<number, RecordedConstant>;
 }
 
-/** Tensors that a recording does not make itself, and those that it makes for others. */
+/** Inputs and outputs of a recording. */
 export interface Surroundings {
-  /** Shapes of the float32 that it is given, weights and inputs, by id. */
+  /** Shapes of its float32 inputs and weights, by id. */
   given: ReadonlyMap<number, readonly number[]>;
-  /** Ids of what it is made for: outputs and gradients. */
+  /** Ids of its outputs and gradients. */
   wanted: readonly number[];
 }
 
-/** Of all that a recording makes, by id. */
+/** Returns the shapes of all tensors that a recording makes, by id. */
 export function shapesOf({ ops, constants }: Recording): Map<number, readonly number[]> {
   const made = [...constants.values(), ...ops.flatMap(({ outputs }) => outputs)];
   return new Map(made.map(({ id, shape }) => [id, shape]));
@@ -46,20 +46,20 @@ export function shapesOf({ ops, constants }: Recording): Map<number, readonly nu
 export const attribute = ({ attrs }: Pick<RecordedOp, 'attrs'>, name: string): unknown =>
   attrs.find((attr) => attr.name === name)?.value;
 
-/** Thrown when the function being recorded does what a graph cannot repeat. */
+/** Thrown when the recorded function does something that a graph cannot repeat. */
 export class RecordingError extends Error {
   override readonly name = 'RecordingError';
 }
 
-/** Recordings under way, the innermost last. */
+/** Recordings in progress, the innermost last. */
 const underWay: RecordedOp[][] = [];
 
-/** Puts what is no operation where a recording is, if there is one. */
+/** Adds a mark that is not an op to the recording in progress, if there is one. */
 export const recordMark = (mark: RecordedOp): void => {
   underWay.at(-1)?.push(mark);
 };
 
-/** Attributes that tfjs leaves to the eager runtime to infer; a graph needs them spelled out. */
+/** Attributes that the eager runtime infers and a graph must state. */
 const INFERRED_ATTRS: Record<string, (outputs: TensorMetadata[]) => OpAttr[]> = {
   ExpandDims: ([output]) => [
     { name: 'T', type: ATTR.type, value: output?.dtype },
@@ -68,9 +68,9 @@ const INFERRED_ATTRS: Record<string, (outputs: TensorMetadata[]) => OpAttr[]> = 
 };
 
 /**
- * Runs `body` eagerly and writes down what it asks of TensorFlow. Every kernel of the tfjs node backend
- * ends in `executeOp` or `createTensor` of the addon, so this needs to know nothing of tfjs's own functions.
- * Reading a value inside `body` throws a `RecordingError`: the graph could not follow a decision made on it.
+ * Runs `body` eagerly and records its calls to TensorFlow. Every kernel of the tfjs node backend ends in `executeOp` or
+ * `createTensor` of the addon, so the recorder needs no knowledge of tfjs's own functions. Reading a value inside `body`
+ * throws a `RecordingError`: the graph could not repeat a decision made on it.
  */
 export function record(body: () => void): Recording {
   const native = backend.binding;

@@ -2,7 +2,7 @@ import { ATTR, backend, DT, type OpAttr, type Tensor, tensorId, tf } from '../tf
 import { typeAttr } from './graph.ts';
 import { run } from './ops.ts';
 
-/** A matrix [rows, columns] with values [rows, n] at columns `at`, int32 [rows, n]; those at the same place add up. */
+/** A matrix [rows, columns] with values [rows, n] at columns `at`, int32 [rows, n]; values at the same position add up. */
 export interface Sparse {
   values: Tensor;
   at: Tensor;
@@ -10,18 +10,18 @@ export interface Sparse {
 }
 
 /**
- * The matrix times `right` [columns, channels], and its transpose times `left` [rows, channels]. Sums are made in the same
- * order each time. For processors: a GPU may lack the operations, and multiplies zeros as fast.
+ * Returns the matrix times `right` [columns, channels], and its transpose times `left` [rows, channels]. The order of
+ * summation is deterministic. For processors only: a GPU may lack the ops, and multiplies zeros as fast.
  */
-export function sparseProducts(
+export function sparseMatmuls(
   { values, at, columns }: Sparse,
   right: Tensor,
   left: Tensor,
 ): { right: Tensor; left: Tensor } {
   const [rows, n] = at.shape as [number, number];
   const rowsOfValues = tf.tile(tf.expandDims(tf.range(0, rows, 1, 'int32'), 1), [1, n]);
-  const places = tf.stack([tf.reshape(rowsOfValues, [-1]), tf.reshape(at, [-1])], 1); // [rows * n, 2]
-  // What tfjs could not hold, int64 and sparse matrices, stays in the addon.
+  const coordinates = tf.stack([tf.reshape(rowsOfValues, [-1]), tf.reshape(at, [-1])], 1); // [rows * n, 2]
+  // int64 and sparse matrices stay in the addon, because tfjs cannot hold them.
   const between: number[] = [];
   const make = (op: string, attrs: OpAttr[], inputs: number[]): number => {
     const { id } = run(op, attrs, inputs);
@@ -35,9 +35,9 @@ export function sparseProducts(
   const matrix = make(
     'SparseTensorToCSRSparseMatrix',
     [typeAttr('T', DT.float32)],
-    [int64(places), tensorId(flat), int64(shape)],
+    [int64(coordinates), tensorId(flat), int64(shape)],
   );
-  // With `transpose_a` of the product threads would add to the same sums in any order, and take three times as long.
+  // With `transpose_a`, threads would add to the same sums in any order and take three times as long.
   const transposed = make(
     'SparseMatrixTranspose',
     [unset('conjugate'), typeAttr('type', DT.float32)],

@@ -3,18 +3,18 @@ import { type StepFunction, size, type TensorSpec, type WeightValue } from './fu
 import './gradients.ts';
 import { type Recording, record, type Surroundings } from './recorder.ts';
 
-/** A function run once: what it did, and which tensors were its inputs, weights, outputs and gradients. */
+/** Result of running a function once: its recording, and the ids of its inputs, weights, outputs and gradients. */
 export interface Trace {
   recording: Recording;
   surroundings: Surroundings;
   inputs: Record<string, number>;
   weights: Record<string, number>;
   outputs: Record<string, { id: number; dtype: DataType; shape: readonly number[] }>;
-  /** By weight; empty if the function minimises nothing. */
+  /** Gradients by weight; empty if the function minimises nothing. */
   gradients: Record<string, number>;
 }
 
-/** Runs `fn` once, eagerly. Ids stay valid as names after their tensors are gone: the addon never gives one twice. */
+/** Runs `fn` once, eagerly. Ids stay valid as names after their tensors are disposed: the addon never reuses an id. */
 export function traceFunction(
   fn: StepFunction,
   values: Readonly<Record<string, WeightValue>>,
@@ -81,7 +81,7 @@ function around(
   };
 }
 
-/** Zeros of the spec's shape, in the addon already: what is recorded must not be their upload. */
+/** Returns zeros of the spec's shape, already in the addon, so that their upload is not recorded. */
 function inputTensor({ shape, dtype }: TensorSpec): Tensor {
   const zeros =
     dtype === 'float32'
@@ -93,7 +93,7 @@ function inputTensor({ shape, dtype }: TensorSpec): Tensor {
   return backend.createOutputTensor({ id, shape: [...shape], dtype: DT[dtype] });
 }
 
-/** The type in the addon, where bytes are bytes: tfjs itself would say int32. */
+/** Returns the dtype in the addon, which distinguishes bytes from int32. */
 function nativeDtype(tensor: Tensor): DataType {
   const data = (
     backend as unknown as { tensorMap: { get(id: object): { dtype: DataType } } }

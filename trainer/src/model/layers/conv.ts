@@ -5,7 +5,7 @@ import type { LayerBuilder } from './layer.ts';
 import { convParameters } from './parameters.ts';
 import { meanOfConv2d, meanOverPositions } from './pooled-conv.ts';
 
-/** One convolution with bias. */
+/** A convolution with bias. */
 export const conv: LayerBuilder = {
   parameters: (layer, channelsIn, prefix) =>
     convParameters(prefix, convDefaults(layer).kernel, channelsIn, layer.channels),

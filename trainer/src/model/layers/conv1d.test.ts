@@ -7,7 +7,7 @@ const values = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.si
 const CHANNELS = 3;
 const OUT = 2;
 
-/** By definition: at each step the products of what the kernel sees with its weights, zeros outside. */
+/** Convolves by definition: at each step the dot product of the window and the kernel, with zeros outside. */
 function convolved(
   x: Float32Array,
   weight: Float32Array,

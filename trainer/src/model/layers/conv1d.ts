@@ -6,7 +6,7 @@ import { conv2d } from './conv2d.ts';
 import type { LayerBuilder } from './layer.ts';
 import { convParameters, convWeights } from './parameters.ts';
 
-/** One convolution with bias along the rows, which are the steps of a sequence. */
+/** A convolution with bias along the rows, the steps of a sequence. */
 export const conv1d: LayerBuilder = {
   parameters: (layer, channelsIn, prefix) =>
     convParameters(prefix, [convDefaults(layer).kernel, 1], channelsIn, layer.channels),
@@ -14,17 +14,17 @@ export const conv1d: LayerBuilder = {
     const { kernel, stride, padding, activation } = convDefaults(layer);
     const y =
       x.shape[2] === 1 && kernel % stride === 0
-        ? product(x, weights, prefix, stride, padding)
+        ? convolveAsMatmul(x, weights, prefix, stride, padding)
         : conv2d(x, weights, prefix, [stride, 1], [padding, 0]);
     return activation === 'relu' ? relu(y) : y;
   },
 };
 
 /**
- * The same as one product of matrices, for a kernel of several strides: steps are taken together by the stride, so that
- * what the kernel sees is a few of those, one after the other. x [samples, steps, 1, in] -> [samples, steps', 1, out].
+ * Computes the convolution as one matmul, for a kernel that is a multiple of the stride: steps are grouped by the
+ * stride, so that a window is a few consecutive groups. x [samples, steps, 1, in] -> [samples, steps', 1, out].
  */
-function product(
+function convolveAsMatmul(
   x: Tensor,
   weights: Weights,
   prefix: string,

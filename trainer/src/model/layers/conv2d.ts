@@ -3,14 +3,14 @@ import { withZeros } from '../../step/ops.ts';
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import { convWeights } from './parameters.ts';
 
-/** The same along rows and columns, or one number for each. */
+/** One number for rows and columns, or one for each. */
 export type Along = number | readonly [rows: number, cols: number];
 
 export const both = (n: Along): [number, number] => (typeof n === 'number' ? [n, n] : [n[0], n[1]]);
 
 /**
- * x [patches, rows, cols, in] -> [patches, rows', cols', out], with the weight and bias named `prefix`,
- * and `padding` zeros on every side.
+ * Convolves x with the weight and bias named `prefix` and `padding` zeros on every side:
+ * x [patches, rows, cols, in] -> [patches, rows', cols', out].
  */
 export function conv2d(
   x: Tensor,
@@ -22,7 +22,7 @@ export function conv2d(
   const { filter, bias } = convWeights(weights, prefix);
   const strides = both(stride);
   const [rows, cols] = both(padding);
-  // 'same' pads evenly at stride 1 only; with a stride TensorFlow would put the odd zero behind.
+  // 'same' pads evenly at stride 1 only; with a stride TensorFlow puts the odd zero at the end.
   const same =
     Math.max(...strides) === 1 &&
     2 * rows === filter.shape[0] - 1 &&

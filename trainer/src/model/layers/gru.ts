@@ -2,8 +2,8 @@ import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import type { LayerBuilder } from './layer.ts';
 
 /**
- * Gated recurrent units along the rows, from a state of zeros, as PyTorch computes them: the reset gate acts
- * on what the candidate's matrix has made of the state, not on the state.
+ * Gated recurrent units along the rows, from a state of zeros, as PyTorch computes them: the reset gate multiplies the
+ * product of the candidate's matrix and the state, not the state.
  *
  *     r, u = sigmoid(x Wi + bi + h Wh + bh)
  *     n    = tanh(x Wi + bi + r * (h Wh + bh))
@@ -35,10 +35,9 @@ export const gru: LayerBuilder = {
 };
 
 /**
- * All states [steps, samples, units] from what the input adds to the gates, [steps, samples, 3 units]. The
- * gradient is written out: only the gradient of the state has to go back step by step, all else is
- * computed for all steps at once. Composed by tfjs it would take some 30 operations a step and a copy of
- * the gradient of the matrix for each.
+ * Returns all states [steps, samples, units] from the input's part of the gates, [steps, samples, 3 units]. The
+ * gradient is written out: only the gradient of the state goes back step by step, the rest is computed for all steps
+ * at once. Composed by tfjs it would take some 30 ops per step and a copy of the matrix's gradient for each.
  */
 function recur(input: Tensor, weight: Tensor, bias: Tensor, bptt: boolean): Tensor {
   return tf.customGrad((x, w, b, save) => {
@@ -52,7 +51,7 @@ function recur(input: Tensor, weight: Tensor, bias: Tensor, bptt: boolean): Tens
   })(input, weight, bias);
 }
 
-/** Before states, reset gates, update gates, candidates, and the state's part of candidates: all [steps, samples, units]. */
+/** Previous states, reset gates, update gates, candidates, and the state's part of candidates: all [steps, samples, units]. */
 type Kept = [before: Tensor, r: Tensor, u: Tensor, n: Tensor, hn: Tensor];
 
 function forward(input: Tensor, weight: Tensor, bias: Tensor): { states: Tensor; kept: Kept } {
@@ -77,7 +76,7 @@ function forward(input: Tensor, weight: Tensor, bias: Tensor): { states: Tensor;
   return { states: states as Tensor, kept: [before, r, u, n, hn] as Kept };
 }
 
-/** Gradients of the input's part of the gates, of the matrix and of the bias. */
+/** Returns the gradients of the input's part of the gates, of the matrix and of the bias. */
 function backward(
   dy: Tensor, // [steps, samples, units]
   weight: Tensor,
@@ -86,7 +85,7 @@ function backward(
 ): Tensor[] {
   const [h, reset, update, candidate, part] = [before, r, u, n, hn] as Kept;
   const one = tf.scalar(1);
-  // What one unit of the gradient of a state becomes at each of its causes.
+  // Derivatives of a state by each of its inputs.
   const atCandidate = tf.mul(tf.sub(one, update), tf.sub(one, tf.square(candidate)));
   const atUpdate = tf.mul(tf.sub(h, candidate), tf.mul(update, tf.sub(one, update)));
   const atReset = tf.mul(atCandidate, tf.mul(part, tf.mul(reset, tf.sub(one, reset))));
@@ -98,7 +97,7 @@ function backward(
   return [dInput, tf.matMul(flat(h), flat(dState), true, false), tf.sum(flat(dState), 0)];
 }
 
-/** The gradient of every state: its own and what comes back from the states after it. */
+/** Returns the gradient of every state: its own plus the gradient from the later states. */
 function throughTime(dy: Tensor, weight: Tensor, factors: Tensor, update: Tensor): Tensor {
   const own = tf.unstack(dy);
   const [factorsOf, updateOf] = [tf.unstack(factors), tf.unstack(update)];

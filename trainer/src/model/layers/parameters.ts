@@ -1,15 +1,15 @@
 import type { Weights } from '../../step/function.ts';
 import type { Tfjs } from '../../tf.ts';
 
-/** What a layer asks to be made before the first step. */
+/** A weight of a layer, before it is initialised. */
 export interface Parameter {
   name: string;
   shape: readonly number[];
-  /** Inputs that one output adds up: the bound of the initial values is 1 / sqrt(fanIn). */
+  /** Number of inputs summed in one output: the bound of the initial values is 1 / sqrt(fanIn). */
   fanIn: number;
 }
 
-/** Weight [rows, cols, in, out] and bias [out] of a convolution; `kernel` is one number or both. */
+/** Returns the weight [rows, cols, in, out] and the bias [out] of a convolution. */
 export function convParameters(
   prefix: string,
   kernel: number | readonly [rows: number, cols: number],
@@ -24,7 +24,7 @@ export function convParameters(
   ];
 }
 
-/** Those of a convolution, as tensors. */
+/** Returns the weight and the bias of a convolution as tensors. */
 export const convWeights = (
   weights: Weights,
   prefix: string,

@@ -6,7 +6,7 @@ import { encode, encoderParameters } from '../encoder.ts';
 import { initialWeights } from '../initialise.ts';
 import { encodeAndPool } from '../pooled-encoder.ts';
 
-/** Layers at the end of a module, each with all that changes how its mean is found. */
+/** Layers at the end of a module, with every field that changes the computation of the mean. */
 const LAYERS: readonly [string, readonly Layer[]][] = [
   ['a convolution', [{ type: 'conv', channels: 5 }]],
   ['one that strides', [{ type: 'conv', channels: 5, kernel: 3, stride: 2 }]],

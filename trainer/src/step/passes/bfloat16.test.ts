@@ -12,7 +12,7 @@ const WEIGHTS = {
   second: { shape: [32, 32], values: withoutPattern(1024).map((x) => -x) },
 };
 
-/** Two products with what may lie between them, and sums that no product is part of. */
+/** Two matmuls with other ops between them, and sums outside of any matmul. */
 const train: StepFunction = {
   inputs: { x: { shape: [ROWS, 32], dtype: 'float32' } },
   build: ({ x }, weights) => {
@@ -52,12 +52,12 @@ it('computes in bfloat16 what it computes in float32, to about two digits', () =
   }
 });
 
-it('leaves what no product is part of in float32', () => {
+it('keeps ops outside of any matmul in float32', () => {
   const sum = (precision: 'float32' | 'bfloat16') => steps(precision, 1).outputs[0]?.sum;
   expect(sum('bfloat16')).toEqual(sum('float32'));
 });
 
-it('keeps weights in float32, where steps add up that bfloat16 could not tell from none', () => {
+it('keeps weights in float32, where steps add up that bfloat16 would round to zero', () => {
   const { outputs, weights } = steps('bfloat16', 50);
   const loss = (i: number) => outputs.at(i)?.loss?.[0] as number;
   expect(loss(-1)).toBeLessThan(loss(0));

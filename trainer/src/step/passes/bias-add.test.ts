@@ -9,7 +9,7 @@ import { withBiasAdd } from './bias-add.ts';
 
 const gpu = backend.binding.isUsingGpuDevice();
 
-/** By which operations those of a recording are replaced. */
+/** Returns the ops that replace those of a recording. */
 function replaced({ train, weights }: ReturnType<typeof residual>): string[] {
   const { recording, surroundings } = traceFunction(train, weights);
   const { ops } = withBiasAdd(recording, surroundings);
@@ -17,13 +17,13 @@ function replaced({ train, weights }: ReturnType<typeof residual>): string[] {
 }
 
 describe.skipIf(gpu)('a bias of a convolution that a shortcut is added to', () => {
-  it('becomes BiasAdd where no relu of the sum is needed beside the sum', () => {
-    // Of the first block's sum a relu and the shortcut are.
+  it('becomes BiasAdd where the sum has no relu beside other users', () => {
+    // The first block's sum has a relu and a shortcut as users.
     expect(replaced(residual('squares'))).toEqual(['BiasAdd']);
     expect(replaced(residual('relu'))).toEqual([]);
   });
 
-  it('leaves outputs and gradients what they are without', () => {
+  it('changes neither outputs nor gradients', () => {
     const fused = step(residual('squares'));
     const apart = step(
       residual('squares', (y, bias) => tf.add(y, tf.reshape(bias, [1, 1, 1, -1]))),
@@ -50,13 +50,13 @@ describe.skipIf(gpu)('a bias of a convolution that a shortcut is added to', () =
         ['--input-type=module-typescript', '--eval', script],
         { cwd: import.meta.dirname },
       );
-      expect(stderr).toContain('oneDNN'); // it does speak
+      expect(stderr).toContain('oneDNN'); // oneDNN logs
       expect(stderr).not.toContain('remapper failed');
     },
   );
 });
 
-/** What a step makes and what it leaves in weights and moments. */
+/** Returns the outputs of a step and the weights and moments after it. */
 function step({ train, weights, x }: ReturnType<typeof residual>): Record<string, Float32Array> {
   const program = Program.compile({ weights, optimizer: OPTIMIZER, functions: { train } });
   const outputs = program.run('train', { x });

@@ -3,9 +3,9 @@ import { stringAttr } from '../graph.ts';
 import type { RecordedOp, Recording, Surroundings } from '../recorder.ts';
 
 /**
- * The same recording, on a processor, with BiasAdd for a bias that is added to a convolution and then to something else, as
- * to a shortcut: oneDNN then adds both while it convolves. Of two additions TensorFlow would first change the order, smallest
- * tensors first, and compute each over all of the activations.
+ * Replaces Add by BiasAdd, on a processor, for a bias that is added to a convolution before another sum, such as a
+ * shortcut: oneDNN then adds both while it convolves. TensorFlow would reorder two additions, smallest tensors first,
+ * and compute each over all activations.
  */
 export function withBiasAdd(recording: Recording, { given, wanted }: Surroundings): Recording {
   if (backend.binding.isUsingGpuDevice()) return recording;
@@ -23,8 +23,8 @@ export function withBiasAdd(recording: Recording, { given, wanted }: Surrounding
   };
 
   /**
-   * Not where others than a relu need a sum that has one: TensorFlow 2.21 takes convolution, bias, sum and relu together without
-   * a look at those, finds that it cannot, and gives up all fusions of the graph.
+   * Reports whether a sum may be fused: it may not if it has a relu and other users. TensorFlow 2.21 fuses convolution,
+   * bias, sum and relu without checking for those, fails, and gives up all fusions of the graph.
    */
   const mayBeTaken = ({ op, outputs: [sum] }: RecordedOp) => {
     const id = sum?.id as number;

@@ -1,12 +1,12 @@
 import { attribute, type RecordedOp, type Recording } from '../recorder.ts';
 
-/** Convolutions and their gradients, as a recording holds them. */
+/** Convolutions and their gradients in a recording. */
 
 type Maps = [patches: number, rows: number, cols: number, channels: number];
 type Zeros = [before: number, after: number];
 
 export interface Convolution {
-  /** What is convolved, or its gradient. */
+  /** Input of the convolution, or its gradient. */
   input: { id: number; shape: Maps };
   kernel: [rows: number, cols: number, channelsIn: number, channels: number];
   output: Maps;
@@ -17,14 +17,14 @@ export interface Convolution {
 
 type Shapes = ReadonlyMap<number, readonly number[]>;
 
-/** Ids of input, kernel and output, by operation; what an operation makes comes last. */
+/** Returns the ids of input, kernel and output by op; an op's own result is its last id. */
 const TENSORS: Record<string, (ids: number[]) => (number | undefined)[]> = {
   Conv2D: ([x, kernel, y]) => [x, kernel, y],
   Conv2DBackpropFilter: ([x, , dy, kernel]) => [x, kernel, dy],
   Conv2DBackpropInput: ([, kernel, dy, dx]) => [dx, kernel, dy],
 };
 
-/** The convolution that `op` computes or has a gradient of; undefined if it is none, or shapes are not known. */
+/** Returns the convolution that `op` computes or has a gradient of; undefined for other ops and unknown shapes. */
 export function convolutionOf(op: RecordedOp, shapes: Shapes): Convolution | undefined {
   const ids = TENSORS[op.op]?.([...op.inputs, ...op.outputs.map(({ id }) => id)]) ?? [];
   const [shape, kernel, output] = ids.map((id = -1) => shapes.get(id));
@@ -46,7 +46,7 @@ export function convolutionOf(op: RecordedOp, shapes: Shapes): Convolution | und
   };
 }
 
-/** The same convolution, of what an operation has put zeros around before. */
+/** Returns the convolution with an explicit Pad of its input folded into the padding. */
 export function withoutPad(
   convolution: Convolution,
   { ops, constants }: Recording,
@@ -73,17 +73,17 @@ export function withoutPad(
   };
 }
 
-/** What an output sees of a row or a column: positions of the input, from places of the kernel. */
+/** Part of a row or column that an output reads: input positions and the kernel positions that read them. */
 export interface Window {
-  /** The first position. */
+  /** First input position. */
   begin: number;
-  /** The place of the kernel that sees it. */
-  place: number;
-  /** How many positions; zeros around the input do not count. */
+  /** Kernel position that reads it. */
+  kernelBegin: number;
+  /** Number of input positions, without padding. */
   positions: number;
 }
 
-/** Along rows or columns, for each output. */
+/** Returns the window of each output along rows (0) or columns (1). */
 export function windowsAlong(
   { input, kernel, output, strides, padding }: Convolution,
   axis: 0 | 1,
@@ -92,6 +92,6 @@ export function windowsAlong(
     const first = i * strides[axis] - padding[axis][0];
     const begin = Math.max(first, 0);
     const end = Math.min(first + kernel[axis], input.shape[axis + 1] as number);
-    return { begin, place: begin - first, positions: Math.max(end - begin, 0) };
+    return { begin, kernelBegin: begin - first, positions: Math.max(end - begin, 0) };
   });
 }

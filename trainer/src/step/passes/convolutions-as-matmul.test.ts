@@ -6,7 +6,7 @@ import { Program } from '../program.ts';
 import type { Recording } from '../recorder.ts';
 import { distance, OPTIMIZER, withoutPattern } from '../testing/tensors.ts';
 import { traceFunction } from '../trace.ts';
-import { asProducts } from './convolutions-as-matmul.ts';
+import { asMatmuls } from './convolutions-as-matmul.ts';
 
 interface Convolution {
   input: [rows: number, cols: number];
@@ -39,7 +39,7 @@ interface Made {
   gradients: Record<string, Float32Array>;
 }
 
-/** What a compiled step makes. */
+/** Returns the results of a compiled step. */
 function compiled(convolution: Convolution, precision: 'float32' | 'bfloat16'): Made {
   const { weights, train, x } = lossOf(convolution);
   const functions = { train };
@@ -57,7 +57,7 @@ function compiled(convolution: Convolution, precision: 'float32' | 'bfloat16'): 
   };
 }
 
-/** The same of TensorFlow's own operations, one by one. */
+/** Returns the results of TensorFlow's own ops, run one by one. */
 function eager(convolution: Convolution): Made {
   const { weights, train, x, shape } = lossOf(convolution);
   return tf.tidy(() => {
@@ -77,25 +77,25 @@ function eager(convolution: Convolution): Made {
   });
 }
 
-/** How far each value that a step makes is from that of the other. */
+/** Returns the distance of each result of a step from that of the other. */
 const distances = (made: Made, expected: Made) =>
   Object.entries({ y: expected.y, ...expected.gradients }).map(
     ([name, values]) =>
       [name, distance({ y: made.y, ...made.gradients }[name] as Float32Array, values)] as const,
   );
 
-/** Operations that are left to TensorFlow. */
+/** Returns the ops that TensorFlow keeps. */
 const left = (convolution: Convolution, precision: 'float32' | 'bfloat16') => {
   const { weights, train } = lossOf(convolution);
   const { recording, surroundings } = traceFunction(train, weights);
-  const ops = asProducts(recording, surroundings, precision).ops.map(({ op }) => op);
+  const ops = asMatmuls(recording, surroundings, precision).ops.map(({ op }) => op);
   return ['Conv2D', 'Conv2DBackpropFilter'].filter((op) => ops.includes(op));
 };
 
 const BOTH = ['Conv2D', 'Conv2DBackpropFilter'];
 const FORWARD = ['Conv2D'];
 
-/** What is left to TensorFlow, by precision. */
+/** Ops that TensorFlow keeps, by precision. */
 const CASES: Record<string, { of: Convolution; float32: string[]; bfloat16: string[] }> = {
   'one place': {
     of: { input: [8, 8], kernel: [1, 1], stride: 1, padding: 0 },
@@ -173,25 +173,25 @@ describe.skipIf(backend.binding.isUsingGpuDevice())('a convolution of', () => {
       },
     );
 
-    it('makes what TensorFlow does', () => {
+    it('computes what TensorFlow computes', () => {
       for (const [name, far] of distances(compiled(of, 'float32'), eager(of))) {
         expect(far, name).toBeLessThan(1e-5);
       }
     });
 
-    it('makes about that in bfloat16, to two digits', () => {
+    it('computes the same in bfloat16, to two digits', () => {
       for (const [name, far] of distances(compiled(of, 'bfloat16'), eager(of))) {
         expect(far, name).toBeLessThan(0.02);
       }
     });
   });
 
-  it('has a bias whose gradient is a product', () => {
+  it('has a bias whose gradient is a matmul', () => {
     const { weights, train } = lossOf({ input: [8, 8], kernel: [3, 3], stride: 1, padding: 1 });
     const { recording, surroundings } = traceFunction(train, weights);
     const sums = ({ ops }: Recording) =>
       ops.filter(({ op, outputs }) => op === 'Sum' && outputs[0]?.shape.length === 1);
     expect(sums(recording)).toHaveLength(1);
-    expect(sums(asProducts(recording, surroundings, 'float32'))).toHaveLength(0);
+    expect(sums(asMatmuls(recording, surroundings, 'float32'))).toHaveLength(0);
   });
 });

@@ -9,16 +9,15 @@ import {
   shapesOf,
 } from '../recorder.ts';
 import { type Convolution, convolutionOf, withoutPad } from './convolution.ts';
-import { allSee, convolve, gradientOfWindows } from './im2col.ts';
-import { convolveOnePlace, gradientOfPlaces } from './kernel-positions.ts';
+import { allReadInput, convolve, gradientOfWindows } from './im2col.ts';
+import { convolvePointwise, gradientByKernelPositions } from './kernel-positions.ts';
 
 /**
- * What processors compute faster as products of matrices than TensorFlow's own operation does: the same recording with
- * these in place. oneDNN keeps a processor busy along the outputs of a row; where there are only a few, or a stride sets
- * apart what they see, products take down to a third of its time. A sum over rows takes a third to two thirds of Eigen's.
- * A GPU has no such gaps, as far as is known, and keeps its operations.
+ * Replaces ops that a processor computes faster as matmuls. oneDNN vectorises a convolution along the outputs of a row;
+ * where there are few, or a stride separates their inputs, matmuls take down to a third of its time. A sum over rows
+ * takes a third to two thirds of Eigen's time. A GPU keeps its own ops.
  */
-export function asProducts(
+export function asMatmuls(
   recording: Recording,
   { given }: Surroundings,
   precision: Precision,
@@ -27,26 +26,26 @@ export function asProducts(
   const shapes = new Map([...given, ...shapesOf(recording)]);
   const constants = new Map(recording.constants);
   const ops = recording.ops.flatMap((op) => {
-    const product =
+    const replacement =
       op.op === 'Sum'
         ? sumOverRows(op, recording, shapes)
         : ofConvolution(op, recording, shapes, precision);
-    if (!product) return [op];
-    const inPlace = replacing(op, product);
+    if (!replacement) return [op];
+    const inPlace = replacing(op, replacement);
     for (const [id, constant] of inPlace.constants) constants.set(id, constant);
     return inPlace.ops;
   });
   return { ops, constants };
 }
 
-/** What stands in for an operation: a function of some of its inputs, whose shapes are known. */
-interface Product {
+/** Replacement of an op: a function of some of its inputs, with known shapes. */
+interface Replacement {
   inputs: readonly { id: number; shape: readonly number[] }[];
   build(...inputs: Tensor[]): Tensor;
 }
 
-/** Records the product on zeros, and gives its tensors the ids that they have around the operation. */
-function replacing({ outputs: [output] }: RecordedOp, { inputs, build }: Product): Recording {
+/** Records the replacement on zeros and gives its inputs and its output the ids of the op's own. */
+function replacing({ outputs: [output] }: RecordedOp, { inputs, build }: Replacement): Recording {
   let recording: Recording = { ops: [], constants: new Map() };
   tf.tidy(() => {
     const zeros = inputs.map(({ shape }) => tf.zeros([...shape]));
@@ -67,12 +66,12 @@ function replacing({ outputs: [output] }: RecordedOp, { inputs, build }: Product
   return recording;
 }
 
-/** [.., channels] -> [channels], as a product with ones. */
+/** Sums over all axes but the last, as a matmul with ones: [.., channels] -> [channels]. */
 function sumOverRows(
   { inputs: [x = -1, axes = -1], outputs: [output] }: RecordedOp,
   { constants }: Recording,
   shapes: ReadonlyMap<number, readonly number[]>,
-): Product | undefined {
+): Replacement | undefined {
   const shape = shapes.get(x);
   const summed = constants.get(axes)?.values;
   const channels = shape?.at(-1) as number;
@@ -94,24 +93,24 @@ function sumOverRows(
 }
 
 const CONVOLUTIONS = {
-  Conv2D: { windows: convolve, places: convolveOnePlace },
-  Conv2DBackpropFilter: { windows: gradientOfWindows, places: gradientOfPlaces },
+  Conv2D: { windows: convolve, kernelPositions: convolvePointwise },
+  Conv2DBackpropFilter: { windows: gradientOfWindows, kernelPositions: gradientByKernelPositions },
 } as const;
 
-/** A convolution, or the gradient of its kernel. */
+/** Replaces a convolution or the gradient of its kernel. */
 function ofConvolution(
   op: RecordedOp,
   recording: Recording,
   shapes: ReadonlyMap<number, readonly number[]>,
   precision: Precision,
-): Product | undefined {
+): Replacement | undefined {
   const builders = CONVOLUTIONS[op.op as keyof typeof CONVOLUTIONS];
   const asIs = builders && convolutionOf(op, shapes);
   const way = asIs && wayOf(op, asIs, precision);
   if (!way) return undefined;
   const convolution = way === 'windows' ? withoutPad(asIs, recording, shapes) : asIs;
-  if (way === 'windows' && !allSee(convolution)) return undefined;
-  // The kernel or, for its gradient, that of the outputs: the last input of both.
+  if (way === 'windows' && !allReadInput(convolution)) return undefined;
+  // The last input: the kernel, or the gradient of the outputs for the gradient of the kernel.
   const other = op.inputs.at(-1) as number;
   return {
     inputs: [convolution.input, { id: other, shape: shapes.get(other) as readonly number[] }],
@@ -119,22 +118,24 @@ function ofConvolution(
   };
 }
 
-/** Outputs of a patch up to which products of their windows are the fastest. */
+/** Matmuls of windows (im2col) are the fastest up to this number of outputs per patch. */
 const FEWEST_OUTPUTS = 4;
-/** The same with a stride. In bfloat16 without one, gradients of kernels are faster as products for places. */
+/** The maximum with a stride. In bfloat16 without a stride, kernel gradients are faster by kernel positions. */
 const FEW_OUTPUTS = 16;
 
-/** By which products it is faster; undefined if by none. */
+/** Returns the faster kind of matmul, or undefined where TensorFlow's op is faster. */
 function wayOf(
   { op }: RecordedOp,
   { output, kernel, strides }: Convolution,
   precision: Precision,
-): 'windows' | 'places' | undefined {
+): 'windows' | 'kernelPositions' | undefined {
   const outputs = output[1] * output[2];
-  const onePlace = kernel[0] * kernel[1] === 1;
+  const pointwise = kernel[0] * kernel[1] === 1;
   const hasStride = strides[0] * strides[1] > 1;
-  if (!onePlace && outputs <= (hasStride ? FEW_OUTPUTS : FEWEST_OUTPUTS)) return 'windows';
-  if (onePlace && hasStride) return 'places';
-  const apart = onePlace || hasStride || outputs <= FEW_OUTPUTS;
-  return op === 'Conv2DBackpropFilter' && precision === 'bfloat16' && apart ? 'places' : undefined;
+  if (!pointwise && outputs <= (hasStride ? FEW_OUTPUTS : FEWEST_OUTPUTS)) return 'windows';
+  if (pointwise && hasStride) return 'kernelPositions';
+  const apart = pointwise || hasStride || outputs <= FEW_OUTPUTS;
+  return op === 'Conv2DBackpropFilter' && precision === 'bfloat16' && apart
+    ? 'kernelPositions'
+    : undefined;
 }

@@ -3,31 +3,33 @@ import { withZeros } from '../ops.ts';
 import { type Convolution, type Window, windowsAlong } from './convolution.ts';
 
 /**
- * Convolutions with few outputs, as products of what the outputs see and of the kernel. Outputs whose windows the edges of
- * the map cut alike share a product: zeros around the map are not multiplied, and the gradient of the kernel is a product
- * of the same windows.
+ * Convolutions with few outputs as matmuls of windows and the kernel (im2col). Outputs whose windows are cut alike by the
+ * edges of the map share a matmul: padding is not multiplied, and the gradient of the kernel uses the same windows.
  */
 
-/** Outputs along an axis, one after another. */
+/** Consecutive outputs along an axis with windows that are cut alike. */
 interface Run extends Omit<Window, 'begin'> {
-  /** The first of them. */
+  /** First of these outputs. */
   first: number;
-  /** Where the window of each begins. */
+  /** First input position of each window. */
   begins: number[];
 }
 
 function runsAlong(convolution: Convolution, axis: 0 | 1): Run[] {
   const runs: Run[] = [];
-  for (const [first, { begin, place, positions }] of windowsAlong(convolution, axis).entries()) {
+  for (const [first, { begin, kernelBegin, positions }] of windowsAlong(
+    convolution,
+    axis,
+  ).entries()) {
     const last = runs.at(-1);
-    if (last?.place === place && last.positions === positions) last.begins.push(begin);
-    else runs.push({ first, begins: [begin], place, positions });
+    if (last?.kernelBegin === kernelBegin && last.positions === positions) last.begins.push(begin);
+    else runs.push({ first, begins: [begin], kernelBegin, positions });
   }
   return runs;
 }
 
-/** Whether each output sees something, as products of windows need. */
-export const allSee = (convolution: Convolution): boolean =>
+/** Reports whether every output reads at least one input position; matmuls of windows need that. */
+export const allReadInput = (convolution: Convolution): boolean =>
   ([0, 1] as const).every((axis) =>
     windowsAlong(convolution, axis).every(({ positions }) => positions > 0),
   );
@@ -42,7 +44,7 @@ export function convolve(convolution: Convolution, x: Tensor, kernel: Tensor): T
         const seen = windows(x, rows, cols);
         const part = tf.slice(
           kernel,
-          [rows.place, cols.place, 0, 0],
+          [rows.kernelBegin, cols.kernelBegin, 0, 0],
           [rows.positions, cols.positions, -1, -1],
         );
         const y = tf.matMul(seen, tf.reshape(part, [-1, channels]) as Tfjs.Tensor2D);
@@ -54,7 +56,7 @@ export function convolve(convolution: Convolution, x: Tensor, kernel: Tensor): T
   return tf.concat(ofRows, 1);
 }
 
-/** The gradient of the kernel, from that of the outputs: [rows, cols, in, out]. */
+/** Returns the gradient of the kernel, [rows, cols, in, out], from the gradient of the outputs. */
 export function gradientOfWindows(convolution: Convolution, x: Tensor, dy: Tensor): Tensor {
   const [kernelRows, kernelCols, channelsIn, channels] = convolution.kernel;
   const [alongRows, alongCols] = [runsAlong(convolution, 0), runsAlong(convolution, 1)];
@@ -71,9 +73,9 @@ export function gradientOfWindows(convolution: Convolution, x: Tensor, dy: Tenso
         true,
       );
       const shape = [rows.positions, cols.positions, channelsIn, channels];
-      const zeros = ({ place, positions }: Run, places: number): [number, number] => [
-        place,
-        places - place - positions,
+      const zeros = ({ kernelBegin, positions }: Run, size: number): [number, number] => [
+        kernelBegin,
+        size - kernelBegin - positions,
       ];
       const around = [zeros(rows, kernelRows), zeros(cols, kernelCols)];
       return withZeros(tf.reshape(product, shape), [...around, [0, 0], [0, 0]]);
@@ -82,7 +84,7 @@ export function gradientOfWindows(convolution: Convolution, x: Tensor, dy: Tenso
   return gradients.length === 1 ? (gradients[0] as Tensor) : tf.addN(gradients);
 }
 
-/** What outputs see, one behind the other for each patch: [patches * outputs, positions * channels]. */
+/** Returns the windows of outputs: [patches * outputs, positions * channels]. */
 function windows(x: Tensor, rows: Run, cols: Run): Tfjs.Tensor2D {
   const [patches, , , channels] = x.shape as [number, number, number, number];
   const values = rows.positions * cols.positions * channels;

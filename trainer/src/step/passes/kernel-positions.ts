@@ -3,36 +3,36 @@ import { withZeros } from '../ops.ts';
 import type { Convolution } from './convolution.ts';
 
 /**
- * Convolutions as products for the places of the kernel: of what a place sees for all outputs. Places of a row that one
- * stride covers lie beside each other in memory, and make one product.
+ * Convolutions as one matmul per kernel position, of its inputs for all outputs. Kernel positions of a row under one
+ * stride are adjacent in memory and share a matmul.
  */
 
-/** The gradient of the kernel, from that of the outputs: [rows, cols, in, out]. */
-export function gradientOfPlaces(convolution: Convolution, x: Tensor, dy: Tensor): Tensor {
+/** Returns the gradient of the kernel, [rows, cols, in, out], from the gradient of the outputs. */
+export function gradientByKernelPositions(convolution: Convolution, x: Tensor, dy: Tensor): Tensor {
   const { kernel, strides } = convolution;
   const [kernelRows, kernelCols, , channels] = kernel;
-  const see = seenBy(convolution, x);
+  const inputsAt = inputsOf(convolution, x);
   const gradients = tf.reshape(dy, [-1, channels]) as Tfjs.Tensor2D;
-  const products = Array.from({ length: kernelRows }, (_, row) =>
+  const matmuls = Array.from({ length: kernelRows }, (_, row) =>
     Array.from({ length: Math.ceil(kernelCols / strides[1]) }, (_, block) => {
       const first = block * strides[1];
-      const places = Math.min(strides[1], kernelCols - first);
-      return tf.matMul(see(row, first, places), gradients, true); // [places * in, out]
+      const count = Math.min(strides[1], kernelCols - first);
+      return tf.matMul(inputsAt(row, first, count), gradients, true); // [count * in, out]
     }),
   );
-  return tf.reshape(tf.concat(products.flat()), kernel);
+  return tf.reshape(tf.concat(matmuls.flat()), kernel);
 }
 
-/** x [patches, rows, cols, in] and a kernel of one place, [1, 1, in, out] -> [patches, rows', cols', out]. */
-export function convolveOnePlace(convolution: Convolution, x: Tensor, kernel: Tensor): Tensor {
+/** Convolves with a 1x1 kernel: x [patches, rows, cols, in], kernel [1, 1, in, out] -> [patches, rows', cols', out]. */
+export function convolvePointwise(convolution: Convolution, x: Tensor, kernel: Tensor): Tensor {
   const [, , channelsIn, channels] = convolution.kernel;
-  const seen = seenBy(convolution, x)(0, 0, 1);
+  const seen = inputsOf(convolution, x)(0, 0, 1);
   const y = tf.matMul(seen, tf.reshape(kernel, [channelsIn, channels]) as Tfjs.Tensor2D);
   return tf.reshape(y, convolution.output);
 }
 
-/** What places of the kernel see that lie in one row, and under one stride: [patches * outputs, places * channels]. */
-function seenBy({ input, kernel, output, strides, padding }: Convolution, x: Tensor) {
+/** Returns a function for the inputs of kernel positions in one row and under one stride: [patches * outputs, positions * channels]. */
+function inputsOf({ input, kernel, output, strides, padding }: Convolution, x: Tensor) {
   const [patches, rows, cols, channels] = input.shape;
   const [, outRows, outCols] = output;
   const [strideRows, strideCols] = strides;
@@ -45,7 +45,7 @@ function seenBy({ input, kernel, output, strides, padding }: Convolution, x: Ten
   };
   const [alongRows, alongCols] = [along(rows, 0), along(cols, 1)];
   const padded = withZeros(x, [[0, 0], alongRows.zeros, alongCols.zeros, [0, 0]]);
-  // Positions at one place of a stride lie behind each other then, so that what places see is a slice.
+  // Positions with the same offset in a stride become adjacent, so the inputs of kernel positions are a slice.
   const split = tf.reshape(padded, [
     patches,
     alongRows.blocks,
@@ -53,13 +53,13 @@ function seenBy({ input, kernel, output, strides, padding }: Convolution, x: Ten
     alongCols.blocks,
     strideCols * channels,
   ]);
-  return (row: number, col: number, places: number): Tfjs.Tensor2D => {
+  return (row: number, col: number, count: number): Tfjs.Tensor2D => {
     const [block, within] = [Math.floor(row / strideRows), row % strideRows];
     const seen = tf.slice(
       split,
       [0, block, within, col / strideCols, 0],
-      [patches, outRows, 1, outCols, places * channels],
+      [patches, outRows, 1, outCols, count * channels],
     );
-    return tf.reshape(seen, [-1, places * channels]) as Tfjs.Tensor2D;
+    return tf.reshape(seen, [-1, count * channels]) as Tfjs.Tensor2D;
   };
 }

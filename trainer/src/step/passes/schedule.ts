@@ -3,62 +3,65 @@ import { identity } from '../ops.ts';
 import { attribute, type RecordedOp, recordMark } from '../recorder.ts';
 
 /**
- * Parts of a step that threads take by turns. TensorFlow runs whatever is ready: it would take a map of each part before it goes on
- * with any, and find none of them in the caches. A turn begins when the one that had its thread before it is over.
+ * Execution order of micro-batches. TensorFlow runs every op that is ready: it would compute one map of each micro-batch
+ * before the next map of any, and find none of them in the caches. Each group of ops starts when the group before it on
+ * the same thread has ended.
  */
 
-/** Stands in a recording for no operation: those after it, up to the next, are a turn. */
-const TURN = 'Turn';
+/** Mark in a recording: the ops after it, up to the next mark, are a group. */
+const GROUP = 'Group';
 
 /**
- * What is recorded from here to the next call is a turn, of which `sideBySide` run at a time. Its first operation waits,
- * so that all others must need what that makes.
+ * Starts a group of ops, up to the next call; `sideBySide` groups run at a time. Only the first op of a group gets the
+ * control dependency; every other op of the group must depend on it.
  */
-export function beginTurn(sideBySide: number): void {
+export function beginGroup(sideBySide: number): void {
   recordMark({
-    op: TURN,
+    op: GROUP,
     attrs: [{ name: 'sideBySide', type: ATTR.int, value: sideBySide }],
     inputs: [],
     outputs: [],
   });
 }
 
-/** The same x, with whose gradient another turn begins. */
-export function turnBack(x: Tensor, sideBySide: number): Tensor {
+/** Returns x; its gradient starts another group. */
+export function beginGroupOnGradient(x: Tensor, sideBySide: number): Tensor {
   return tf.customGrad((value) => ({
     value: tf.reshape(value as Tensor, (value as Tensor).shape),
     gradFunc: (dy: Tensor) => {
-      beginTurn(sideBySide);
+      beginGroup(sideBySide);
       return identity(dy);
     },
   }))(x);
 }
 
-/** Whether it is one of the recording's operations, and not the mark of a turn. */
-export const isOperation = ({ op }: RecordedOp): boolean => op !== TURN;
+/** Reports whether it is an op and not the mark of a group. */
+export const isOperation = ({ op }: RecordedOp): boolean => op !== GROUP;
 
-/** By the first operation of a turn, the tensors that must be there before it: what the turn before has made last. */
-export function waits(ops: readonly RecordedOp[]): ReadonlyMap<RecordedOp, readonly number[]> {
-  const turns: RecordedOp[][] = [];
+/** Returns, for the first op of each group, the last tensors of the group before it on the same thread. */
+export function scheduleDependencies(
+  ops: readonly RecordedOp[],
+): ReadonlyMap<RecordedOp, readonly number[]> {
+  const groups: RecordedOp[][] = [];
   const found = new Map<RecordedOp, number[]>();
   let sideBySide = 0;
   for (const op of ops) {
-    if (op.op === TURN) {
+    if (op.op === GROUP) {
       sideBySide = attribute(op, 'sideBySide') as number;
-      turns.push([]);
+      groups.push([]);
       continue;
     }
-    const turn = turns.at(-1);
-    turn?.push(op);
-    const before = turns.at(-1 - sideBySide);
-    if (turn?.length === 1 && before) found.set(op, madeLast(before));
+    const group = groups.at(-1);
+    group?.push(op);
+    const before = groups.at(-1 - sideBySide);
+    if (group?.length === 1 && before) found.set(op, madeLast(before));
   }
   return found;
 }
 
 /**
- * Operations that TensorFlow takes together with those before them, or moves behind where parts are joined: it would not where
- * another one waits for them, or would make a graph that waits for itself.
+ * Ops that TensorFlow fuses with the op before them, or moves behind a concatenation. A dependency on them would prevent
+ * that, or create a cycle in the graph.
  */
 const MERGED: ReadonlySet<string> = new Set([
   'Add',
@@ -72,11 +75,11 @@ const MERGED: ReadonlySet<string> = new Set([
   'Tanh',
 ]);
 
-/** What the other operations of a turn have made that none of these needs. */
-function madeLast(turn: readonly RecordedOp[]): number[] {
+/** Returns the results of a group that no op of the group uses, without those of fused ops. */
+function madeLast(group: readonly RecordedOp[]): number[] {
   const needed = new Set<number>();
   const last: number[] = [];
-  for (const { op, inputs, outputs } of turn.toReversed()) {
+  for (const { op, inputs, outputs } of group.toReversed()) {
     const isNeeded = outputs.some(({ id }) => needed.has(id));
     if (MERGED.has(op) && !isNeeded) continue;
     if (!isNeeded) last.push(...outputs.slice(0, 1).map(({ id }) => id));

@@ -1,7 +1,7 @@
 import { type Tensor, type Tfjs, tf } from '../../tf.ts';
 import { type StepFunction, size, type WeightValue } from '../function.ts';
 
-/** What tests of steps share. */
+/** Helpers of the tests of steps. */
 
 export const OPTIMIZER = {
   type: 'adam',
@@ -11,25 +11,25 @@ export const OPTIMIZER = {
   epsilon: 1e-8,
 } as const;
 
-/** Without a pattern: sums that cancel each other would leave rounding alone. */
+/** Returns values without a pattern: sums that cancel would leave rounding errors only. */
 export const withoutPattern = (n: number): Float32Array<ArrayBuffer> =>
   Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + i));
 
-/** The length of the difference by that of `b`. */
+/** Returns |a - b| / |b|. */
 export const distance = (a: Float32Array, b: Float32Array): number =>
   Math.hypot(...a.map((x, i) => x - (b[i] as number))) / Math.hypot(...b);
 
 const CHANNELS = 4;
 
-/** What learns from the output of `residual`. */
+/** Losses on the output of `residual`. */
 const LOSSES = {
   squares: (y: Tensor) => tf.mean(tf.square(y)),
   relu: (y: Tensor) => tf.mean(tf.relu(y)),
 };
 
 /**
- * A convolution and two blocks of two around a shortcut, as in a ResNet, with relus before the convolutions. What they make
- * is an output, and is learned from by `loss`; `add` adds biases.
+ * Returns a convolution and two pre-activation blocks of two convolutions with a shortcut, as in a ResNet. Their result y
+ * is an output and the input of `loss`; `add` adds biases.
  */
 export function residual(
   loss: keyof typeof LOSSES,
