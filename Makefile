@@ -58,6 +58,10 @@ e2e: setup cluster-setup ## Install by Helm on a cluster of two nodes on this ma
 test-kills: setup ## Kill a writer of checkpoints 200 times: the newest one is always whole (half a minute)
 	KILLS=200 vitest run trainer/src/checkpoint/store.test.ts
 
+.PHONY: mutation
+mutation: setup ## Make mutants of the pure parts and fail where tests miss more than 10 %: PART="frames plan"
+	node --disable-warning=ExperimentalWarning test/mutation/main.ts $(PART)
+
 .PHONY: bench
 bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (2 hours; installs PyTorch)
 	node --disable-warning=ExperimentalWarning bench/main.ts

@@ -1,0 +1,51 @@
+/** Pure parts of the code that mutants are made of, each with the tests that must find them. */
+export interface Part {
+  /** Globs of files that get mutants. */
+  mutate: readonly string[];
+  /** Globs of the tests that run against each mutant. */
+  tests: readonly string[];
+  /** One window of lines in so many gets mutants, see `windows`. 1: all lines. */
+  oneIn: number;
+}
+
+export const PARTS: Record<string, Part> = {
+  validation: {
+    mutate: ['crds/src/validation/**/*.ts'],
+    tests: ['crds/src/validation/**/*.test.ts'],
+    oneIn: 1,
+  },
+  network: {
+    mutate: ['crds/src/network/*.ts'],
+    tests: ['crds/src/network/*.test.ts', 'crds/src/validation/*.test.ts'],
+    oneIn: 2,
+  },
+  frames: {
+    mutate: [
+      'trainer/src/buffer/frame.ts',
+      'crds/src/protocol/frame-limits.ts',
+      'crds/src/protocol/replay.ts',
+    ],
+    tests: ['trainer/src/buffer/frame.test.ts', 'crds/src/protocol/*.test.ts'],
+    oneIn: 1,
+  },
+  plan: {
+    mutate: ['operator/src/plan/*.ts'],
+    tests: ['operator/src/plan/*.test.ts'],
+    oneIn: 4,
+  },
+  kubernetes: {
+    mutate: ['operator/src/plan/kubernetes/*.ts'],
+    tests: ['operator/src/plan/kubernetes/*.test.ts'],
+    oneIn: 8,
+  },
+  objective: {
+    mutate: ['trainer/src/objective/*.ts'],
+    tests: ['trainer/src/objective/*.test.ts', 'test/parity/objective-parity.test.ts'],
+    oneIn: 4,
+  },
+  checkpoint: {
+    mutate: ['trainer/src/checkpoint/*.ts'],
+    tests: ['trainer/src/checkpoint/*.test.ts'],
+    oneIn: 4,
+  },
+};
