@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MESSAGE_BYTES, moduleConfigSchema } from '@greedy-infomax/crds';
 import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { eachFrame, FRAME_HEADER, type SentFrame } from '../../../trainer/src/buffer/frame.ts';
+import {
+  eachFrame,
+  FRAME_HEADER,
+  type SentFrame,
+  sealFrameHeader,
+} from '../../../trainer/src/buffer/frame.ts';
 
 /** Messages on an edge that no trainer has sent, as a damaged or hostile client might. */
 
@@ -61,9 +66,9 @@ export async function poison(
     const [ids, labels] = [Float64Array.of(random(1000)), Int32Array.of(1)];
     const rows = { bytes, ids, labels, producerStep: random(1000), madeAt: 0 };
     const [frame] = [...eachFrame(rows, random(2 ** 32), () => 0, 1)] as SentFrame[] as [SentFrame];
-    const { head, body } = kind({ ...frame, head: Buffer.from(frame.header, 'base64') });
+    const { head, body } = kind({ ...frame, head: Buffer.from(frame.record, 'base64') });
     const about = headers();
-    if (head) about.set(FRAME_HEADER, head.toString('base64'));
+    if (head) about.set(FRAME_HEADER, sealFrameHeader(head.toString('base64')));
     about.set('Nats-Msg-Id', `poison-${random(2 ** 32)}`);
     about.set('Nats-Expected-Stream', sink.stream);
     if (await isTaken(connection, sink.subject, body, about)) taken += 1;

@@ -1,12 +1,12 @@
-import type { JsMsg } from '@nats-io/jetstream';
 import type { Assembled } from './assembler.ts';
+import type { Lease } from './lease.ts';
 
 /** Samples at the consuming end of an edge, and the batches that are made of them. */
 
 /** Where samples came from, and how many of them may still be used. */
 export interface Origin {
-  /** `block`: acknowledged once the last sample has been used. */
-  messages: JsMsg[];
+  /** Owners of the memory that the samples lie in; they end once the last sample has left. */
+  leases: readonly Lease[];
   /** Samples that came in them. */
   samples: number;
   outstanding: number;
@@ -28,10 +28,11 @@ export function allOfOneMessage(samples: readonly Arrived[]): Arrived[] | null {
   return samples.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
-/** Copies the samples, one after another. */
+/** Copies the samples, one after another. Throws a `LeaseError` if the memory of one was released. */
 export function copyRows(samples: readonly Arrived[], into: Buffer): void {
   let at = 0;
-  for (const { parts } of samples) {
+  for (const { parts, origin } of samples) {
+    for (const lease of origin.leases) lease.checkHeld();
     for (const part of parts) {
       // A part of a buffer is copied by the system's memmove. All of one would be by set(), which goes word by word
       // to memory that threads share, and byte by byte where the two begin differently.

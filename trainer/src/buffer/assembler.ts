@@ -27,11 +27,14 @@ export class Assembler {
   /** Messages that came again. */
   repeated = 0;
   readonly #maxOpen: number;
+  readonly #onTorn: (key: string) => void;
   readonly #open = new Map<string, Group>();
   readonly #done = new Set<string>();
 
-  constructor(maxOpen = MAX_OPEN) {
+  /** `onTorn` gets the key of each group that is given up. */
+  constructor(maxOpen = MAX_OPEN, onTorn: (key: string) => void = () => {}) {
     this.#maxOpen = maxOpen;
+    this.#onTorn = onTorn;
   }
 
   /** What a frame has in common with the others of its group. */
@@ -84,6 +87,7 @@ export class Assembler {
     this.#open.delete(oldest);
     this.#remember(oldest); // a late chunk must not open it again
     this.torn += 1;
+    this.#onTorn(oldest);
   }
 
   #remember(key: string): void {

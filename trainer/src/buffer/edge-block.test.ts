@@ -1,4 +1,6 @@
+import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { eachFrame, FRAME_HEADER, sealFrameHeader } from './frame.ts';
 import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
 
 describe.each(WAYS)('%s', (_, way) => {
@@ -51,6 +53,59 @@ describe.each(WAYS)('%s', (_, way) => {
         expectWhole(edge, batch);
         expect([...batch.ids].toSorted()).toEqual([1, 2]); // parts may come in another order
         expect(second.counters().dropped).toBe(0);
+      },
+    );
+
+    it.each([1000, 120_000])(
+      'acknowledges messages that it refuses, and goes on with the next: samples of %i bytes',
+      async (sampleBytes) => {
+        const edge = await edges.make({
+          encoding: 'float32',
+          whenFull: 'block',
+          depth: 8,
+          sampleBytes,
+        });
+        const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
+        const asked = into.take(within(60_000));
+        for (let i = 0; i < 16; i += 1) {
+          const batch = rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]);
+          batch.bytes.fill(0xff); // NaN throughout
+          await out.put(batch, within(30_000));
+        }
+        await out.put(rows(edge, [100, 101, 102, 103]), within(30_000));
+        const batch = await asked;
+        expectWhole(edge, batch);
+        expect(batch.ids).toEqual(Float64Array.of(100, 101, 102, 103));
+        batch.done();
+        expect(into.counters().refused).toBeGreaterThanOrEqual(16);
+        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
+      },
+    );
+
+    it.each([1000, 120_000])(
+      'acknowledges messages that come again: samples of %i bytes',
+      async (sampleBytes) => {
+        const edge = await edges.make({ whenFull: 'block', depth: 8, sampleBytes });
+        const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
+        const frames = Array.from({ length: 4 }, (_, group) => [
+          ...eachFrame(rows(edge, [4 * group]), 7, () => group),
+        ]).flat();
+        for (const { record, body } of [...frames, ...frames]) {
+          const about = headers();
+          about.set(FRAME_HEADER, sealFrameHeader(record));
+          edges.connection.publish(edge.subject, body, { headers: about });
+        }
+        await edges.connection.flush();
+        await out.put(rows(edge, [101, 102, 103, 104]), within(30_000));
+        const seen: number[] = [];
+        while (seen.length < 8) {
+          const batch = await into.take(within(30_000));
+          seen.push(...batch.ids);
+          batch.done();
+        }
+        expect(seen.toSorted((a, b) => a - b)).toEqual([0, 4, 8, 12, 101, 102, 103, 104]);
+        expect(into.counters().repeated).toBe(4);
+        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
       },
     );
 

@@ -1,7 +1,7 @@
 import { CHUNK_BYTES } from '@greedy-infomax/crds';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { eachFrame, FRAME_HEADER, type SentFrame } from './frame.ts';
+import { eachFrame, FRAME_HEADER, type SentFrame, sealFrameHeader } from './frame.ts';
 import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
 
 describe.each(WAYS)('%s', (_, way) => {
@@ -75,13 +75,15 @@ describe.each(WAYS)('%s', (_, way) => {
       const into = await edges.source(edge, 2);
       const frame = (sampleBytes: number): SentFrame =>
         [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, () => 0)][0] as SentFrame;
-      const { header, body } = frame(1000);
+      const { record, body } = frame(1000);
+      const header = sealFrameHeader(record);
       const noise = crypto.getRandomValues(new Uint8Array(300));
       for (const bad of [
         { header: '', body },
         { header, body: body.subarray(0, 500) },
         { header: Buffer.from(noise).toString('base64'), body },
-        frame(999),
+        { header: sealFrameHeader(frame(999).record), body: frame(999).body },
+        { header: record, body },
         { header: '', body: new Uint8Array(0) },
       ]) {
         const about = headers();
@@ -94,7 +96,25 @@ describe.each(WAYS)('%s', (_, way) => {
       const batch = await into.take(within(10_000));
       expectWhole(edge, batch);
       expect([...batch.ids].toSorted()).toEqual([7, 8]);
-      expect(into.counters().refused).toBe(5);
+      expect(into.counters().refused).toBe(6);
+    });
+
+    it('tells of a producer of another version while no batch comes', async () => {
+      const edge = await edges.make();
+      const into = await edges.source(edge, 2);
+      const stop = new AbortController();
+      const waiting = into.take(stop.signal).catch(() => 'stopped');
+      const { record, body } = [...eachFrame(rows(edge, [1]), 1, () => 0)][0] as SentFrame;
+      const old = Buffer.from(record, 'base64');
+      old.writeUInt16LE(2, 4);
+      const about = headers();
+      about.set(FRAME_HEADER, old.toString('base64')); // version 2 had no checksum
+      edges.connection.publish(edge.subject, body, { headers: about });
+      await expect
+        .poll(() => into.counters())
+        .toMatchObject({ refused: 1, refusal: expect.stringContaining('version 2') });
+      stop.abort();
+      expect(await waiting).toBe('stopped');
     });
 
     it('ends a wait that is no longer wanted, and gives the samples to the next', async () => {

@@ -50,7 +50,7 @@ export interface Source {
   take(signal: AbortSignal, options?: TakeOptions): Promise<Batch>;
   /** Tells how many trainers read the edge, from now on. At first it is taken for 1. */
   share(readers: number): void;
-  /** As of the last batch. */
+  /** As of the last batch, and of messages refused since. */
   counters(): SourceCounters;
   close(): Promise<void>;
 }
@@ -81,6 +81,9 @@ export async function openSource(options: EdgeOptions): Promise<Source> {
     replica: options.replica ?? 0,
   });
   let counts = NO_COUNTS;
+  thread.onCounters = (counters) => {
+    counts = counters;
+  };
   return {
     async take(signal, { unused = false } = {}) {
       signal.throwIfAborted();
@@ -127,6 +130,8 @@ type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>;
 class EdgeThread {
   readonly #worker: Worker;
   readonly #exit: Promise<unknown>;
+  /** Gets the counters that a source publishes between batches. */
+  onCounters: (counters: SourceCounters) => void = () => {};
   /** What ended the thread before its time. */
   #failure: Error | null = null;
   #waiting: {
@@ -139,6 +144,7 @@ class EdgeThread {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
     this.#exit = once(this.#worker, 'exit');
     this.#worker.on('message', (answer: FromWorker) => {
+      if (answer.type === 'counters') this.onCounters(answer.counters);
       const i = this.#waiting.findIndex(({ type }) => type === answer.type);
       if (i >= 0) this.#waiting.splice(i, 1)[0]?.resolve(answer);
     });

@@ -2,7 +2,16 @@ import { CHUNK_BYTES, MESSAGE_BYTES, samplesPerMessage } from '@greedy-infomax/c
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Assembled, Assembler } from './assembler.ts';
-import { eachFrame, FrameError, parseFrame, type Sample, type SentFrame } from './frame.ts';
+import {
+  eachFrame,
+  type Frame,
+  FrameError,
+  openFrameHeader,
+  parseFrame,
+  type Sample,
+  type SentFrame,
+  sealFrameHeader,
+} from './frame.ts';
 
 /** Bytes that tell their sample and their place. */
 const pattern = (id: number, size: number) =>
@@ -30,6 +39,13 @@ const framesOf = (samples: readonly Sample[], producer: number, first: number): 
   return Array.from(eachFrame(rowsOf(samples), producer, () => group++));
 };
 
+/** What a reader makes of a sealed header and a body. */
+const read = (header: string, body: Uint8Array, size: number, place = ''): Frame =>
+  parseFrame(openFrameHeader([header], place), body, size);
+
+const reread = ({ record, body }: SentFrame, size: number): Frame =>
+  read(sealFrameHeader(record), body, size);
+
 /** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
 
@@ -43,10 +59,10 @@ describe('frames', () => {
     const samples = [1, 2, 3].map((id) => sample(id, size));
     const frames = framesOf(samples, 9, 100);
     const assembler = new Assembler();
-    const got = frames.flatMap((frame) => assembler.add(parseFrame(frame, size)));
+    const got = frames.flatMap((frame) => assembler.add(reread(frame, size)));
     expect(got.map(joined)).toEqual(samples);
-    for (const { header, body } of frames) {
-      expect(header.length + body.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+    for (const { record, body } of frames) {
+      expect(sealFrameHeader(record).length + body.length).toBeLessThanOrEqual(MESSAGE_BYTES);
     }
   });
 
@@ -60,7 +76,7 @@ describe('frames', () => {
     const samples = Array.from({ length: 3000 }, (_, i) => sample(i, 1));
     const frames = framesOf(samples, 1, 0);
     expect(frames.length).toBeLessThan(5);
-    for (const { header } of frames) expect(header.length).toBeLessThan(60_000);
+    for (const { record } of frames) expect(record.length).toBeLessThan(60_000);
   });
 
   it('send the bytes from where they lie', () => {
@@ -69,42 +85,97 @@ describe('frames', () => {
   });
 
   it('refuse messages that are no frame of this edge, whatever they are', () => {
-    const [good] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
-    const { header, body } = good;
-    expect(() => parseFrame(good, 99)).toThrow(/samples of 100 bytes, not 99/);
-    expect(() => parseFrame({ header, body: body.subarray(1) }, 100)).toThrow(FrameError);
-    expect(() => parseFrame({ header, body: new Uint8Array(MESSAGE_BYTES + 1) }, 100)).toThrow(
-      /longer than/,
-    );
-    expect(() => parseFrame({ header: '', body }, 100)).toThrow('without a header Gim-Frame');
-    expect(() => parseFrame({ header: header.slice(4), body }, 100)).toThrow(FrameError);
+    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const header = sealFrameHeader(record);
+    expect(() => read(header, body, 99)).toThrow(/samples of 100 bytes, not 99/);
+    expect(() => read(header, body.subarray(1), 100)).toThrow(FrameError);
+    expect(() => read(header, new Uint8Array(MESSAGE_BYTES + 1), 100)).toThrow(/longer than/);
+    expect(() => openFrameHeader([])).toThrow('header Gim-Frame: 0 values, not 1');
+    expect(() => openFrameHeader([header, header])).toThrow('2 values, not 1');
     fc.assert(
       fc.property(
         fc.string({ maxLength: 120 }),
         fc.uint8Array({ maxLength: 200 }),
         (any, bytes) => {
-          expect(() => parseFrame({ header: any, body }, 100)).toThrow(FrameError);
-          expect(() => parseFrame({ header: any, body: bytes }, 100)).toThrow(FrameError);
+          expect(() => read(any, body, 100)).toThrow(FrameError);
+          expect(() => read(sealFrameHeader(any), bytes, 100)).toThrow(FrameError);
         },
       ),
+      { seed: 29 },
     );
   });
 
-  it('never throw anything but a FrameError for a header that was tampered with', () => {
-    const [{ header, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
-    const bytes = Buffer.from(header, 'base64');
-    const place = fc.nat({ max: bytes.length - 1 });
+  it('refuse a header of which any bit was flipped', () => {
+    const [{ record, body }] = framesOf(
+      [1, 2].map((id) => sample(id, 100)),
+      1,
+      0,
+    ) as [SentFrame];
+    const header = Buffer.from(sealFrameHeader(record), 'latin1');
+    let refused = 0;
+    for (let bit = 0; bit < 8 * header.length; bit += 1) {
+      const damaged = Buffer.from(header);
+      damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
+      expect(() => read(damaged.toString('latin1'), body, 100)).toThrow(FrameError);
+      refused += 1;
+    }
+    expect(refused).toBe(8 * header.length);
+  });
+
+  it.each([
+    ['id', 28],
+    ['time', 36],
+    ['label', 44],
+    ["producer's step", 48],
+    ['producer', 20],
+    ['group', 24],
+  ])('refuse a record with another %s under the old checksum', (_, at) => {
+    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const forged = Buffer.from(record, 'base64');
+    forged[at] = (forged[at] as number) ^ 1;
+    const sum = sealFrameHeader(record).slice(record.length);
+    expect(() => read(`${forged.toString('base64')}${sum}`, body, 100)).toThrow('wrong checksum');
+  });
+
+  it('refuse a body at another place in shared memory than the producer named', () => {
+    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const header = sealFrameHeader(record, '1.0.1.100');
+    expect(read(header, body, 100, '1.0.1.100').samples).toHaveLength(1);
+    for (const place of ['1.1.1.100', '2.0.1.100', '']) {
+      expect(() => read(header, body, 100, place)).toThrow('wrong checksum');
+    }
+  });
+
+  it('of another version are refused with what to do', () => {
+    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const old = Buffer.from(record, 'base64');
+    old.writeUInt16LE(2, 4);
+    expect(() => read(old.toString('base64'), body, 100)).toThrow(
+      'version 2, this trainer reads version 3; run all trainers of a run from one image',
+    );
+  });
+
+  it('never throw anything but a FrameError for a record that was sealed with nonsense in it', () => {
+    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const bytes = Buffer.from(record, 'base64');
+    const edits = fc.array(fc.tuple(fc.nat({ max: bytes.length - 1 }), fc.nat({ max: 255 })), {
+      minLength: 1,
+      maxLength: 8,
+    });
     fc.assert(
-      fc.property(place, fc.nat({ max: 255 }), (at, value) => {
+      fc.property(edits, fc.nat({ max: bytes.length }), (changes, cut) => {
         const forged = Buffer.from(bytes);
-        forged[at] = value;
-        try {
-          const frame = parseFrame({ header: forged.toString('base64'), body }, 100);
-          expect(frame.samples[0]?.bytes).toHaveLength(100);
-        } catch (error) {
-          expect(error).toBeInstanceOf(FrameError);
+        for (const [at, value] of changes) forged[at] = value;
+        for (const head of [forged, forged.subarray(0, cut)]) {
+          try {
+            const frame = read(sealFrameHeader(head.toString('base64')), body, 100);
+            expect(frame.samples[0]?.bytes).toHaveLength(100);
+          } catch (error) {
+            expect(error).toBeInstanceOf(FrameError);
+          }
         }
       }),
+      { seed: 29, numRuns: 2000 },
     );
   });
 });
@@ -122,8 +193,8 @@ describe('an assembler', () => {
         const small = 40;
         const queues = [1, 2].map((producer) => {
           const samples = [0, 1, 2].map((i) => sample(producer * 100 + i, size));
-          return framesOf(samples, producer, 0).map((frame) => parseFrame(frame, size));
-        }) as [ReturnType<typeof parseFrame>[], ReturnType<typeof parseFrame>[]];
+          return framesOf(samples, producer, 0).map((frame) => reread(frame, size));
+        }) as [Frame[], Frame[]];
         const assembler = new Assembler();
         const got: Assembled[] = [];
         const complete = new Map<string, Set<number>>();
@@ -151,10 +222,10 @@ describe('an assembler', () => {
 
   it('counts a group that lost a chunk once others have overtaken it, and ignores its late chunk', () => {
     const assembler = new Assembler();
-    const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => parseFrame(f, size));
+    const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => reread(f, size));
     assembler.add(first as NonNullable<typeof first>);
     for (let i = 0; i < 16; i += 1) {
-      const [part] = framesOf([sample(i, size)], 2, i).map((f) => parseFrame(f, size));
+      const [part] = framesOf([sample(i, size)], 2, i).map((f) => reread(f, size));
       assembler.add(part as NonNullable<typeof part>);
     }
     expect(assembler.torn).toBe(1);

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import {
   CHUNK_BYTES,
   chunksPerSample,
@@ -7,9 +8,10 @@ import {
 import type { Rows } from './worker-protocol.ts';
 
 /**
- * What a message on an edge looks like: its body is the bytes of either several whole samples or one chunk of a large
- * one, and nothing else, so that it is sent from where a step has put them. What they are says a header of NATS,
- * in base64. Numbers are little-endian.
+ * Format of a message on an edge. The body holds the bytes of several whole samples or of one chunk of a large one, and
+ * nothing else, so that it is sent from where a step has put them. A header of NATS describes them: a record in base64,
+ * a point, and the CRC-32 of that text and of the body's place in shared memory, in hexadecimal. The checksum detects
+ * damage; it authenticates nobody. The record is little-endian:
  *
  *     0 magic  4 version, samples (u16)  8 bytes of a sample  12 chunk  16 chunks  20 producer  24 group
  *     sample:  0 id (f64)  8 made at (f64)  16 label (i32)  20 producer's step (u32)
@@ -17,7 +19,7 @@ import type { Rows } from './worker-protocol.ts';
 export const FRAME_HEADER = 'Gim-Frame';
 
 const MAGIC = 0x314d4947; // 'GIM1'
-const VERSION = 2;
+const VERSION = 3;
 /** Bytes, before they are base64. */
 const HEAD = 28;
 const HEAD_OF_SAMPLE = 24;
@@ -55,8 +57,8 @@ export interface Frame extends About {
 
 /** A frame on its way. */
 export interface SentFrame {
-  /** Value of the header `FRAME_HEADER`. */
-  header: string;
+  /** The record in base64; `sealFrameHeader` makes the value of the header `FRAME_HEADER` of it. */
+  record: string;
   body: Uint8Array;
 }
 
@@ -93,7 +95,7 @@ export function* eachFrame(
       yield {
         ...about,
         chunk,
-        header: headerOf(part, { ...about, chunk }),
+        record: recordOf(part, { ...about, chunk }),
         body: chunks > 1 ? bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES) : bytes,
         rows: part,
       };
@@ -113,24 +115,54 @@ function cut(rows: Rows, start: number, end: number): Rows {
 }
 
 /**
- * Reads a message for an edge whose samples have `sampleBytes` bytes, its body at most `longest`. Throws a `FrameError`
- * for any other.
+ * Value of the header `FRAME_HEADER`: the record and its checksum. `place`: value of the header that says where the body
+ * lies in shared memory; empty for a body in the message.
+ */
+export const sealFrameHeader = (record: string, place = ''): string =>
+  `${record}.${checksum(record, place)}`;
+
+/** CRC-32 in eight hexadecimal digits. */
+const checksum = (record: string, place: string): string =>
+  crc32(place, crc32(record)).toString(16).padStart(8, '0');
+
+/**
+ * The record of a message, from all values of its header `FRAME_HEADER`. `place` as above. Throws a `FrameError` for
+ * another version and for a header that was damaged.
+ */
+export function openFrameHeader(values: readonly string[], place = ''): Buffer {
+  const fail = (why: string): never => {
+    throw new FrameError(`header ${FRAME_HEADER}: ${why}`);
+  };
+  const [value = ''] = values;
+  if (values.length !== 1) fail(`${values.length} values, not 1`);
+  const [record = '', sum = ''] = value.split('.', 2);
+  const head = Buffer.from(record, 'base64');
+  if (head.length < HEAD) fail('cut short');
+  if (head.readUInt32LE(0) !== MAGIC) fail('not an activation message');
+  const version = head.readUInt16LE(4);
+  if (version !== VERSION) {
+    fail(
+      `version ${version}, this trainer reads version ${VERSION}; run all trainers of a run from one image`,
+    );
+  }
+  if (value !== `${record}.${sum}` || sum !== checksum(record, place)) fail('wrong checksum');
+  return head;
+}
+
+/**
+ * Reads a message for an edge whose samples have `sampleBytes` bytes, its body at most `longest`. `head`: as
+ * `openFrameHeader` returns it. Throws a `FrameError` for any other.
  */
 export function parseFrame(
-  { header, body }: SentFrame,
+  head: Buffer,
+  body: Uint8Array,
   sampleBytes: number,
   longest = MESSAGE_BYTES,
 ): Frame {
   const fail = (why: string): never => {
     throw new FrameError(`message of ${body.length} bytes: ${why}`);
   };
-  if (header === '') fail(`without a header ${FRAME_HEADER}`);
   if (body.length > longest) fail(`longer than ${longest}`);
-  const head = Buffer.from(header, 'base64');
-  if (head.length < HEAD) fail('its header is cut short');
-  if (head.readUInt32LE(0) !== MAGIC) fail('not an activation message');
-  const version = head.readUInt16LE(4);
-  if (version !== VERSION) fail(`version ${version}, not ${VERSION}`);
   const count = head.readUInt16LE(6);
   const size = head.readUInt32LE(8);
   if (size !== sampleBytes) fail(`samples of ${size} bytes, not ${sampleBytes}`);
@@ -165,7 +197,7 @@ export function parseFrame(
   };
 }
 
-function headerOf(rows: Rows, { producer, group, chunk, chunks }: About): string {
+function recordOf(rows: Rows, { producer, group, chunk, chunks }: About): string {
   const count = rows.ids.length;
   const head = Buffer.alloc(HEAD + count * HEAD_OF_SAMPLE);
   head.writeUInt32LE(MAGIC, 0);

@@ -10,17 +10,26 @@ import { giveBack, takeMemory } from '../nats/message-memory.ts';
 import type { Assembled } from './assembler.ts';
 import { BatchMemories } from './batch-memory.ts';
 import { checkNumbers } from './check-finite.ts';
-import { FRAME_HEADER, type Frame, FrameError, parseFrame } from './frame.ts';
-import { BODY_HEADER, type BodyMemory, SharedBodyReader } from './shared-memory.ts';
+import { FRAME_HEADER, type Frame, FrameError, openFrameHeader, parseFrame } from './frame.ts';
+import { Lease } from './lease.ts';
+import { BODY_HEADER, SharedBodyReader } from './shared-memory.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
-/** Batches that may be in memory of their own: what is used, and what was read ahead. */
+/** Batches that may be in memory of their own: the one in use, and those read ahead. */
 const MOST_BATCHES = 4;
 
+/** A message that came: its frame, null if the message is of no use, and the owner of its memory. */
+export interface Received {
+  frame: Frame | null;
+  lease: Lease;
+}
+
 /** Reads the messages of an edge, wherever their bodies are, and counts those that are of no use. */
-export class Incoming implements BodyMemory {
+export class Incoming {
   /** Messages that were no part of this edge. */
   refused = 0;
+  /** Why the last of them was refused. */
+  refusal = '';
   readonly #edge: Edge;
   readonly #bodies: SharedBodyReader | null;
   readonly #batches: BatchMemories;
@@ -30,8 +39,13 @@ export class Incoming implements BodyMemory {
 
   constructor({ edge, batchSize, shared }: Pick<WorkerOptions, 'edge' | 'batchSize' | 'shared'>) {
     this.#edge = edge;
-    this.#bodies = shared ? new SharedBodyReader(shared, this) : null;
     this.#batches = new BatchMemories(batchSize * edge.sampleBytes, MOST_BATCHES);
+    this.#bodies = shared
+      ? new SharedBodyReader(shared, {
+          take: (bytes) => this.#batches.take(bytes) ?? takeMemory(bytes),
+          giveBack: (body) => this.#free(body),
+        })
+      : null;
     this.#samplesPerMessage =
       samplesPerFrame(edge, batchSize, shared !== undefined) ||
       1 / chunksPerSample(edge.sampleBytes);
@@ -42,55 +56,49 @@ export class Incoming implements BodyMemory {
     return Math.round(this.#gone * this.#samplesPerMessage);
   }
 
-  /** Views into memory that is to be given back. Null for a message that is of no use. */
-  read(message: JsMsg): Frame | null {
-    const place = placeOf(message);
-    const body = place && this.#bodies ? this.#bodies.read(place) : message.data;
-    if (body === null) {
-      this.#gone += 1;
-      return null;
-    }
+  /** Reads a message. Its memory, and its slot in shared memory, belong to the lease. */
+  read(message: JsMsg): Received {
+    const place = message.headers?.get(BODY_HEADER) ?? '';
+    const { data } = message;
+    let body: Uint8Array | null = data;
     try {
-      const header = message.headers?.get(FRAME_HEADER) ?? '';
-      const frame = parseFrame(
-        { header, body },
-        this.#edge.sampleBytes,
-        place ? SHARED_BODY_BYTES : MESSAGE_BYTES,
-      );
+      const head = openFrameHeader(message.headers?.values(FRAME_HEADER) ?? [], place);
+      if (place && this.#bodies) body = this.#bodies.read(place);
+      if (body === null) {
+        this.#gone += 1;
+        return { frame: null, lease: this.#lease(message, place, [data]) };
+      }
+      const longest = place ? SHARED_BODY_BYTES : MESSAGE_BYTES;
+      const frame = parseFrame(head, body, this.#edge.sampleBytes, longest);
       checkNumbers(frame, this.#edge);
-      return frame;
+      return { frame, lease: this.#lease(message, place, [body, data]) };
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.refused += 1;
-      this.giveBack(body);
-      return null;
+      this.refusal = error.message;
+      return { frame: null, lease: this.#lease(message, place, [body ?? data, data]) };
     }
   }
 
-  /** Where a step may read all of a message as it came, of which this is a sample: it was exactly a batch. Else null. */
+  /** Memory that a step may read without a copy: the sample's message was exactly a batch. Else null. */
   batchOf({ parts: [part] }: Assembled): SharedArrayBuffer | null {
     return part ? this.#batches.find(part) : null;
-  }
-
-  /** Nobody reads the memory of a message any more, of which `view` is a part. */
-  giveBack(view: Uint8Array): void {
-    if (!this.#batches.giveBack(view)) giveBack(view);
-  }
-
-  take(bytes: number): Uint8Array {
-    return this.#batches.take(bytes) ?? takeMemory(bytes);
-  }
-
-  /** To be called for a message that nobody will be given again. */
-  release(message: JsMsg): void {
-    const place = placeOf(message);
-    if (place) this.#bodies?.release(place);
   }
 
   close(): void {
     this.#bodies?.close();
   }
-}
 
-/** Where a message's body is, if not in the message. */
-const placeOf = ({ headers }: JsMsg): string => headers?.get(BODY_HEADER) ?? '';
+  /** `memory`: the body first, then whatever else is to be freed with it. */
+  #lease(message: JsMsg, place: string, memory: [Uint8Array, ...Uint8Array[]]): Lease {
+    return new Lease(message, memory[0], (answer) => {
+      for (const view of memory) this.#free(view);
+      // A message that was handed back comes again, and its body must still be there.
+      if (place && answer === 'ack') this.#bodies?.release(place);
+    });
+  }
+
+  #free(view: Uint8Array): void {
+    if (!this.#batches.giveBack(view)) giveBack(view);
+  }
+}

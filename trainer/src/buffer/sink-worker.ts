@@ -9,7 +9,7 @@ import {
 import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { type CutFrame, eachFrame, FRAME_HEADER } from './frame.ts';
+import { type CutFrame, eachFrame, FRAME_HEADER, sealFrameHeader } from './frame.ts';
 import { MOST_PULLED } from './shard-pulls.ts';
 import { BODY_HEADER, SharedBodyWriter } from './shared-memory.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './worker-protocol.ts';
@@ -243,11 +243,11 @@ class SinkWorker {
 
   /** `place`: of the body, if it is in memory. */
   #messageOf(
-    { header, body, producer, group, chunk, chunks, rows }: CutFrame,
+    { record, body, producer, group, chunk, chunks, rows }: CutFrame,
     place: string | null,
   ): Message {
     const about = headers();
-    about.set(FRAME_HEADER, header);
+    about.set(FRAME_HEADER, sealFrameHeader(record, place ?? ''));
     if (place !== null) about.set(BODY_HEADER, place);
     return {
       headers: about,

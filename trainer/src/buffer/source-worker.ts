@@ -10,6 +10,7 @@ import { batchMemory } from './batch-memory.ts';
 import type { Frame } from './frame.ts';
 import { SkipCounter } from './gap-counter.ts';
 import { Incoming } from './incoming.ts';
+import type { Lease } from './lease.ts';
 import { ShardPulls } from './shard-pulls.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
@@ -19,6 +20,8 @@ const OPEN_PER_SHARD = 4;
 const FLUSH_WITHIN = 1000;
 /** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
 const WORKING_EVERY = 5000;
+/** Milliseconds between two messages about refused ones. */
+const TELL_EVERY = 1000;
 
 /** The consuming end of an edge. Returns when it is told to close. */
 export async function runSource(
@@ -62,17 +65,20 @@ class SourceWorker {
   #asked = 0;
   /** Whether what is asked for must not have been used. */
   #unused = false;
-  /** `block`: messages of samples that are not whole yet, with the shard that they came from. */
-  readonly #parts = new Map<string, { shard: number; messages: JsMsg[] }>();
-  /** `block`: messages that the server still waits to hear of. */
-  readonly #unsettled = new Set<JsMsg>();
-  /** Of messages that are done with when the batch is that is being used, the last sample. */
-  #finishing: Arrived[] = [];
+  /** Messages of samples that are not whole yet, with the shard that they came from. */
+  readonly #parts = new Map<string, { shard: number; leases: Lease[] }>();
+  /** `block`: messages that the server awaits an answer for. */
+  readonly #unanswered = new Set<Lease>();
+  /** Messages that end with the batch in use. */
+  #finishing: Lease[] = [];
   /** Whose memory the step is reading. */
   #using: Origin | null = null;
   #received = 0;
   /** By producer. */
   readonly #newestSteps = new Map<number, number>();
+  /** Refused messages that the compute thread knows of, and the time from which it may be told of more. */
+  #told = 0;
+  #tellAgainAt = 0;
   #closed = false;
   readonly #pulls: ShardPulls;
   #waiting: (() => void)[] = [];
@@ -86,7 +92,9 @@ class SourceWorker {
     this.#block = edge.whenFull === 'block';
     this.#batch = Buffer.from(batchMemory(batchSize * edge.sampleBytes));
     this.#shards = shardsOf(edge.sampleBytes);
-    this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards));
+    this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards), (key) =>
+      this.#handBackParts(key),
+    );
     this.#skips = new SkipCounter(this.#shards);
     this.#capacity = Math.max(edge.depth, batchSize);
     this.#replay = new Replay({
@@ -114,10 +122,7 @@ class SourceWorker {
   /** The step that used the last batch is over. */
   done(): void {
     this.#using = null;
-    for (const { origin, parts } of this.#finishing.splice(0)) {
-      for (const message of origin.messages) this.#settle(message); // whom to tell is in its memory
-      for (const part of parts) this.#incoming.giveBack(part);
-    }
+    for (const lease of this.#finishing.splice(0)) this.#end(lease);
   }
 
   /** What is whole already stays with this trainer; parts go to whom the shard belongs to now. */
@@ -125,11 +130,10 @@ class SourceWorker {
     this.#readers = Math.max(1, readers);
     this.#skips.share(this.#readers);
     this.#pulls.stop((shard) => !this.#owns(shard));
-    for (const [key, { shard, messages }] of this.#parts) {
+    for (const [key, { shard }] of this.#parts) {
       if (this.#owns(shard)) continue;
-      this.#parts.delete(key);
       this.#assembler.forget(key);
-      for (const message of messages) this.#giveBack(message);
+      this.#handBackParts(key);
     }
     this.#wake();
   }
@@ -137,7 +141,8 @@ class SourceWorker {
   close(): void {
     this.#closed = true;
     this.#pulls.stop();
-    for (const message of this.#unsettled) this.#giveBack(message);
+    for (const lease of this.#unanswered) lease.nak(); // the step may still read their memory
+    this.#unanswered.clear();
     this.#wake();
   }
 
@@ -145,7 +150,7 @@ class SourceWorker {
   async pull(connection: NatsConnection): Promise<void> {
     const js = jetstream(connection);
     const clock = setInterval(() => {
-      for (const message of this.#unsettled) message.working();
+      for (const lease of this.#unanswered) lease.working();
     }, WORKING_EVERY);
     try {
       await Promise.all(
@@ -178,19 +183,21 @@ class SourceWorker {
   }
 
   #receive(message: JsMsg, shard: number): void {
-    const frame = this.#incoming.read(message);
+    const { frame, lease } = this.#incoming.read(message);
     if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
-    const again = this.#assembler.repeated > repeated;
-    if (again && frame?.samples[0]) this.#incoming.giveBack(frame.samples[0].bytes);
-    // dropOldest: a lost sample is no loss. block: only what has been used may leave the stream.
-    const settled = !this.#block || frame === null || again;
-    if (settled) this.#settle(message);
-    else this.#unsettled.add(message);
-    const messages = settled ? [] : this.#partsOf(frame, message, shard, samples.length > 0);
-    const origin: Origin = { messages, outstanding: samples.length, samples: samples.length };
-    const { producer = 0 } = frame ?? {};
+    if (frame === null || this.#assembler.repeated > repeated) {
+      this.#end(lease);
+      if (frame === null) this.#tellRefusals();
+      return;
+    }
+    // dropOldest: a lost sample is no loss. block: a message leaves the stream once its samples have been used.
+    if (this.#block) this.#unanswered.add(lease);
+    else lease.ack();
+    const leases = this.#partsOf(frame, lease, shard, samples.length > 0);
+    const origin: Origin = { leases, outstanding: samples.length, samples: samples.length };
+    const { producer } = frame;
     for (const sample of samples) {
       this.#received += 1;
       const newest = Math.max(this.#newestSteps.get(producer) ?? 0, sample.producerStep);
@@ -202,23 +209,40 @@ class SourceWorker {
   }
 
   /** The messages of a sample, once it is whole; collects them until then. */
-  #partsOf(frame: Frame, message: JsMsg, shard: number, whole: boolean): JsMsg[] {
+  #partsOf(frame: Frame, lease: Lease, shard: number, whole: boolean): Lease[] {
     const key = Assembler.keyOf(frame);
-    const messages = [...(this.#parts.get(key)?.messages ?? []), message];
+    const leases = [...(this.#parts.get(key)?.leases ?? []), lease];
     if (whole) this.#parts.delete(key);
-    else this.#parts.set(key, { shard, messages });
-    return messages;
+    else this.#parts.set(key, { shard, leases });
+    return leases;
   }
 
-  #settle(message: JsMsg): void {
-    this.#unsettled.delete(message);
-    message.ack();
-    this.#incoming.release(message);
+  /** Hands the messages of a sample that is not whole back to the server. */
+  #handBackParts(key: string): void {
+    const { leases = [] } = this.#parts.get(key) ?? {};
+    this.#parts.delete(key);
+    for (const lease of leases) {
+      lease.nak();
+      this.#end(lease);
+    }
   }
 
-  #giveBack(message: JsMsg): void {
-    this.#unsettled.delete(message);
-    message.nak();
+  /** Ends a message that nobody uses any more: answers the server, then frees the memory. */
+  #end(lease: Lease): void {
+    this.#unanswered.delete(lease);
+    lease.ack();
+    lease.release();
+  }
+
+  /** Tells the compute thread of refused messages, at most once a second: no batch may ever come. */
+  #tellRefusals(): void {
+    if (this.#incoming.refused === this.#told || performance.now() < this.#tellAgainAt) return;
+    this.#told = this.#incoming.refused;
+    this.#tellAgainAt = performance.now() + TELL_EVERY;
+    this.#port.postMessage({
+      type: 'counters',
+      counters: this.#counters(),
+    } satisfies FromWorker);
   }
 
   #answer(): void {
@@ -252,11 +276,11 @@ class SourceWorker {
 
   /** Nobody will use the sample again. */
   #leave(sample: Arrived): void {
-    const { origin, parts } = sample;
+    const { origin } = sample;
     origin.outstanding -= 1;
     if (origin.outstanding > 0) return;
-    if (this.#block || origin === this.#using) this.#finishing.push(sample);
-    else for (const part of parts) this.#incoming.giveBack(part);
+    if (this.#block || origin === this.#using) this.#finishing.push(...origin.leases);
+    else for (const lease of origin.leases) this.#end(lease);
   }
 
   #counters(): SourceCounters {
@@ -267,6 +291,7 @@ class SourceWorker {
       reused: this.#replay.reused,
       torn: this.#assembler.torn,
       refused: this.#incoming.refused,
+      refusal: this.#incoming.refusal,
       repeated: this.#assembler.repeated,
     };
   }

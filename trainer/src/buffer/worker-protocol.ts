@@ -35,6 +35,8 @@ export interface SourceCounters {
   torn: number;
   /** Messages that were no part of this edge. */
   refused: number;
+  /** Why the last of them was refused; empty before the first. */
+  refusal: string;
   /** Messages that came more than once. */
   repeated: number;
 }
@@ -45,6 +47,7 @@ export const NO_COUNTS: SourceCounters = {
   reused: 0,
   torn: 0,
   refused: 0,
+  refusal: '',
   repeated: 0,
 };
 
@@ -78,5 +81,6 @@ export type FromWorker =
   | { type: 'accepted' }
   | { type: 'flushed'; counters: SinkCounters }
   | { type: 'pending'; samples: number | null }
-  | { type: 'counters'; counters: SourceCounters | SinkCounters }
+  /** Of a source that refuses messages, between batches. */
+  | { type: 'counters'; counters: SourceCounters }
   | { type: 'closed' };

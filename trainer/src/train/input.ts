@@ -6,11 +6,13 @@ import {
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { openSource, type TakeOptions } from '../buffer/edge.ts';
+import { NO_COUNTS } from '../buffer/worker-protocol.ts';
 import { openBatches } from '../data/batches.ts';
 import { openSpeechBatches } from '../data/speech-batches.ts';
 import type { NatsAccess } from '../nats/connect.ts';
 import { Positions } from '../replicas/data-position.ts';
 import { LastMessages } from '../replicas/last-messages.ts';
+import type { Refused } from './refusals.ts';
 
 /** Where a module's batches come from, be it the data set or the module before. */
 
@@ -32,8 +34,8 @@ export interface Feed {
   position(): number;
   dropped(): number;
   reused(): number;
-  /** Messages since the start that were no samples of this edge: damaged, forged, or somebody else's. */
-  refused(): number;
+  /** Number of messages since the start that were no samples of this edge, and why the last was refused. */
+  refused(): Refused;
   /** Tells how many trainers the module has, from now on. */
   share(trainers: number): void;
   close(): Promise<void>;
@@ -85,7 +87,7 @@ async function openDataFeed(
     position: () => batches.position,
     dropped: () => 0,
     reused: () => 0,
-    refused: () => 0,
+    refused: () => NO_COUNTS,
     share: (trainers) => positions.share(trainers),
     close: async () => {},
   };
@@ -116,7 +118,7 @@ async function openEdgeFeed(
     position: () => 0,
     dropped: () => source.counters().dropped,
     reused: () => source.counters().reused,
-    refused: () => source.counters().refused,
+    refused: () => source.counters(),
     share: (trainers) => source.share(trainers),
     close: () => source.close(),
   };

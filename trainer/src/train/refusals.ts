@@ -1,10 +1,13 @@
 import type { Logger } from 'pino';
+import type { SourceCounters } from '../buffer/worker-protocol.ts';
 import { REPORT_EVERY } from './reporter.ts';
 
-/** Says in the log that messages came over the edge which are none of its own. */
+export type Refused = Pick<SourceCounters, 'refused' | 'refusal'>;
+
+/** Logs messages that an edge refused. */
 export class Refusals {
   readonly #log: Logger;
-  /** Messages told of, and when. */
+  /** Refused messages that the log tells of, and when it last did. */
   #told = 0;
   #toldAt = 0;
 
@@ -12,10 +15,13 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** `refused`: of them since the start. Once a report, unless `every` says another number of milliseconds. */
-  note(refused: number, every = REPORT_EVERY): void {
+  /** Logs a change of `refused`, counted since the start, at most once every so many milliseconds. */
+  note({ refused, refusal }: Refused, every = REPORT_EVERY): void {
     if (refused === this.#told || performance.now() - this.#toldAt < every) return;
-    this.#log.warn({ refused }, 'passed over messages that are no activations of this edge');
+    this.#log.warn(
+      { refused, why: refusal },
+      'refused messages that are no activations of this edge',
+    );
     this.#told = refused;
     this.#toldAt = performance.now();
   }

@@ -221,7 +221,7 @@ class Trainer {
   }
 
   async close(): Promise<void> {
-    this.#refusals.note(this.#feed?.refused() ?? 0, 0);
+    if (this.#feed) this.#refusals.note(this.#feed.refused(), 0);
     await this.#feed?.close();
     await this.#output?.close();
   }
@@ -279,6 +279,7 @@ class Trainer {
   #wait<T>(work: (signal: AbortSignal) => Promise<T>, isOver = () => false): Promise<T | null> {
     const tick = () => {
       this.#reporter.tick();
+      if (this.#feed) this.#refusals.note(this.#feed.refused());
       const { phase } = this.#reporter;
       if (phase === 'training' && this.#spent) return true;
       return isOver() || (phase === 'forwarding' && this.#released);
@@ -289,7 +290,7 @@ class Trainer {
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */
   async #housekeeping(): Promise<void> {
     this.#reporter.tick();
-    this.#refusals.note(this.#feed?.refused() ?? 0);
+    if (this.#feed) this.#refusals.note(this.#feed.refused());
     if (this.#checkpoints.isDue(this.#spent)) {
       await this.#checkpoint({ tolerant: true });
     }
