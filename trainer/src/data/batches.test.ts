@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openBatches, openEvaluationImages } from './batches.ts';
 import { DataError } from './errors.ts';
 import { datasetIndex } from './order.ts';
-import { put, putIdxImages, testFolder } from './testing/files.ts';
+import { idx, put, putIdxImages, testFolder } from './testing/files.ts';
 
 const augmentation: Augmentation = { pad: 1, crop: 4, flip: true, grayscale: false };
 const LABELS = [0, 1, 2, 0, 1, 2, 0];
@@ -58,6 +58,32 @@ describe('batches', () => {
     expect(await take(second, 2)).toEqual(whole.slice(4));
   });
 
+  it('crop and mirror the same image otherwise with another seed', async () => {
+    const path = testFolder();
+    put(
+      path,
+      'train-images-idx3-ubyte',
+      idx(
+        [1, 6, 5],
+        Uint8Array.from({ length: 30 }).map((_, i) => i),
+      ),
+    );
+    put(path, 'train-labels-idx1-ubyte', idx([1], [0]));
+    const source = { data: { format: 'idx' as const, path }, augmentation };
+    const bytes = async (seed: number) => {
+      const batches = await openBatches({
+        ...source,
+        split: 'train',
+        seed,
+        batchSize: 1,
+        start: 0,
+      });
+      return (await take(batches, 10)).map((batch) => [...batch.bytes]);
+    };
+    expect(await bytes(1)).toEqual(await bytes(1));
+    expect(await bytes(2)).not.toEqual(await bytes(1));
+  });
+
   it('larger than the data set are refused, naming both', async () => {
     const refused = opened(idxSource(), 0, 8);
     await expect(refused).rejects.toThrow(DataError);
@@ -98,7 +124,9 @@ describe('images for evaluation', () => {
     };
     const taken = await read();
     expect(taken.map(({ labels }) => [...labels])).toEqual([[0, 1, 2], [0, 1, 2], [0]]);
-    expect(taken[2]?.pixels).toEqual(new Uint8Array(16).fill(6));
+    // Each image is filled with its number.
+    const pixels = taken.flatMap((batch) => [...batch.pixels]);
+    expect(pixels).toEqual(Array.from({ length: 7 * 16 }, (_, i) => Math.floor(i / 16)));
     expect(await read()).toEqual(taken);
   });
 });

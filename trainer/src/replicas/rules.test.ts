@@ -42,4 +42,16 @@ describe('a rule', () => {
     // Gradient -1, momentum -1 - 0.5 * 2 = -2: 1.5 + 0.5 * (1 + 0.5 * 2).
     expect(next(outer, [9], [2.5])).toEqual([2.5]);
   });
+
+  it('diloco keeps its state apart from the arrays that it is given and returns', () => {
+    const [start, mean] = [Float32Array.of(0), Float32Array.of(2)];
+    const settings = { rule: 'diloco', outerLearningRate: 0.5, outerMomentum: 0.5 };
+    const outer = openRule(averagingSchema.parse(settings), start);
+    start.fill(100);
+    const first = outer.next(Float32Array.of(9), mean);
+    expect([...first]).toEqual([1.5]);
+    first.fill(100);
+    mean.fill(2.5);
+    expect([...outer.next(Float32Array.of(9), mean)]).toEqual([2.5]);
+  });
 });
