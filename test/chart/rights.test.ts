@@ -187,7 +187,7 @@ describe('the operator', () => {
     [['patch', 'customresourcedefinitions.apiextensions.k8s.io']],
     [['create', 'clusterroles.rbac.authorization.k8s.io']],
     [['create', 'greedyinfomaxruns.greedyinfomax.dev']],
-    [['delete', 'greedyinfomaxruns.greedyinfomax.dev']],
+    [['update', 'greedyinfomaxruns.greedyinfomax.dev']],
     [['impersonate', 'serviceaccounts']],
   ])('can not %j', async (what) => {
     expect(await can(OPERATOR, ...what)).toBe(false);
@@ -199,6 +199,11 @@ describe('the operator', () => {
       expect(await can(OPERATOR, 'get', what, '--namespace=team-a')).toBe(true);
     },
   );
+
+  it('can delete a run whose ttlSecondsAfterFinished is over', async () => {
+    const what = ['delete', 'greedyinfomaxruns.greedyinfomax.dev', '--namespace=team-a'];
+    expect(await can(OPERATOR, ...what)).toBe(true);
+  });
 
   it('renews only its own lease', async () => {
     expect(await can(OPERATOR, 'update', 'leases/greedy-infomax-operator', inNamespace)).toBe(true);

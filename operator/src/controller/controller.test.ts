@@ -68,7 +68,6 @@ it('makes a run with one write for each thing there is to say', async () => {
     configMaps: count(/configmaps\/[^/]+$/),
     jobs: count(/jobs\/[^/]+$/),
     moduleStatus: count(/modules\/[^/]+\/status$/),
-    finalizer: count(/runs\/[^/]+$/),
     status: count(/runs\/[^/]+\/status$/),
     events: count(/events$/),
   }).toEqual({
@@ -76,7 +75,6 @@ it('makes a run with one write for each thing there is to say', async () => {
     configMaps: 2,
     jobs: 2,
     moduleStatus: 2,
-    finalizer: 1,
     status: 1,
     events: 1,
   });

@@ -2,7 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/event-recorder.ts';
-import { type KubeObject, keyOf, RUNS, type RunObject } from '../kube/resource.ts';
+import { keyOf, RUNS, type RunObject } from '../kube/resource.ts';
 import { Applier } from '../kube/server-side-apply.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import type { Signer } from '../nats/signer.ts';
@@ -124,8 +124,8 @@ export class Controller {
     this.#leading = operator;
     this.#caches.runs.onChange((change, run) => {
       this.#isNews = true;
-      this.#queue.add(keyOf(run));
       if (change === 'deleted') this.#forget(run);
+      this.#queue.add(keyOf(run));
     });
     this.#caches.onChildChange((run, change, object) => {
       if (change === 'deleted') this.#applier.forget(object);
@@ -220,10 +220,10 @@ export class Controller {
     this.#options.metrics.setRuns(byPhase);
   }
 
-  #forget(run: KubeObject): void {
+  #forget(run: RunObject): void {
     const { namespace = '', name, uid = '' } = run.metadata;
     this.#applier.forget(run);
-    this.#reconciler.forget(uid);
+    this.#reconciler.noteDeleted(run);
     this.#reports?.forget(uid);
     this.#options.metrics.forgetRun(namespace, name);
   }
@@ -232,10 +232,11 @@ export class Controller {
     const run = this.#caches.runs.get(key);
     if (!run) {
       this.#queue.forget(key);
-      await this.#reconciler.gone(key);
-      return undefined;
     }
-    const afterSeconds = await this.#reconciler.reconcile(run, this.#caches.childrenOf(key));
+    const children = this.#caches.childrenOf(key);
+    const afterSeconds = run
+      ? await this.#reconciler.reconcile(run, children)
+      : await this.#reconciler.gone(key, children);
     return afterSeconds === undefined ? undefined : { afterSeconds };
   }
 }

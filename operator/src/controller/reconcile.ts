@@ -15,9 +15,9 @@ import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
 import type { KubernetesPlan, Observed, PlanOptions } from '../plan/kubernetes/types.ts';
 import { carryOut, withWritten } from './apply-plan.ts';
 import type { Children } from './caches.ts';
-import { Deletion } from './finalizer.ts';
 import { asNote, asObserved, asRun } from './planner-types.ts';
 import { RefusedError } from './refused.ts';
+import { RunCleanup } from './run-cleanup.ts';
 import type { RunCredentials } from './run-credentials.ts';
 import { RunStreams } from './run-streams.ts';
 
@@ -64,7 +64,7 @@ export interface Told {
 export class Reconciler {
   readonly #options: ReconcilerOptions & { clock: Clock };
   readonly #streams: RunStreams;
-  readonly #deletion: Deletion;
+  readonly #cleanup: RunCleanup;
   /** When the status was last written, by uid of the run. */
   readonly #statusAt = new Map<string, number>();
   /** What our last write made of a run, and the versions that it came after and the cache may still show; by uid. */
@@ -77,7 +77,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = { clock: systemClock, ...options };
     this.#streams = new RunStreams({ ...options, onLeft: options.onStreamsLeft });
-    this.#deletion = new Deletion({ ...this.#options, streams: this.#streams });
+    this.#cleanup = new RunCleanup(options);
   }
 
   /** Of every run whose trainers must be told. */
@@ -99,9 +99,16 @@ export class Reconciler {
     this.#streams.doubt();
   }
 
-  /** Cleans up after a run that is not there any more. */
-  gone(key: string): Promise<void> {
-    return this.#streams.deleteLeft(key);
+  /** Notes the streams of a run whose deletion the cache has just seen; `gone` deletes them. */
+  noteDeleted(run: RunObject): void {
+    if (isOurs(asRun(run))) this.#streams.noteDeleted(run);
+    this.forget(run.metadata.uid ?? '');
+  }
+
+  /** Cleans up after runs of that key; resolves with the seconds after which to look again. */
+  async gone(key: string, children: Children): Promise<number | undefined> {
+    await this.#streams.deleteLeft(key);
+    return this.#cleanup.startFormer(children);
   }
 
   /**
@@ -112,15 +119,19 @@ export class Reconciler {
     const newest = this.#newest(cached);
     const { uid = '', deletionTimestamp } = newest.metadata;
     await this.#streams.deleteLeft(keyOf(newest), uid);
-    if (deletionTimestamp !== undefined) {
-      this.forget(uid);
-      return this.#deletion.release(newest, children);
-    }
     if (!isOurs(asRun(newest))) return undefined;
+    const cleanupWait = await this.#cleanup.startFormer(children, newest);
+    if (deletionTimestamp !== undefined) {
+      this.#told.delete(uid);
+      // A finalizer of others may keep the run for long.
+      await this.#streams.delete(newest);
+      await this.#cleanup.release(newest, children);
+      return cleanupWait;
+    }
     const { clock } = this.#options;
     const now = clock.date();
     const done = await this.#carryOut(newest, children, now);
-    const { run } = done;
+    const run = await this.#cleanup.release(newest, done.children);
     if (run !== newest) this.#remember(cached, run);
     if (done.isDeferred) return 0;
     const { obstacle } = done;
@@ -129,6 +140,7 @@ export class Reconciler {
       plan.requeueAfterSeconds,
       done.settled ? undefined : 0,
       done.hasStreams ? undefined : STREAMS_AGAIN,
+      cleanupWait,
       await this.#writeStatus(cached, run, plan, done.children),
     ].filter((wait) => wait !== undefined);
     // The queue tries again ever more slowly: nobody tells when the API server would take it.
@@ -136,19 +148,16 @@ export class Reconciler {
     return waits.length > 0 ? Math.min(...waits, LOOK_AGAIN_MAX) : undefined;
   }
 
-  /** Plans and does as planned, until there is nothing left to do; resolves also with the run as it is held. */
+  /** Plans and does as planned, until there is nothing left to do. */
   async #carryOut(before: RunObject, observed: Children, now: Date) {
     const { reports, plan: options } = this.#options;
     const { uid = '' } = before.metadata;
     const run = asRun(before);
     let children = observed;
-    let held: Promise<RunObject> | undefined;
     for (let round = 1; ; round++) {
       const input = { run, observed: asObserved(children, reports(uid)), now, options };
       const plan = planKubernetes(input);
-      held ??= isFinished(run.status) ? Promise.resolve(before) : this.#deletion.hold(before);
-      // Before the first stream: a run deleted at this moment must not leave one behind.
-      const streams = held.then(() => this.#ensureStreams(before, plan));
+      const streams = this.#ensureStreams(before, plan);
       // Trainers that hear of others publish weights: there is room for them now.
       const told = streams.then(() => this.#tell(before, plan, children));
       const { written, obstacle } = await carryOut(this.#options, before, plan, children, told);
@@ -157,7 +166,7 @@ export class Reconciler {
       const isDeferred = !settled && this.#defers(uid);
       if (settled || isDeferred || round === ROUNDS) {
         const hasStreams = await streams;
-        return { run: await held, plan, children, obstacle, settled, isDeferred, hasStreams };
+        return { plan, children, obstacle, settled, isDeferred, hasStreams };
       }
     }
   }

@@ -88,14 +88,27 @@ export class RunStreams {
     this.#made.delete(keyOf(run));
   }
 
-  /**
-   * Deletes what runs of that key, but the one that is there now, have left: they went without having been let go.
-   * An API server that deletes an object at the moment at which it gets its first finalizer does not heed that.
-   */
+  /** Notes what a deleted run leaves, for `deleteLeft`: what this process has not made, too. */
+  noteDeleted(run: RunObject): void {
+    const { uid = '' } = run.metadata;
+    const made = this.#made.get(keyOf(run));
+    // A later run of the name is there already; a sweep takes what the former has left.
+    if (made !== undefined && made.uid !== uid) {
+      this.#options.onLeft();
+      return;
+    }
+    const gone = this.#deleted.has(uid) ? namesOf(run, false) : [];
+    const names = namesOf(run, true).filter((name) => !gone.includes(name));
+    if (names.length > 0) this.#made.set(keyOf(run), { uid, names });
+  }
+
+  /** Deletes what runs of that key have left, but not that of the run of `uid`, which is there now. */
   async deleteLeft(key: string, uid?: string): Promise<void> {
     const made = this.#made.get(key);
     if (made === undefined || made.uid === uid) return;
-    if (await this.#delete(key, made.names)) this.#made.delete(key);
+    // What cannot be deleted now is left to a sweep.
+    await this.#delete(key, made.names);
+    if (this.#made.get(key) === made) this.#made.delete(key);
   }
 
   /** False if they are left to a sweep. */

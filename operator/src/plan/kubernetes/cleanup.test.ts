@@ -1,9 +1,23 @@
+import type { V1Job } from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
-import { cleanupOf } from './cleanup.ts';
-import { after, aJob, aPod, aRun, ended, OPTIONS, START } from './testing/builders.ts';
-import type { KubernetesRun, Observed } from './types.ts';
+import { cleanupName, formerCleanups, haveFormerEnded } from './cleanup.ts';
+import {
+  aJob,
+  aPod,
+  applied,
+  aRun,
+  ended,
+  OPTIONS,
+  plan,
+  removed,
+  row,
+} from './testing/builders.ts';
+import type { KubernetesRun } from './types.ts';
 
-const deleted = (checkpoints: Partial<KubernetesRun['spec']['checkpoints']> = {}) =>
+const withCheckpoints = (
+  checkpoints: Partial<KubernetesRun['spec']['checkpoints']> = {},
+  metadata = {},
+) =>
   aRun(
     {
       checkpoints: {
@@ -14,41 +28,38 @@ const deleted = (checkpoints: Partial<KubernetesRun['spec']['checkpoints']> = {}
         ...checkpoints,
       },
     },
-    { metadata: { deletionTimestamp: START } },
+    { metadata },
   );
 
-const clean = (observed: Partial<Observed> = {}, run = deleted(), seconds = 1) =>
-  cleanupOf(run, { jobs: [], pods: [], ...observed }, after(seconds), OPTIONS);
-
+const isCleanup = (job: V1Job) =>
+  job.metadata?.labels?.['app.kubernetes.io/component'] === 'cleanup';
+const cleanups = (run: KubernetesRun, observed = {}, options = {}) =>
+  applied(plan(run, observed, undefined, options), 'Job').filter(isCleanup);
+const cleanupOf = (run = withCheckpoints()): V1Job => {
+  const [job] = cleanups(run);
+  if (!job) throw new Error('the plan has no clean-up Job');
+  return { ...job, metadata: { ...job.metadata, uid: 'cleanup' } };
+};
 const trainerPod = (change: Parameters<typeof aPod>[2] = {}) => {
   const pod = aPod('first', 0, change);
   return { ...pod, metadata: { ...pod.metadata, labels: { 'greedyinfomax.dev/run': 'small' } } };
 };
 
 test.each([
-  ['keeps its checkpoints', deleted({ retain: undefined })],
-  ['keeps them by name', deleted({ retain: true })],
-  ['has no claim', deleted({ storage: undefined })],
-])('a run that %s goes at once', (_, run) => {
-  expect(clean({ jobs: [aJob('first')] }, run)).toEqual({ remove: [], done: true });
+  ['keeps its checkpoints', withCheckpoints({ retain: undefined })],
+  ['keeps them by name', withCheckpoints({ retain: true })],
+  ['has no claim', withCheckpoints({ storage: undefined })],
+])('a run that %s has no clean-up Job', (_, run) => {
+  expect(cleanups(run)).toEqual([]);
+  expect(removed(plan(run, { jobs: [cleanupOf()] }))).toEqual([`Job/${cleanupName(run)}`]);
 });
 
-test('its Jobs are removed first, and their pods awaited', () => {
-  const jobs = [aJob('first')];
-  const first = clean({ jobs, pods: [trainerPod()] });
-  expect(first).toMatchObject({ remove: [{ name: 'small-first' }], done: false });
-  expect(first.apply).toBeUndefined();
-  const going = { ...jobs[0], metadata: { ...jobs[0]?.metadata, deletionTimestamp: START } };
-  expect(clean({ jobs: [going], pods: [trainerPod()] })).toEqual({ remove: [], done: false });
-  expect(clean({ pods: [trainerPod()] })).toEqual({ remove: [], done: false });
-});
-
-test('then a Job, which the run does not own, removes the folder of the run and no other', () => {
-  const { apply, done } = clean({ pods: [trainerPod({ status: { phase: 'Succeeded' } })] });
-  expect(done).toBe(false);
-  expect(apply?.metadata?.name).toMatch(/^small--cleanup-[0-9a-f]{8}$/);
-  expect(apply?.metadata?.ownerReferences).toBeUndefined();
-  const [container] = apply?.spec?.template.spec?.containers ?? [];
+test('a suspended Job, which the run does not own, is to remove the folder of the run and no other', () => {
+  const job = cleanupOf();
+  expect(job.metadata?.name).toMatch(/^small--cleanup-[0-9a-f]{8}$/);
+  expect(job.metadata?.ownerReferences).toBeUndefined();
+  expect(job.spec).toMatchObject({ suspend: true, activeDeadlineSeconds: 120 });
+  const [container] = job.spec?.template.spec?.containers ?? [];
   expect(container?.command?.at(-1)).toBe('/var/lib/greedy-infomax/small');
   expect(container?.volumeMounts).toContainEqual({
     name: 'checkpoints',
@@ -56,25 +67,51 @@ test('then a Job, which the run does not own, removes the folder of the run and 
   });
 });
 
-test('the run goes, and the Job with it, once that is done', () => {
-  const { apply: job } = clean();
-  if (!job) throw new Error('there is no Job');
-  expect(clean({ jobs: [job] })).toEqual({ remove: [], done: false });
-  const complete = clean({ jobs: [ended(job, 'Complete')] });
-  expect(complete).toMatchObject({ remove: [{ name: job.metadata?.name }], done: true });
-  expect(complete.event).toBeUndefined();
+test('it is made once, and made anew when its pod would be another', () => {
+  const run = withCheckpoints();
+  const jobs = [cleanupOf()];
+  expect(cleanups(run, { jobs })).toEqual([]);
+  expect(removed(plan(run, { jobs }))).toEqual([]);
+  const options = { ...OPTIONS, trainerImage: 'trainer:2' };
+  expect(removed(plan(run, { jobs }, undefined, options))).toEqual([`Job/${cleanupName(run)}`]);
 });
 
-test.each([
-  ['fails', 'Failed' as const, 1, /could not be removed.*on claim disk, in folder small/],
-  ['takes too long', undefined, 121, /were not removed within 120 s/],
-])(
-  'a Job that %s keeps no run; the checkpoints that stay are told of',
-  (_, end, seconds, words) => {
-    const { apply: job } = clean();
-    if (!job) throw new Error('there is no Job');
-    const late = clean({ jobs: [end ? ended(job, end) : job] }, deleted(), seconds);
-    expect(late).toMatchObject({ remove: [{ name: job.metadata?.name }], done: true });
-    expect(late.event).toMatchObject({ type: 'Warning', message: expect.stringMatching(words) });
-  },
-);
+test('a finished run that an earlier version began gets one', () => {
+  const conditions = [
+    { type: 'Complete', status: 'True' as const, reason: 'x', message: '', lastTransitionTime: '' },
+  ];
+  const status = { startTime: '2026-01-01T00:00:00Z', conditions };
+  expect(cleanups({ ...withCheckpoints(), status } as never)).toHaveLength(1);
+  expect(cleanups({ ...withCheckpoints(), status: { conditions } } as never)).toEqual([]);
+});
+
+test('it may start when the trainers of the deleted run have ended', () => {
+  const jobs = [cleanupOf()];
+  const done = { ...aJob('first'), metadata: { ...aJob('first').metadata } };
+  expect(haveFormerEnded({ jobs: [...jobs, done], pods: [] }, undefined)).toBe(false);
+  expect(haveFormerEnded({ jobs, pods: [trainerPod()] }, undefined)).toBe(false);
+  const ending = trainerPod({ status: { phase: 'Succeeded' } });
+  expect(haveFormerEnded({ jobs, pods: [ending] }, undefined)).toBe(true);
+  // Those of the run that has the name now write to the folder only once it is clean.
+  expect(haveFormerEnded({ jobs: [...jobs, done], pods: [trainerPod()] }, 'run-1')).toBe(true);
+  expect(haveFormerEnded({ jobs: [...jobs, done], pods: [trainerPod()] }, 'run-2')).toBe(false);
+});
+
+test('a new run of the name starts no trainer until the checkpoints of the former are removed', () => {
+  const run = withCheckpoints({}, { uid: 'run-2' });
+  const job = cleanupOf();
+  const waiting = plan(run, { jobs: [job] });
+  expect(applied(waiting, 'Job').filter((each) => !isCleanup(each))).toEqual([]);
+  expect(row(waiting, 'first')).toMatchObject({
+    phase: 'Pending',
+    message: 'waits until the checkpoints of the deleted run of this name are removed',
+  });
+  for (const end of ['Complete', 'Failed'] as const) {
+    const next = plan(run, { jobs: [ended(job, end)] });
+    expect(applied(next, 'Job').filter((each) => !isCleanup(each))).toHaveLength(2);
+    expect(formerCleanups([ended(job, end)], run)).toEqual([]);
+  }
+  expect(formerCleanups([job], run)).toEqual([job]);
+  expect(formerCleanups([job], withCheckpoints())).toEqual([]);
+  expect(formerCleanups([job])).toEqual([job]);
+});

@@ -1,88 +1,104 @@
 import { LABELS } from '@greedy-infomax/crds';
-import type { V1Job } from '@kubernetes/client-node';
+import type { KubernetesObject, V1Job, V1Pod } from '@kubernetes/client-node';
 import { isComplete, isFailed } from './jobs.ts';
-import { CHECKPOINT_FOLDER, CLEANUP_SECONDS, REASONS, runFolder } from './names.ts';
-import { childName, hash, jobRef, millis, ownedBy, runMetadata } from './objects.ts';
+import { CHECKPOINT_FOLDER, CLEANUP_SECONDS, COMPONENT, runFolder } from './names.ts';
+import { canonicalJson, childName, hash, jobRef, ownedBy, runMetadata } from './objects.ts';
 import { CHECKPOINTS, runPod } from './pod.ts';
 import { isActive } from './pods.ts';
-import type { KubernetesRun, ObjectRef, Observed, PlannedEvent, PlanOptions } from './types.ts';
-
-/** Removing the checkpoints of a run that is being deleted, where `checkpoints.retain` is false. */
-
-export interface Cleanup {
-  apply?: V1Job;
-  remove: ObjectRef[];
-  /** The run need not be kept any longer. */
-  done: boolean;
-  event?: PlannedEvent;
-}
+import type { KubernetesRun, ObjectRef, Observed, PlanOptions } from './types.ts';
 
 /**
- * First the run's pods end, as they write checkpoints; then a Job removes the run's folder. A claim that
- * cannot be mounted must not keep the run for good: after CLEANUP_SECONDS its checkpoints stay.
+ * Removal of the checkpoints of a deleted run, where `checkpoints.retain` is false. No finalizer: it would keep
+ * namespaces and CRDs when the operator is gone. Instead a suspended Job, which the run does not own, is there
+ * as long as the run, and the operator starts it when the run is gone.
  */
-export function cleanupOf(
+
+const CLEANUP = 'cleanup';
+/** On a clean-up Job: hash of its pod template. Another hash means another Job. */
+const TEMPLATE = 'greedyinfomax.dev/template-hash';
+
+/** Returns the clean-up Job that is missing and the one that is out of date. */
+export function plannedCleanup(
   run: KubernetesRun,
-  observed: Pick<Observed, 'jobs' | 'pods'>,
-  now: Date,
+  jobs: readonly V1Job[],
   options: PlanOptions,
-): Cleanup {
-  const claimName = run.spec.checkpoints.storage?.volumeClaimName;
-  if (run.spec.checkpoints.retain !== false || claimName === undefined) {
-    return { remove: [], done: true };
-  }
-  const name = cleanupName(run);
-  const job = observed.jobs.find(({ metadata }) => metadata?.name === name);
-  const remove = job ? [jobRef(job)] : [];
-  if (job && isComplete(job)) return { remove, done: true };
-  const since = millis(run.metadata.deletionTimestamp) ?? now.getTime();
-  const late = now.getTime() - since > CLEANUP_SECONDS * 1000;
-  if (late || (job && isFailed(job))) {
-    const why = late ? `were not removed within ${CLEANUP_SECONDS} s` : 'could not be removed';
-    const message = `checkpoints ${why}; they stay on claim ${claimName}, in folder ${run.metadata.name}`;
-    return { remove, done: true, event: { type: 'Warning', reason: REASONS.notCleaned, message } };
-  }
-  if (job) return { remove: [], done: false };
-  const jobs = observed.jobs.filter((each) => ownedBy(run.metadata.uid, each));
-  if (jobs.length > 0) {
-    const staying = jobs.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
-    return { remove: staying.map(jobRef), done: false };
-  }
-  // Their Job is gone already where the garbage collector was faster.
-  const active = observed.pods.some(
-    (pod) => pod.metadata?.labels?.[LABELS.run] === run.metadata.name && isActive(pod),
-  );
-  if (active) return { remove: [], done: false };
-  return { apply: cleanupJob(run, claimName, options), remove: [], done: false };
+): { apply: V1Job[]; remove: ObjectRef[] } {
+  const there = jobs.find(({ metadata }) => metadata?.name === cleanupName(run));
+  const wanted = cleanupJob(run, options);
+  if (there === undefined) return { apply: wanted ? [wanted] : [], remove: [] };
+  const template = (job: V1Job | undefined) => job?.metadata?.annotations?.[TEMPLATE];
+  const isOutdated = template(wanted) !== template(there);
+  const isGoing = there.metadata?.deletionTimestamp !== undefined;
+  return { apply: [], remove: isOutdated && !isGoing ? [jobRef(there)] : [] };
 }
 
-/** No module's name begins with a hyphen; and that of an earlier run of the same name may still be there. */
-const cleanupName = ({ metadata }: KubernetesRun): string =>
+/** Returns the unfinished clean-up Jobs of runs other than `run`, which had its name before. */
+export const formerCleanups = (
+  jobs: readonly V1Job[],
+  run?: Pick<KubernetesRun, 'metadata'>,
+): V1Job[] =>
+  jobs.filter(
+    (job) =>
+      job.metadata?.labels?.[COMPONENT] === CLEANUP &&
+      job.metadata.deletionTimestamp === undefined &&
+      !(run && job.metadata.name === cleanupName(run)) &&
+      !isComplete(job) &&
+      !isFailed(job),
+  );
+
+/**
+ * Whether the trainers of all runs other than the one of uid `current` have ended: until then they write
+ * checkpoints.
+ */
+export function haveFormerEnded(
+  { jobs, pods }: Pick<Observed, 'jobs' | 'pods'>,
+  current: string | undefined,
+): boolean {
+  const isFormer = (object: KubernetesObject) => current === undefined || !ownedBy(current, object);
+  const owned = jobs.filter(({ metadata }) => metadata?.labels?.[COMPONENT] !== CLEANUP);
+  const currentJobs = new Set(
+    owned.filter((job) => !isFormer(job)).map(({ metadata }) => metadata?.uid),
+  );
+  const isFormerPod = ({ metadata }: V1Pod) =>
+    metadata?.labels?.[COMPONENT] !== CLEANUP &&
+    !metadata?.ownerReferences?.some(({ uid }) => currentJobs.has(uid));
+  return !owned.some(isFormer) && !pods.some((pod) => isActive(pod) && isFormerPod(pod));
+}
+
+/** Name of a run's clean-up Job: no module's name begins with a hyphen; each uid has its own. */
+export const cleanupName = ({ metadata }: Pick<KubernetesRun, 'metadata'>): string =>
   childName(metadata.name, `-cleanup-${hash(metadata.uid, 8)}`);
 
 const SCRIPT = `require('node:fs').rmSync(process.argv[1], { recursive: true, force: true })`;
 
-/** The run does not own it: the garbage collector takes what a deleted run owns before this has done its work. */
-function cleanupJob(run: KubernetesRun, claimName: string, options: PlanOptions): V1Job {
+/** Undefined where the checkpoints stay. The Job has no owner: the garbage collector would delete it with the run. */
+function cleanupJob(run: KubernetesRun, options: PlanOptions): V1Job | undefined {
+  const claimName = run.spec.checkpoints.storage?.volumeClaimName;
+  if (run.spec.checkpoints.retain !== false || claimName === undefined) return undefined;
   const { ownerReferences, ...metadata } = runMetadata(run, cleanupName(run));
+  const template = runPod(run, options, {
+    component: CLEANUP,
+    labels: { [LABELS.run]: run.metadata.name },
+    container: {
+      command: ['node', '-e', SCRIPT, runFolder(run.metadata.name)],
+      volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER }],
+    },
+    volumes: [{ name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
+  });
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata,
+    metadata: {
+      ...metadata,
+      labels: { ...metadata.labels, [COMPONENT]: CLEANUP },
+      annotations: { [TEMPLATE]: hash(canonicalJson(template), 10) },
+    },
     spec: {
+      suspend: true,
       backoffLimit: 1,
       activeDeadlineSeconds: CLEANUP_SECONDS,
-      // In case that no operator is there to remove it.
       ttlSecondsAfterFinished: CLEANUP_SECONDS,
-      template: runPod(run, options, {
-        component: 'cleanup',
-        labels: { [LABELS.run]: run.metadata.name },
-        container: {
-          command: ['node', '-e', SCRIPT, runFolder(run.metadata.name)],
-          volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER }],
-        },
-        volumes: [{ name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
-      }),
+      template,
     },
   };
 }

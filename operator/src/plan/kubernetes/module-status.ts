@@ -25,6 +25,8 @@ export interface ModuleState {
   job: V1Job | undefined;
   /** The module that must have spent its budget before this one begins. */
   waitsFor?: string;
+  /** Whether the checkpoints of a former run of this name are still being removed. */
+  isFolderInUse?: boolean;
   /** Those of the job. */
   pods: readonly V1Pod[];
   reports: readonly ObservedReport[];
@@ -75,6 +77,10 @@ function finding(state: ModuleState): Finding {
   if (state.waitsFor !== undefined) {
     const message = `waits for module ${state.waitsFor} to spend its budget`;
     return { phase: 'Pending', cause: { reason: REASONS.turn, message } };
+  }
+  if (state.isFolderInUse) {
+    const message = 'waits until the checkpoints of the deleted run of this name are removed';
+    return { phase: 'Pending', cause: { reason: REASONS.replacing, message } };
   }
   if (wanted === 0) {
     const message = 'it is scaled to 0 trainers';

@@ -5,8 +5,8 @@ import { API_GROUP } from '@greedy-infomax/crds';
 /** `spec.managedBy` of runs that this operator takes care of; the same as leaving it out. */
 export const MANAGER = `${API_GROUP}/operator`;
 
-/** Holds a run that is being deleted until its streams are gone. */
-export const FINALIZER = `${API_GROUP}/streams`;
+/** Finalizer that earlier versions of the operator put on runs; this one only removes it. */
+export const FORMER_FINALIZER = `${API_GROUP}/streams`;
 
 /** On a Job: hash of what the run asked for when it was made. Another hash means another Job. */
 export const TEMPLATE_HASH = `${API_GROUP}/template-hash`;
@@ -17,6 +17,9 @@ export const EVALUATED_SAMPLES = `${API_GROUP}/samples`;
 /** Labels of a run that Kueue reads on the Jobs. */
 export const KUEUE_QUEUE = 'kueue.x-k8s.io/queue-name';
 export const KUEUE_LABELS: readonly string[] = [KUEUE_QUEUE, 'kueue.x-k8s.io/priority-class'];
+
+/** Label that says what a pod or a clean-up Job is for. */
+export const COMPONENT = 'app.kubernetes.io/component';
 
 /** Set by the Job controller on each pod of an Indexed Job. */
 export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index';
@@ -49,7 +52,7 @@ export const GRACE_SECONDS = 60;
 export const BACKOFF_LIMIT = 6;
 /** The same for readouts. A run waits for its last ones, and does not fail with them. */
 export const EVALUATION_BACKOFF_LIMIT = 2;
-/** Seconds that a deleted run waits at most for its checkpoints to be removed. */
+/** Longest time in seconds that the removal of a deleted run's checkpoints may take. */
 export const CLEANUP_SECONDS = 120;
 /** Seconds that the first step may take, compilation included. */
 export const STARTUP_SECONDS = 900;
@@ -112,7 +115,6 @@ export const REASONS = {
   evaluationFailed: 'EvaluationFailed',
   /** The run was suspended or failed meanwhile. */
   evaluationStopped: 'EvaluationStopped',
-  notCleaned: 'CheckpointsNotRemoved',
   /** Checkpoints end with their pods, so that there is nothing to read out. */
   noVolume: 'NoCheckpointVolume',
 } as const;

@@ -5,6 +5,7 @@ import { waitsFor } from '../order.ts';
 import { releasable } from '../release.ts';
 import { planRun, type RunPlan } from '../run.ts';
 import { configMap, unusedConfigMaps } from './children.ts';
+import { formerCleanups, plannedCleanup } from './cleanup.ts';
 import { deadlineCause, deadlineLeft } from './deadline.ts';
 import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evaluation.ts';
 import { accuraciesOf, readoutsOf } from './evaluation-results.ts';
@@ -46,12 +47,26 @@ import type {
  * nothing left to do, whatever was lost in between.
  */
 export function planKubernetes(input: PlanInput): KubernetesPlan {
-  const { run, now } = input;
+  const { run, observed, options } = input;
   if (!isOurs(run)) return leaveAlone(run, []);
   // The garbage collector takes what the run owns; streams it does not know of.
   if (run.metadata.deletionTimestamp !== undefined) return leaveAlone(run, null);
+  const plan = planTraining(input);
+  const hasBegun = plan.apply.length > 0 || run.status?.startTime !== undefined;
+  if (!hasBegun) return plan;
+  const cleanup = plannedCleanup(run, observed.jobs, options);
+  return {
+    ...plan,
+    apply: [...plan.apply, ...cleanup.apply],
+    remove: [...plan.remove, ...cleanup.remove],
+  };
+}
 
+/** The plan without the clean-up after the run. */
+function planTraining(input: PlanInput): KubernetesPlan {
+  const { run, now } = input;
   const observed = own(run, input.observed);
+  const isFolderInUse = formerCleanups(input.observed.jobs, run).length > 0;
   const readouts = readoutsOf(run, observed);
   const accuracies = accuraciesOf(readouts);
   const states: ModuleState[] = [];
@@ -63,7 +78,10 @@ export function planKubernetes(input: PlanInput): KubernetesPlan {
       ...state,
       accuracy: accuracies.get(module.name),
       // One that has begun goes on when a pod of an earlier one is replaced.
-      ...(state.job === undefined && { waitsFor: waitsFor(run.spec.order, earlier) }),
+      ...(state.job === undefined && {
+        waitsFor: waitsFor(run.spec.order, earlier),
+        isFolderInUse,
+      }),
     });
     rows.push(moduleRow(states.at(-1) as ModuleState));
   }
@@ -251,10 +269,10 @@ function children(
     ],
     remove: unusedConfigMaps(observed.configMaps, configMaps, observed.jobs),
   };
-  for (const [i, { job, wanted, old, waitsFor }] of states.entries()) {
+  for (const [i, { job, wanted, old, waitsFor, isFolderInUse }] of states.entries()) {
     // A module that is complete stays so, even if its Job is deleted.
     if (isComplete(job) || old?.phase === 'Complete') continue;
-    if (waitsFor !== undefined) continue;
+    if (waitsFor !== undefined || isFolderInUse) continue;
     // Its name is taken until its last pod has ended.
     if (job && going(job)) continue;
     const planned = trainerJob({

@@ -9,6 +9,7 @@ import type {
 } from '@kubernetes/client-node';
 import {
   CHECKPOINT_FOLDER,
+  COMPONENT,
   CONFIG_FILE,
   CONFIG_FOLDER,
   CONTAINER,
@@ -105,7 +106,7 @@ export function runPod(
         ...template.labels,
         ...labels,
         'app.kubernetes.io/name': 'greedy-infomax',
-        'app.kubernetes.io/component': component,
+        [COMPONENT]: component,
       },
       ...(template.annotations && { annotations: template.annotations }),
     },
