@@ -77,7 +77,7 @@ describe('a release', () => {
   it('tells what to do next, for the values that were given', async () => {
     const notes = await helm(cluster, 'get', 'notes', RELEASE, `--namespace=${NAMESPACE}`);
     expect(notes).toContain(`helm --namespace ${NAMESPACE} test ${RELEASE}`);
-    expect(notes).toContain('kubectl apply --filename examples/digits.yaml');
+    expect(notes).toContain('kubectl apply --filename examples/digits-cluster.yaml');
     expect(notes).toContain(`nats://greedy-infomax-nats.${NAMESPACE}.svc:4222`);
     expect(notes).not.toContain('WARNING');
     const open = await release('upgrade', CHART, '--values', join(CHART, 'ci/open.yaml'));

@@ -12,7 +12,7 @@ const SERVER = resolve(import.meta.dirname, '../../node_modules/.bin/nats-server
 const run = promisify(execFile);
 
 const pod = async (...values: Values[]) =>
-  find(await render(...values), 'StatefulSet', NAME).spec.template.spec;
+  find(await render(...values), 'Deployment', NAME).spec.template.spec;
 const configuration = async (...values: Values[]): Promise<string> =>
   find(await render(...values), 'ConfigMap', NAME).data['nats-server.conf'];
 
@@ -64,7 +64,7 @@ describe('the configuration of NATS', () => {
   });
 });
 
-describe('the StatefulSet', () => {
+describe('the pod', () => {
   it('puts configuration and keys into one folder, where the one includes the other', async () => {
     const { volumes, containers } = await pod();
     const config = volumes.find(({ name }: Rendered) => name === 'config').projected.sources;
@@ -79,7 +79,7 @@ describe('the StatefulSet', () => {
 
   it('starts anew when its configuration changes, and only then', async () => {
     const checksum = async (...values: Values[]) =>
-      find(await render(...values), 'StatefulSet', NAME).spec.template.metadata.annotations[
+      find(await render(...values), 'Deployment', NAME).spec.template.metadata.annotations[
         'checksum/config'
       ];
     expect(await checksum({ operator: { replicas: 2 } })).toBe(await checksum());
@@ -91,8 +91,9 @@ describe('the StatefulSet', () => {
     expect(env).toEqual([{ name: 'GOMEMLIMIT', value: String(Math.floor(6 * 2 ** 30 * 0.9)) }]);
   });
 
-  it('keeps files on a volume when told so', async () => {
+  it('is in a StatefulSet with a volume when streams are in files', async () => {
     const objects = await render('high-availability');
+    expect(ofKind(objects, 'Deployment')).toHaveLength(1);
     const { volumeClaimTemplates, template } = find(objects, 'StatefulSet', NAME).spec;
     expect(volumeClaimTemplates[0].spec).toMatchObject({
       storageClassName: 'fast',
@@ -100,6 +101,44 @@ describe('the StatefulSet', () => {
     });
     expect(template.spec.volumes.map(({ name }: Rendered) => name)).toEqual(['config']);
     expect(template.spec.nodeSelector).toEqual({ pool: 'messaging' });
+  });
+
+  it('is in a Deployment that moves from a lost node after 30 seconds', async () => {
+    const objects = await render();
+    expect(ofKind(objects, 'StatefulSet')).toEqual([]);
+    const { strategy, template } = find(objects, 'Deployment', NAME).spec;
+    expect(strategy).toEqual({ type: 'Recreate' });
+    expect(template.spec.tolerations).toEqual(
+      ['not-ready', 'unreachable'].map((taint) => ({
+        key: `node.kubernetes.io/${taint}`,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: 30,
+      })),
+    );
+  });
+
+  it('takes tolerations of the values, which win over those for lost nodes', async () => {
+    const own = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', tolerationSeconds: 5 };
+    const nats = { tolerations: [own], moveAfterSeconds: 60 };
+    const { tolerations } = await pod({ nats });
+    expect(tolerations).toEqual([
+      own,
+      expect.objectContaining({ key: 'node.kubernetes.io/not-ready', tolerationSeconds: 60 }),
+    ]);
+  });
+
+  it.each(['default', 'high-availability'])('is the one of the Services with %s', async (name) => {
+    const objects = await render(...(name === 'default' ? [] : [name]));
+    const [workload] = objects.filter(
+      ({ kind, metadata }) => /^(Deployment|StatefulSet)$/.test(kind) && metadata.name === NAME,
+    );
+    const { labels } = workload?.spec.template.metadata ?? {};
+    for (const service of ofKind(objects, 'Service')) {
+      expect(labels).toMatchObject(service.spec.selector);
+      // The other workload's pods do not belong to it, so an upgrade never serves two servers.
+      expect(service.spec.selector['greedyinfomax.dev/nats-store']).toBeDefined();
+    }
   });
 
   it('is not there when NATS is an external one, nor is anything of it', async () => {

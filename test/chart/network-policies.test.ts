@@ -27,7 +27,7 @@ describe('NATS', () => {
       from.some(({ podSelector }: Rendered) => picks(podSelector, labels));
     expect(lets(labelsOf(objects, 'Deployment', 'greedy-infomax-operator'))).toBe(true);
     expect(
-      lets(find(objects, 'Pod', 'greedy-infomax-install-check').metadata.labels as object),
+      lets(find(objects, 'Pod', /^greedy-infomax-install-check-/).metadata.labels as object),
     ).toBe(true);
     expect(lets(TRAINER)).toBe(true);
     expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'readout' })).toBe(true);
@@ -38,7 +38,7 @@ describe('NATS', () => {
     expect(trainers.namespaceSelector).toEqual({});
     expect(policy.policyTypes).toEqual(['Ingress', 'Egress']);
     expect(policy.egress).toEqual([]);
-    expect(picks(policy.podSelector, labelsOf(objects, 'StatefulSet', 'greedy-infomax-nats'))).toBe(
+    expect(picks(policy.podSelector, labelsOf(objects, 'Deployment', 'greedy-infomax-nats'))).toBe(
       true,
     );
   });
@@ -68,7 +68,7 @@ describe('trainers', () => {
     expect(nats.to[0].namespaceSelector.matchLabels).toEqual({
       'kubernetes.io/metadata.name': 'gim',
     });
-    const server = labelsOf(objects, 'StatefulSet', 'greedy-infomax-nats');
+    const server = labelsOf(objects, 'Deployment', 'greedy-infomax-nats');
     expect(picks(nats.to[0].podSelector, server)).toBe(true);
     expect(nats.ports).toEqual([{ port: 4222, protocol: 'TCP' }]);
     expect(dns.ports.map(({ port }: { port: number }) => port)).toEqual([53, 53]);

@@ -44,9 +44,10 @@ export const render = async (...values: Values[]): Promise<Rendered[]> =>
     .map((document) => document.toJSON() as Rendered | null)
     .filter((object) => object !== null);
 
-/** The one object of that kind and name. */
-export function find(objects: readonly Rendered[], kind: string, name: string): Rendered {
-  const found = objects.filter((each) => each.kind === kind && each.metadata.name === name);
+/** The one object of that kind, with that name or a name that the pattern matches. */
+export function find(objects: readonly Rendered[], kind: string, name: string | RegExp): Rendered {
+  const matches = (each: string) => (typeof name === 'string' ? each === name : name.test(each));
+  const found = objects.filter((each) => each.kind === kind && matches(each.metadata.name));
   const [object] = found;
   if (object !== undefined && found.length === 1) return object;
   const all = objects.map((each) => `${each.kind}/${each.metadata.name}`).join(', ');

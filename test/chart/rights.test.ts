@@ -233,7 +233,7 @@ describe('the operator', () => {
 describe('helm test', () => {
   const NAME = 'greedy-infomax-install-check';
   const check = async () => {
-    const pod = find(await render(), 'Pod', NAME).spec;
+    const pod = find(await render(), 'Pod', /-install-check-/).spec;
     const [program, args] = await commandOf(pod.containers[0], pod.serviceAccountName);
     const all = [...args, '--within-seconds=5'];
     return run(program, all, { cwd: ROOT }).then(

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { helmBinary } from '../support/helm.ts';
-import { CHART, manifest, render } from './render.ts';
+import { CHART, manifest, type Rendered, render, type Values } from './render.ts';
 
 type Tree = { [key: string]: unknown };
 const run = promisify(execFile);
@@ -113,6 +113,82 @@ describe('values that contradict each other', () => {
   });
 });
 
+/** Templates of all pods that the chart starts, with the names of their components. */
+const podTemplates = (objects: readonly Rendered[]) =>
+  objects.flatMap((object) => {
+    const template = object.kind === 'Pod' ? object : object.spec?.template;
+    if (template?.spec?.containers === undefined) return [];
+    return [{ component: template.metadata.labels['app.kubernetes.io/component'], template }];
+  });
+
+describe('every pod of the chart', () => {
+  const COMPONENTS = ['operator', 'nats', 'nats-auth', 'install-check'].toSorted();
+  const pods = async (...values: Values[]) => {
+    const found = podTemplates(await render(...values));
+    expect(found.map(({ component }) => component).toSorted()).toEqual(COMPONENTS);
+    return found;
+  };
+
+  it('takes resources from the values', async () => {
+    const resources = (cpu: string) => ({
+      limits: { cpu, memory: '8Gi', 'ephemeral-storage': '1Gi' },
+    });
+    const all = ['operator', 'nats', 'hooks'];
+    const values = Object.fromEntries(all.map((name) => [name, { resources: resources('3') }]));
+    for (const { component, template } of await pods(values)) {
+      expect(template.spec.containers[0].resources.limits, component).toEqual(
+        resources('3').limits,
+      );
+    }
+  });
+
+  it('takes labels, annotations and pull secrets from the values', async () => {
+    const parts = { podLabels: { team: 'vision' }, podAnnotations: { inject: 'false' } };
+    const values = {
+      commonLabels: { cost: 'centre-7', 'app.kubernetes.io/component': 'mine' },
+      imagePullSecrets: ['registry'],
+      ...{ operator: parts, nats: parts, hooks: parts },
+    };
+    for (const { component, template } of await pods(values)) {
+      const { labels, annotations } = template.metadata;
+      expect(labels, component).toMatchObject({ team: 'vision', cost: 'centre-7' });
+      expect(annotations, component).toMatchObject({ inject: 'false' });
+      expect(template.spec.imagePullSecrets, component).toEqual([{ name: 'registry' }]);
+    }
+  });
+
+  it('names no user or group on OpenShift', async () => {
+    for (const { component, template } of await pods('openshift')) {
+      expect(JSON.stringify(template), component).not.toMatch(/runAsUser|runAsGroup|fsGroup/);
+    }
+  });
+
+  it('takes security contexts from the values', async () => {
+    const parts = {
+      podSecurityContext: { runAsUser: 1234 },
+      containerSecurityContext: { runAsUser: 5678, readOnlyRootFilesystem: null },
+    };
+    for (const { component, template } of await pods({ operator: parts, nats: parts })) {
+      expect(template.spec.securityContext.runAsUser, component).toBe(1234);
+      expect(template.spec.containers[0].securityContext, component).toEqual({
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+        runAsUser: 5678,
+      });
+    }
+  });
+});
+
+it('labels of all objects come from the values, and never replace a label of the chart', async () => {
+  const objects = await render({ commonLabels: { cost: '7', 'app.kubernetes.io/name': 'mine' } });
+  for (const { kind, metadata } of objects) {
+    expect(metadata.labels, kind).toMatchObject({
+      cost: '7',
+      'app.kubernetes.io/name': 'greedy-infomax',
+    });
+  }
+});
+
 describe.each(['default', ...combinations])('the values %s', (name) => {
   it('pass helm lint', async () => {
     const args = name === 'default' ? [] : [`--values=${join(CHART, 'ci', `${name}.yaml`)}`];
@@ -140,12 +216,10 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
 
   it('make pods that the pod security standard "restricted" lets in', async () => {
     const objects = await render(...(name === 'default' ? [] : [name]));
-    const pods = objects.flatMap(({ kind, spec }) => {
-      if (kind === 'Pod') return [spec];
-      return spec?.template?.spec ? [spec.template.spec] : [];
-    });
+    const pods = podTemplates(objects);
     expect(pods.length).toBeGreaterThanOrEqual(2);
-    for (const pod of pods) {
+    for (const { template } of pods) {
+      const pod = template.spec;
       expect(pod.securityContext).toMatchObject({
         runAsNonRoot: true,
         seccompProfile: { type: 'RuntimeDefault' },
@@ -156,8 +230,10 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
           readOnlyRootFilesystem: true,
           capabilities: { drop: ['ALL'] },
         });
-        expect(container.resources.requests).toBeDefined();
-        expect(container.resources.limits.memory).toBeDefined();
+        // As a ResourceQuota wants that counts all four.
+        for (const side of ['requests', 'limits']) {
+          expect(Object.keys(container.resources[side])).toEqual(['cpu', 'memory']);
+        }
       }
     }
   });

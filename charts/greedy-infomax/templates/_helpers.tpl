@@ -42,6 +42,9 @@ app.kubernetes.io/part-of: greedy-infomax
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- range $key, $value := omit $root.Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/part-of" "app.kubernetes.io/managed-by" "app.kubernetes.io/version" "helm.sh/chart" }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{/* Takes a list: the root and an image of the project. */}}
@@ -84,13 +87,23 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Of every container: as the pod security standard "restricted" wants it. */}}
-{{- define "greedy-infomax.containerSecurity" -}}
+{{/* Takes a list: the root and the component. Labels and annotations of a pod of a hook; annotations come last. */}}
+{{- define "greedy-infomax.hookMetadata" -}}
+{{- $root := index . 0 -}}
+labels:
+  {{- merge (include "greedy-infomax.labels" . | fromYaml) $root.Values.hooks.podLabels | toYaml | nindent 2 }}
+annotations:
+  kubectl.kubernetes.io/default-container: {{ index . 1 }}
+  {{- with $root.Values.hooks.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "greedy-infomax.hookContainer" -}}
+resources:
+  {{- toYaml .Values.hooks.resources | nindent 2 }}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- toYaml .Values.operator.containerSecurityContext | nindent 2 }}
 {{- end }}
 
 {{- define "greedy-infomax.serviceAccount" -}}
