@@ -118,7 +118,7 @@ afterAll(async () => {
 
 describe('the hook', () => {
   const hook = async () => {
-    const job = find(await render(), 'Job', 'greedy-infomax-nats-auth');
+    const job = find(await render(), 'Job', /^greedy-infomax-nats-auth-/);
     const { containers, serviceAccountName } = job.spec.template.spec;
     const [program, args] = await commandOf(containers[0], serviceAccountName);
     return (await run(program, args, { cwd: ROOT })).stdout;

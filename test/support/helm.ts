@@ -3,23 +3,37 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Cluster } from './cluster.ts';
 
-/** helm for tests, of a pinned version, with homes of its own. */
+/** helm for tests, of pinned versions, with homes of its own. */
+
+/** Major versions of helm that the tests have. */
+export type HelmVersion = 3 | 4;
 
 const run = promisify(execFile);
 const HELM_SCRIPT = resolve(import.meta.dirname, '../cluster/helm.sh');
 
-let binary: Promise<string> | undefined;
+const binaries = new Map<HelmVersion, Promise<string>>();
 
 /** Path of helm; it is fetched when the cache has none. */
-export function helmBinary(): Promise<string> {
-  binary ??= run(HELM_SCRIPT).then(({ stdout }) => stdout.trim());
-  return binary;
+export function helmBinary(version: HelmVersion = 4): Promise<string> {
+  const known = binaries.get(version);
+  if (known) return known;
+  const found = run(HELM_SCRIPT, [String(version)]).then(({ stdout }) => stdout.trim());
+  binaries.set(version, found);
+  return found;
 }
 
-/** Runs helm against a cluster; resolves with its output, rejects with CommandError. */
-export async function helm(cluster: Cluster, ...args: string[]): Promise<string> {
+/** Runs helm 4 against a cluster; resolves with its output, rejects with CommandError. */
+export const helm = (cluster: Cluster, ...args: string[]): Promise<string> =>
+  helmOf(4, cluster, ...args);
+
+/** Runs helm of a version against a cluster; resolves with its output, rejects with CommandError. */
+export async function helmOf(
+  version: HelmVersion,
+  cluster: Cluster,
+  ...args: string[]
+): Promise<string> {
   const settings = Object.entries(await homes()).map(([name, value]) => `${name}=${value}`);
-  return cluster.exec('env', ...settings, await helmBinary(), ...args);
+  return cluster.exec('env', ...settings, await helmBinary(version), ...args);
 }
 
 /** `helm template`: the manifests of a chart as YAML text; needs no cluster. */
