@@ -17,6 +17,12 @@ describe('a slowed module', () => {
     expect(await waitOf('two', 'one:2,two:4')).toBeGreaterThan(50);
   });
 
+  it('waits for the rest alone, not for what the work has taken already', async () => {
+    const start = performance.now();
+    await new Slowdown('two', 'two:1.001', signal).after(60_000);
+    expect(performance.now() - start).toBeLessThan(30_000);
+  });
+
   it('leaves the others as they are', async () => {
     const slowdown = new Slowdown('three', 'one:2,two:400000', signal);
     await slowdown.after(1000);
