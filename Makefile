@@ -36,6 +36,22 @@ images: ## Build the images of operator and trainer (CUDA, and trainer:TAG-cpu):
 test: setup-test generate-check lint types cluster-setup ## Lint, check types and run all tests
 	vitest run
 
+.PHONY: check
+check: setup-test generate-check lint types ## Check format, lint, types and unit tests (90 s)
+	vitest run --project unit
+
+.PHONY: test-unit
+test-unit: setup-test ## Run the unit tests: no server, no TensorFlow
+	vitest run --project unit
+
+.PHONY: test-integration
+test-integration: setup-test ## Run the tests that start servers or load TensorFlow
+	vitest run --project integration
+
+.PHONY: test-e2e
+test-e2e: setup-test cluster-setup ## Run the tests of the whole system on a Kubernetes of this machine (needs root)
+	vitest run --project e2e
+
 .PHONY: faults
 faults: setup ## Train through one fault after another and write docs/reliability.md (10 minutes; needs root)
 	rm -rf runs/faults

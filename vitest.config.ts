@@ -17,9 +17,35 @@ const summaryLine: Reporter = {
   },
 };
 
+/** Whole system: a Kubernetes cluster, the chart, images, runs, faults. */
+const E2E = [
+  'test/{chart,cluster,e2e,faults,images,nats-auth}/**/*.test.ts',
+  '**/real-api-server.test.ts',
+];
+/** Folders whose tests start a server or load TensorFlow. */
+const INTEGRATION = [
+  'operator/src/{cli,controller,install-check,kube,local,nats,nats-keys}/**/*.test.ts',
+  'operator/src/plan/sizing.test.ts',
+  'trainer/src/**/*.test.ts',
+  'test/parity/**/*.test.ts',
+  'bench/{asynchrony,step}/**/*.test.ts',
+];
+const ALL = ['{crds,operator,trainer,test,bench,setup}/**/*.test.ts'];
+const NEVER = ['**/node_modules/**'];
+
 export default defineConfig({
   test: {
-    include: ['{crds,operator,trainer,test,bench,setup}/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ALL, exclude: [...NEVER, ...E2E, ...INTEGRATION] },
+      },
+      {
+        extends: true,
+        test: { name: 'integration', include: INTEGRATION, exclude: [...NEVER, ...E2E] },
+      },
+      { extends: true, test: { name: 'e2e', include: E2E, exclude: NEVER } },
+    ],
     // libtensorflow keeps process-wide state: every file gets a process of its own.
     pool: 'forks',
     // Much of a test is waiting for servers; two share two cores well.
