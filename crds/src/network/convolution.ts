@@ -30,7 +30,8 @@ export interface Steps {
 /** Along an axis of which each position is taken by itself. */
 export const POINTWISE: Steps = { kernel: 1, stride: 1, padding: 0 };
 
-interface Convolution {
+/** What a layer makes of a shape. */
+export interface Applied {
   output: PatchShape;
   cost: LayerCost;
 }
@@ -43,7 +44,7 @@ export function convolution(
   [alongRows, alongCols]: readonly [rows: Steps, cols: Steps],
   [rows, cols, channelsIn]: PatchShape,
   channels: number,
-): Convolution {
+): Applied {
   const output: PatchShape = [convolved(rows, alongRows), convolved(cols, alongCols), channels];
   const weights = alongRows.kernel * alongCols.kernel * channelsIn * channels;
   const products = meetings(rows, alongRows) * meetings(cols, alongCols) * channelsIn * channels;
@@ -68,11 +69,19 @@ function convolved(size: number, { kernel, stride, padding }: Steps): number {
   return Math.floor((size + 2 * padding - kernel) / stride) + 1;
 }
 
-/** How often a value of a filter meets a value, not padding, along an axis of `size`. */
-function meetings(size: number, { kernel, stride, padding }: Steps): number {
+/**
+ * How often a value of a filter meets a value, not padding, along an axis of `size`. Counts the positions of each value of the
+ * filter by a formula, so the work depends on the kernel alone (at most 31).
+ */
+function meetings(size: number, steps: Steps): number {
+  const { kernel, stride, padding } = steps;
+  const last = convolved(size, steps) - 1;
   let count = 0;
-  for (let at = -padding; at + kernel <= size + padding; at += stride) {
-    count += Math.max(0, Math.min(at + kernel, size) - Math.max(at, 0));
+  for (let at = 0; at < kernel; at += 1) {
+    // At position i the value lies over i * stride - padding + at, which is from 0 to size - 1.
+    const first = Math.max(0, Math.ceil((padding - at) / stride));
+    const end = Math.min(last, Math.floor((size - 1 + padding - at) / stride));
+    count += Math.max(0, end - first + 1);
   }
   return count;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  type Applied,
   convolution,
   type LayerCost,
   type PatchShape,
@@ -69,23 +70,26 @@ export type LayerType = Layer['type'];
 interface LayerRow {
   /** Fields beside `type` and `channels` that the layer takes. */
   fields: readonly (keyof Layer)[];
-  /** The shape that comes out; throws a `ShapeError` when `input` is too small. */
-  output(layer: Layer, input: PatchShape): PatchShape;
-  /** For a patch of the shape `input`. The trainer's tests hold `parameters` against those that it makes. */
-  cost(layer: Layer, input: PatchShape): LayerCost;
+  /**
+   * Shape behind the layer and its cost for a patch of the shape `input`, in a time that depends on neither `input` nor
+   * `repeat`. Throws a `ShapeError` when `input` is too small. The trainer's tests compare `parameters` with its own.
+   */
+  apply(layer: Layer, input: PatchShape): Applied;
   /** Whether all that the layer computes depends on relu(input) alone: then a producer may send relu(x). */
   readsRectified(layer: Layer, inputChannels: number): boolean;
 }
 
-const sum = (costs: readonly LayerCost[], of: keyof LayerCost): number =>
-  costs.reduce((all, cost) => all + cost[of], 0);
+const NO_COST: LayerCost = { parameters: 0, macs: 0, products: 0, inputProducts: 0 };
 
-const total = (costs: readonly LayerCost[]): LayerCost => ({
-  parameters: sum(costs, 'parameters'),
-  macs: sum(costs, 'macs'),
-  products: sum(costs, 'products'),
-  inputProducts: sum(costs, 'inputProducts'),
+/** `count` times `each` more than `all`. */
+const plus = (all: LayerCost, each: LayerCost, count = 1): LayerCost => ({
+  parameters: all.parameters + count * each.parameters,
+  macs: all.macs + count * each.macs,
+  products: all.products + count * each.products,
+  inputProducts: all.inputProducts + count * each.inputProducts,
 });
+
+const behindInput = (cost: LayerCost): LayerCost => ({ ...cost, inputProducts: 0 });
 
 /** One convolution of a block's body. */
 interface BodyConvolution {
@@ -96,83 +100,78 @@ interface BodyConvolution {
   strides?: true;
 }
 
-/** What the repeated blocks of `layer` put out, hold and do; only the first strides. */
-function blocksOf(
+/** One block. A shortcut that changes the shape is a 1x1 convolution. */
+function block(
   body: readonly BodyConvolution[],
-  { channels, stride = 1, repeat = 1 }: Layer,
+  { channels, stride = 1 }: Layer,
   input: PatchShape,
-): { output: PatchShape; cost: LayerCost } {
-  const costs: LayerCost[] = [];
-  const add = (steps: Steps, from: PatchShape, to: number): PatchShape => {
-    const { output, cost } = convolution([steps, steps], from, to);
-    costs.push(from === input ? cost : { ...cost, inputProducts: 0 });
-    return output;
-  };
-  let shape = input;
-  for (let block = 0; block < repeat; block += 1) {
-    const step = block === 0 ? stride : 1;
-    const before = shape;
-    for (const { kernel, expansion, strides } of body) {
-      const by = strides ? step : 1;
-      shape = add({ kernel, stride: by, padding: (kernel - 1) / 2 }, shape, channels * expansion);
-    }
-    // A shortcut that changes shape is a 1x1 convolution.
-    if (step !== 1 || before[2] !== shape[2]) add({ ...POINTWISE, stride: step }, before, shape[2]);
+): Applied {
+  let output = input;
+  let cost = NO_COST;
+  for (const { kernel, expansion, strides } of body) {
+    const steps = { kernel, stride: strides ? stride : 1, padding: (kernel - 1) / 2 };
+    const isFirst = output === input;
+    const applied = convolution([steps, steps], output, channels * expansion);
+    cost = plus(cost, isFirst ? applied.cost : behindInput(applied.cost));
+    output = applied.output;
   }
-  return { output: shape, cost: total(costs) };
+  if (stride !== 1 || input[2] !== output[2]) {
+    const steps: Steps = { ...POINTWISE, stride };
+    cost = plus(cost, convolution([steps, steps], input, output[2]).cost);
+  }
+  return { output, cost };
+}
+
+/** The repeated blocks of `layer`. Only the first strides, so all others keep the shape and cost the same. */
+function applyBlocks(body: readonly BodyConvolution[], layer: Layer, input: PatchShape): Applied {
+  const { repeat = 1 } = layer;
+  const first = block(body, layer, input);
+  if (repeat === 1) return first;
+  const other = block(body, { ...layer, stride: 1 }, first.output);
+  return { ...first, cost: plus(first.cost, behindInput(other.cost), repeat - 1) };
 }
 
 const blocks = (expansion: number, body: readonly BodyConvolution[]): LayerRow => ({
   fields: ['stride', 'repeat'],
-  output: (layer, input) => blocksOf(body, layer, input).output,
-  cost: (layer, input) => blocksOf(body, layer, input).cost,
+  apply: (layer, input) => applyBlocks(body, layer, input),
   // With a projected shortcut both paths of the first block read relu(x); an identity shortcut reads x itself.
   readsRectified: ({ channels, stride = 1 }, inputChannels) =>
     stride !== 1 || inputChannels !== channels * expansion,
 });
 
-const ofConv = (layer: Layer, input: PatchShape) => {
-  const steps = convDefaults(layer);
-  return convolution([steps, steps], input, layer.channels);
-};
-
-const ofConv1d = (layer: Layer, input: PatchShape) =>
-  convolution([convDefaults(layer), POINTWISE], input, layer.channels);
-
 /** A layer is one row here and one file in trainer/src/model/layers. */
 export const LAYERS: Record<LayerType, LayerRow> = {
   conv: {
     fields: ['kernel', 'stride', 'padding', 'activation'],
-    output: (layer, input) => ofConv(layer, input).output,
-    cost: (layer, input) => ofConv(layer, input).cost,
+    apply(layer, input) {
+      const steps = convDefaults(layer);
+      return convolution([steps, steps], input, layer.channels);
+    },
     readsRectified: () => false,
   },
   conv1d: {
     fields: ['kernel', 'stride', 'padding', 'activation'],
-    output: (layer, input) => ofConv1d(layer, input).output,
-    cost: (layer, input) => ofConv1d(layer, input).cost,
+    apply: (layer, input) => convolution([convDefaults(layer), POINTWISE], input, layer.channels),
     readsRectified: () => false,
   },
   gru: {
     fields: ['bptt'],
-    output: ({ channels }, [rows, cols]) => {
+    apply({ channels }, [rows, cols, channelsIn]) {
       if (cols !== 1) {
         throw new ShapeError(
-          `a gru layer reads one step after another and takes a sequence alone, not maps with ${cols} columns`,
+          `a gru layer reads a sequence, not maps with ${cols} columns; use it behind speech alone`,
         );
       }
-      return [rows, 1, channels];
-    },
-    // Three gates, each with matrices for the input and for the state, and two biases.
-    cost: ({ channels }, [rows, , channelsIn]) => {
+      // Three gates, each with matrices for the input and for the state, and two biases.
       const weights = 3 * channels * (channelsIn + channels);
       const products = rows * weights;
-      return {
+      const cost = {
         parameters: weights + 6 * channels,
         macs: products,
         products,
         inputProducts: rows * 3 * channels * channelsIn,
       };
+      return { output: [rows, 1, channels], cost };
     },
     readsRectified: () => false,
   },
@@ -211,27 +210,32 @@ export function unknownFields(layer: Layer): string[] {
 export const targetLayers = (layers: readonly Layer[]): readonly Layer[] =>
   layers.at(-1)?.type === 'gru' ? layers.slice(0, -1) : layers;
 
-/** The shape after all `layers`. Throws a `ShapeError` that counts layers from 0. */
-export function outputShape(layers: readonly Layer[], input: PatchShape): PatchShape {
-  return layers.reduce<PatchShape>((shape, layer, index) => {
+/** All `layers`, one after another. Throws a `ShapeError` that counts layers from 0. */
+export function applyLayers(layers: readonly Layer[], input: PatchShape): Applied {
+  let output = input;
+  let cost = NO_COST;
+  for (const [index, layer] of layers.entries()) {
     try {
-      return LAYERS[layer.type].output(layer, shape);
+      const applied = LAYERS[layer.type].apply(layer, output);
+      cost = plus(cost, index === 0 ? applied.cost : behindInput(applied.cost));
+      output = applied.output;
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(
-        `layers[${index}] (${layer.type}), which gets [${shape.join(', ')}]: ${error.message}`,
+        `layers[${index}] (${layer.type}), which gets [${output.join(', ')}]: ${error.message}`,
       );
     }
-  }, input);
+  }
+  return { output, cost };
 }
 
-/** What all `layers` hold and do for a patch of the shape `input`. Throws a `ShapeError` as `outputShape` does. */
-export function layersCost(layers: readonly Layer[], input: PatchShape): LayerCost {
-  const costs = layers.map((layer, i) =>
-    LAYERS[layer.type].cost(layer, outputShape(layers.slice(0, i), input)),
-  );
-  return { ...total(costs), inputProducts: costs[0]?.inputProducts ?? 0 };
-}
+/** The shape behind all `layers`. Throws a `ShapeError` as `applyLayers` does. */
+export const outputShape = (layers: readonly Layer[], input: PatchShape): PatchShape =>
+  applyLayers(layers, input).output;
+
+/** The cost of all `layers` for a patch of the shape `input`. Throws a `ShapeError` as `applyLayers` does. */
+export const layersCost = (layers: readonly Layer[], input: PatchShape): LayerCost =>
+  applyLayers(layers, input).cost;
 
 /**
  * Multiplications that a training step takes for a patch: as many again as forward for the gradient of the weights,

@@ -66,7 +66,7 @@ describe('the planned cost of layers', () => {
       ]),
     );
     const z = encode([layer], weights, tf.zeros([1, ...input]));
-    expect(z.shape).toEqual([1, ...LAYERS[layer.type].output(layer, input)]);
+    expect(z.shape).toEqual([1, ...LAYERS[layer.type].apply(layer, input).output]);
   });
 });
 

@@ -19,7 +19,7 @@ export function encoderParameters(layers: readonly Layer[], input: PatchShape): 
   let shape = input;
   return layers.flatMap((layer, i) => {
     const parameters = LAYER_BUILDERS[layer.type].parameters(layer, shape[2], layerPrefix(i));
-    shape = LAYERS[layer.type].output(layer, shape);
+    shape = LAYERS[layer.type].apply(layer, shape).output;
     return parameters;
   });
 }

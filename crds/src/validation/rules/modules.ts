@@ -82,7 +82,7 @@ function shapeMistakes(draft: Draft): Mistake[] {
 
 function shapeAfter(layer: Layer, shape: PatchShape): PatchShape | ShapeError {
   try {
-    return LAYERS[layer.type].output(layer, shape);
+    return LAYERS[layer.type].apply(layer, shape).output;
   } catch (error) {
     if (error instanceof ShapeError) return error;
     throw error;
