@@ -98,6 +98,10 @@ bench-accuracy: setup ## Train digits until a readout reaches 90 %, in three pro
 bench-operator: setup cluster-setup ## Put the operator and JobSet's controller through 2,000 runs on a real API server (10 minutes; needs Go)
 	node --disable-warning=ExperimentalWarning bench/main.ts operator
 
+.PHONY: bench-hostile
+bench-hostile: setup ## Print for how long the costliest runs hold the event loop of the operator
+	node --disable-warning=ExperimentalWarning bench/hostile-run.ts
+
 .PHONY: bench-startup
 bench-startup: setup ## Time a trainer from its start to its first step; sizes of images and packages
 	node --disable-warning=ExperimentalWarning bench/main.ts startup

@@ -9,7 +9,7 @@ import {
   type Steps,
 } from './convolution.ts';
 
-export { type LayerCost, type PatchShape, ShapeError } from './convolution.ts';
+export { type Applied, type LayerCost, type PatchShape, ShapeError } from './convolution.ts';
 
 /**
  * The layers by name: which fields each takes and what shape it makes of what comes in. How a layer

@@ -10,13 +10,16 @@ export const moduleNameSchema = z
   .max(40)
   .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
 
+/** Maximum number of layers of a module. */
+export const LAYERS_MAX = 64;
+
 export const moduleSchema = z
   .strictObject({
     name: moduleNameSchema.describe('Name of the module: a DNS label, unique in the run.'),
     layers: z
       .array(layerSchema)
       .min(1)
-      .max(64)
+      .max(LAYERS_MAX)
       .describe('The layers, from input to output. Immutable.')
       .meta(immutable('layers')),
     objective: objectiveSchema

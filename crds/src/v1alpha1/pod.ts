@@ -3,6 +3,9 @@ import { validated } from './cel.ts';
 
 /** What the pods of a run look like. On one machine none of it is read. */
 
+/** Maximum bytes of `spec.podTemplate` and `spec.resources` together, as JSON. */
+export const POD_BYTES_MAX = 32_768;
+
 const text = (max = 253) => z.string().min(1).max(max);
 
 /** A map of strings with at most `entries` entries. */
@@ -134,5 +137,7 @@ export const podTemplateSchema = z
     labels: strings(32, 63).optional().describe('Labels of the pods.'),
     annotations: strings(32, 4096).optional().describe('Annotations of the pods.'),
   })
-  .describe('Kubernetes only: what the pods of the run have in common.');
+  .describe(
+    `Kubernetes only: what the pods of the run have in common. At most ${POD_BYTES_MAX} bytes as JSON, with spec.resources.`,
+  );
 export type PodTemplate = z.infer<typeof podTemplateSchema>;

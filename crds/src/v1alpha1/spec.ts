@@ -10,6 +10,12 @@ import { objectiveSchema } from './objective.ts';
 import { optimizerSchema, precisionSchema } from './optimizer.ts';
 import { podTemplateSchema, resourcesSchema } from './pod.ts';
 
+/** Maximum number of modules of a run. */
+export const MODULES_MAX = 64;
+
+/** Maximum number of layers of a run, each counted as often as it is repeated. */
+export const BLOCKS_MAX = 1024;
+
 export const runSpecSchema = z.strictObject({
   seed: z
     .int()
@@ -25,16 +31,22 @@ export const runSpecSchema = z.strictObject({
   modules: z
     .array(moduleSchema)
     .min(1)
-    .max(64)
+    .max(MODULES_MAX)
     .describe(
-      'The encoder, cut into gradient-isolated modules, from input to output. Their names and order are immutable.',
+      `The encoder, cut into gradient-isolated modules, from input to output. At most ${BLOCKS_MAX} layers in all, each counted as often as it is repeated. Their names and order are immutable.`,
     )
     .meta({
       ...listMap('name'),
-      ...validated({
-        rule: 'self.map(m, m.name) == oldSelf.map(m, m.name)',
-        message: 'modules cannot be added, removed, renamed or moved; make a new run',
-      }),
+      ...validated(
+        {
+          rule: 'self.map(m, m.name) == oldSelf.map(m, m.name)',
+          message: 'modules cannot be added, removed, renamed or moved; make a new run',
+        },
+        {
+          rule: `self.map(m, m.layers.map(l, has(l.repeat) ? l.repeat : 1).sum()).sum() <= ${BLOCKS_MAX}`,
+          message: `a run has at most ${BLOCKS_MAX} layers, each counted as often as it is repeated`,
+        },
+      ),
     }),
   objective: objectiveSchema,
   order: z

@@ -7,9 +7,11 @@ import {
   LineCounter,
   type Node,
   parseAllDocuments,
+  visit,
+  YAMLParseError,
 } from 'yaml';
 import type { Run } from '../v1alpha1/run.ts';
-import { formatPath, isObject, type Mistake, type Path } from './path.ts';
+import { formatPath, isObject, type Mistake, type Path, show } from './path.ts';
 import { checkRun } from './validate-run.ts';
 
 export interface LocatedMistake {
@@ -21,45 +23,61 @@ export interface LocatedMistake {
   message: string;
 }
 
-/** A run file with mistakes, all of them. */
+/** Maximum size of a run file in bytes: about what the API server takes of an object. */
+export const RUN_FILE_BYTES_MAX = 1_048_576;
+/** Maximum number of errors and of characters of each that a message holds. */
+const MISTAKES_MAX = 100;
+const LINE_MAX = 500;
+
+/** A run file with validation errors; `omitted` further ones are not told. */
 export class RunFileError extends Error {
   override readonly name = 'RunFileError';
   readonly mistakes: readonly LocatedMistake[];
 
-  constructor(file: string, mistakes: readonly LocatedMistake[]) {
-    const lines = mistakes.map(
-      ({ path, line, column, message }) => `${file}:${line}:${column} ${path}: ${message}`,
+  constructor(file: string, mistakes: readonly LocatedMistake[], omitted = 0) {
+    const lines = mistakes.map(({ path, line, column, message }) =>
+      shortened(`${file}:${line}:${column} ${path}: ${message}`),
     );
+    if (omitted > 0) lines.push(`${file}: ${omitted} more errors are not shown`);
     super(lines.join('\n'));
     this.mistakes = mistakes;
   }
 }
 
+/** One line of printable characters: keys and values of a file can hold escapes of a terminal. */
+function shortened(line: string): string {
+  const text = line.length > LINE_MAX ? `${line.slice(0, LINE_MAX - 3)}...` : line;
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '\u{fffd}');
+}
+
 /**
- * The run that the YAML `text` describes, defaults filled in. Of several documents the first
+ * Returns the run that the YAML `text` describes, with its defaults. Of several documents the first
  * GreedyInfoMaxRun counts. `file` is the name that messages begin with.
- * Throws a `RunFileError` with every mistake.
+ * Throws a `RunFileError` with the validation errors.
  */
 export function parseRun(text: string, file: string): Run {
+  if (Buffer.byteLength(text) > RUN_FILE_BYTES_MAX) {
+    throw wholeFile(file, `has more than ${RUN_FILE_BYTES_MAX} bytes`);
+  }
   const lines = new LineCounter();
-  const documents = [...parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })];
+  const documents = parseYaml(text, file, lines);
   const locate = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const broken = documents.flatMap(({ errors }) => errors);
   if (broken.length > 0) {
-    const mistakes = broken.map(({ pos, message }) => ({
+    const mistakes = broken.slice(0, MISTAKES_MAX).map(({ pos, message }) => ({
       path: '.',
       ...locate(pos[0]),
       message: `is not valid YAML: ${message}`,
     }));
-    throw new RunFileError(file, mistakes);
+    throw new RunFileError(file, mistakes, broken.length - mistakes.length);
   }
   const document =
     documents.find((each) => each.get?.('kind') === 'GreedyInfoMaxRun') ?? documents[0];
   const { value, unreadable } = read(document);
-  const checked = unreadable ? { run: null, mistakes: [unreadable] } : checkRun(value);
+  const checked = unreadable ? { run: null, mistakes: [unreadable], omitted: 0 } : checkRun(value);
   if (checked.run) return checked.run;
   const mistakes = checked.mistakes
     .map(({ path, message }) => ({
@@ -68,21 +86,79 @@ export function parseRun(text: string, file: string): Run {
       message,
     }))
     .sort((a, b) => a.line - b.line || a.column - b.column);
-  throw new RunFileError(file, mistakes);
+  throw new RunFileError(file, mistakes, checked.omitted);
+}
+
+const wholeFile = (file: string, message: string): RunFileError =>
+  new RunFileError(file, [{ path: '.', line: 1, column: 1, message }]);
+
+/** Maximum nesting of lists and mappings, and maximum number of values with all aliases resolved; a run has fewer by far. */
+const DEPTH_MAX = 64;
+const VALUES_MAX = 100_000;
+
+function parseYaml(text: string, file: string, lines: LineCounter): Document.Parsed[] {
+  try {
+    return withUniqueKeys(text, lines);
+  } catch (error) {
+    if (error instanceof RangeError) throw wholeFile(file, TOO_DEEP); // the call stack's end
+    throw error;
+  }
+}
+
+function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
+  // The library compares each key with all others: an hour for the keys of 1 MiB.
+  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
+  const documents = [...parseAllDocuments(text, options)];
+  for (const document of documents) {
+    visit(document, {
+      Map(_, { items }) {
+        const seen = new Set<unknown>();
+        for (const { key } of items) {
+          if (!isScalar(key)) continue;
+          const [start = 0, end = 0] = key.range ?? [];
+          if (seen.has(key.value)) {
+            const message = `Map keys must be unique: ${show(key.value)} is there twice`;
+            document.errors.push(new YAMLParseError([start, end], 'DUPLICATE_KEY', message));
+          }
+          seen.add(key.value);
+        }
+      },
+    });
+  }
+  return documents;
 }
 
 /** The document as plain values. */
 function read(document: Document.Parsed | undefined): { value?: unknown; unreadable?: Mistake } {
+  const refused = (message: string) => ({ unreadable: { path: [], message } });
   try {
     const value: unknown = document?.toJS();
+    const excess = excessOf(value);
+    if (excess !== undefined) return refused(excess);
     if (isObject(value)) return { value };
-    return {
-      unreadable: { path: [], message: 'holds no resource; it must be a GreedyInfoMaxRun in YAML' },
-    };
+    return refused('holds no resource; it must be a GreedyInfoMaxRun in YAML');
   } catch (error) {
+    if (error instanceof RangeError) return refused(TOO_DEEP); // the call stack's end
     // Aliases without an anchor, or so many that they could only be meant to exhaust memory.
-    return { unreadable: { path: [], message: (error as Error).message } };
+    return refused((error as Error).message);
   }
+}
+
+const TOO_DEEP = `nests lists and mappings more than ${DEPTH_MAX} deep`;
+
+/** What is too much in `value`, with each alias counted as often as it is used; undefined if nothing is. */
+function excessOf(value: unknown): string | undefined {
+  const left = [{ value, depth: 0 }];
+  let count = 0;
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    count += 1;
+    if (count > VALUES_MAX) return `has more than ${VALUES_MAX} values`;
+    if (typeof at.value !== 'object' || at.value === null) continue;
+    if (at.depth === DEPTH_MAX) return TOO_DEEP;
+    const depth = at.depth + 1;
+    for (const part of Object.values(at.value)) left.push({ value: part, depth });
+  }
+  return undefined;
 }
 
 /** Where the value at `path` begins; for one that is not there, the nearest that holds it. */

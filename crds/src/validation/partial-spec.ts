@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { type Layer, layerSchema } from '../network/layers.ts';
 import {
+  LAYERS_MAX,
+  MODULES_MAX,
   type Module,
   moduleSchema,
   type Objective,
@@ -11,7 +13,7 @@ import { isObject } from './path.ts';
 
 /**
  * The parts of a spec that are right by themselves, so that rules between fields can be checked while
- * other parts are still wrong. Missing: wrong or not there.
+ * other parts are still wrong. Missing: wrong or not there. Modules and layers beyond the maximum are left out.
  */
 export interface Draft extends Partial<Omit<RunSpec, 'modules'>> {
   modules: DraftModule[];
@@ -32,7 +34,8 @@ export interface DraftModule {
 export function draftOf(spec: unknown): Draft {
   const { modules: _, ...fields } = runSpecSchema.shape;
   const draft = soundFields(fields, spec) as Partial<Omit<RunSpec, 'modules'>>;
-  const modules = isObject(spec) && Array.isArray(spec.modules) ? spec.modules : [];
+  const modules =
+    isObject(spec) && Array.isArray(spec.modules) ? spec.modules.slice(0, MODULES_MAX) : [];
   return {
     ...draft,
     modules: modules.map((module) => draftModule(module, draft)),
@@ -44,7 +47,8 @@ function draftModule(module: unknown, run: Partial<RunSpec>): DraftModule {
   const { layers: _, ...fields } = moduleSchema.shape;
   const sound = soundFields(fields, module) as Partial<Module>;
   const own = isObject(module) ? (Object.keys(module) as (keyof Module)[]) : [];
-  const layers = isObject(module) && Array.isArray(module.layers) ? module.layers : [];
+  const layers =
+    isObject(module) && Array.isArray(module.layers) ? module.layers.slice(0, LAYERS_MAX) : [];
   return {
     name: sound.name,
     layers: layers.map((layer) => layerSchema.safeParse(layer).data),

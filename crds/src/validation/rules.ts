@@ -1,3 +1,4 @@
+import { POD_BYTES_MAX } from '../v1alpha1/run.ts';
 import type { Draft } from './partial-spec.ts';
 import type { Mistake } from './path.ts';
 import { bufferMistakes } from './rules/buffers.ts';
@@ -13,6 +14,7 @@ export const ruleMistakes = (draft: Draft): Mistake[] => [
   ...bufferMistakes(draft),
   ...budgetMistakes(draft),
   ...storageMistakes(draft),
+  ...podMistakes(draft),
 ];
 
 function budgetMistakes({ training }: Draft): Mistake[] {
@@ -28,4 +30,12 @@ function storageMistakes({ checkpoints }: Draft): Mistake[] {
   }
   const message = 'must have exactly one of volumeClaimName and objectStore';
   return [{ path: ['spec', 'checkpoints', 'storage'], message }];
+}
+
+/** Each module's Job has a copy of them. */
+function podMistakes({ podTemplate, resources }: Draft): Mistake[] {
+  const bytes = Buffer.byteLength(JSON.stringify([podTemplate, resources]));
+  if (bytes <= POD_BYTES_MAX) return [];
+  const message = `has ${bytes} bytes as JSON, spec.resources included; it must have at most ${POD_BYTES_MAX}, as each module's Job has a copy`;
+  return [{ path: ['spec', podTemplate ? 'podTemplate' : 'resources'], message }];
 }

@@ -6,6 +6,9 @@ import { closest } from './suggest.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** Maximum number of unknown fields that are told of one mapping. */
+const KEYS_MAX = 100;
+
 export const schemaMistakes = (
   schema: z.ZodType,
   root: unknown,
@@ -15,7 +18,9 @@ export const schemaMistakes = (
     const path = issue.path as Path;
     if (issue.code === 'unrecognized_keys') {
       const known = fieldsAt(schema, path);
-      return issue.keys.map((key) => ({ path: [...path, key], message: unknownField(key, known) }));
+      return issue.keys
+        .slice(0, KEYS_MAX)
+        .map((key) => ({ path: [...path, key], message: unknownField(key, known) }));
     }
     const value = valueAt(root, path);
     if (value === undefined) {

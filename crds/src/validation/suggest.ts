@@ -1,5 +1,9 @@
+/** A longer word is no typing error, and comparing takes its length times that of each other word. */
+const LENGTH_MAX = 64;
+
 /** The word of `words` that `word` may have meant; undefined if none is near. */
 export function closest(word: string, words: readonly string[]): string | undefined {
+  if (word.length > LENGTH_MAX) return undefined;
   const limit = Math.max(1, Math.floor(word.length / 3));
   const [best] = words
     .map((candidate) => ({ candidate, edits: edits(word.toLowerCase(), candidate.toLowerCase()) }))

@@ -1,4 +1,4 @@
-import { type Run, runSchema } from '../v1alpha1/run.ts';
+import { BLOCKS_MAX, type Run, runSchema } from '../v1alpha1/run.ts';
 import { draftOf } from './partial-spec.ts';
 import { isObject, type Mistake, type Path, valueAt } from './path.ts';
 import { ruleMistakes } from './rules.ts';
@@ -7,18 +7,46 @@ import { schemaMistakes } from './schema-errors.ts';
 export type { Mistake, Path } from './path.ts';
 export { formatPath } from './path.ts';
 
-export type Checked = { run: Run; mistakes: [] } | { run: null; mistakes: Mistake[] };
+/** Maximum number of errors that are told; a file of 1 MiB can have 100,000. */
+const MISTAKES_MAX = 100;
 
-/** Checks what claims to be a run: the run with its defaults filled in, or every mistake in it. */
+export type Checked =
+  | { run: Run; mistakes: []; omitted: 0 }
+  /** `omitted`: further errors, which are not told. */
+  | { run: null; mistakes: Mistake[]; omitted: number };
+
+/** Counts layers before anything looks at them one by one. The API server has the same rule. */
+function blockMistakes(value: unknown): Mistake[] {
+  const path = ['spec', 'modules'];
+  const modules = valueAt(value, path);
+  if (!Array.isArray(modules)) return [];
+  let blocks = 0;
+  for (const module of modules) {
+    const layers: unknown = isObject(module) ? module.layers : undefined;
+    for (const layer of Array.isArray(layers) ? layers : []) {
+      const repeat = isObject(layer) && Number.isInteger(layer.repeat) ? Number(layer.repeat) : 1;
+      blocks += Math.max(1, repeat);
+    }
+  }
+  if (blocks <= BLOCKS_MAX) return [];
+  const message = `has ${blocks} layers, each counted as often as it is repeated; it must have at most ${BLOCKS_MAX}`;
+  return [{ path, message }];
+}
+
+/** Validates `value` as a run. Returns the run with its defaults, or its first 100 validation errors. */
 export function checkRun(value: unknown): Checked {
+  const tooMuch = blockMistakes(value);
+  if (tooMuch.length > 0) return { run: null, mistakes: tooMuch, omitted: 0 };
   const parsed = runSchema.safeParse(value);
-  const mistakes = [
-    ...schemaMistakes(runSchema, value, parsed.error?.issues ?? []),
+  const issues = parsed.error?.issues ?? [];
+  const found = [
+    ...schemaMistakes(runSchema, value, issues.slice(0, MISTAKES_MAX)),
     ...ruleMistakes(draftOf(isObject(value) ? value.spec : undefined)),
   ];
-  return parsed.success && mistakes.length === 0
-    ? { run: parsed.data, mistakes: [] }
-    : { run: null, mistakes };
+  if (parsed.success && found.length === 0) return { run: parsed.data, mistakes: [], omitted: 0 };
+  const mistakes = found.slice(0, MISTAKES_MAX);
+  const omitted = found.length - mistakes.length + Math.max(0, issues.length - MISTAKES_MAX);
+  return { run: null, mistakes, omitted };
 }
 
 /**

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { parseRun, type Run } from '@greedy-infomax/crds';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parseRun, RUN_FILE_BYTES_MAX, type Run } from '@greedy-infomax/crds';
 
 /** A file that cannot be read. */
 export class UnreadableFileError extends Error {
@@ -11,12 +11,22 @@ export function readRunFile(file: string): Run {
   return parseRun(readText(file), file);
 }
 
+/** At most one byte more than a run file may have, which `parseRun` refuses: a file can be endless. */
 function readText(file: string): string {
+  let descriptor: number | undefined;
   try {
-    return readFileSync(file, 'utf8');
+    descriptor = openSync(file, 'r');
+    const bytes = Buffer.alloc(RUN_FILE_BYTES_MAX + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(descriptor, bytes, length, bytes.length - length, null);
+    }
+    return bytes.toString('utf8', 0, length);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file' : code;
     throw new UnreadableFileError(`${file} cannot be read: ${why}`, { cause: error });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type Applied,
   LAYERS,
   type Layer,
   type PatchShape,
@@ -65,24 +66,33 @@ function shapeMistakes(draft: Draft): Mistake[] {
   let from = 'the data set';
   for (const [i, { name, layers }] of modules.entries()) {
     const input = shape;
+    let parameters = 0;
     if (layers.length === 0) return [];
     for (const [j, layer] of layers.entries()) {
       if (!layer) return [];
-      const next = shapeAfter(layer, shape);
+      const next = applied(layer, shape);
       if (next instanceof ShapeError) {
         const message = `module ${name ?? i} gets ${samples.grid ? 'patches' : 'windows'} of [${input.join(', ')}] (rows, columns, channels) from ${from}, and this ${layer.type} layer gets [${shape.join(', ')}]: ${next.message}`;
         return [{ path: ['spec', 'modules', i, 'layers', j], message }];
       }
-      shape = next;
+      shape = next.output;
+      parameters += next.cost.parameters;
+    }
+    if (parameters > PARAMETERS_MAX) {
+      const message = `have ${parameters} parameters; a module can have at most ${PARAMETERS_MAX}: make channels or kernels smaller`;
+      return [{ path: ['spec', 'modules', i, 'layers'], message }];
     }
     from = `module ${name ?? i}`;
   }
   return [];
 }
 
-function shapeAfter(layer: Layer, shape: PatchShape): PatchShape | ShapeError {
+/** TensorFlow counts the values of a tensor in 32 bits, and weights travel as one. */
+const PARAMETERS_MAX = 2 ** 31 - 1;
+
+function applied(layer: Layer, shape: PatchShape): Applied | ShapeError {
   try {
-    return LAYERS[layer.type].apply(layer, shape).output;
+    return LAYERS[layer.type].apply(layer, shape);
   } catch (error) {
     if (error instanceof ShapeError) return error;
     throw error;

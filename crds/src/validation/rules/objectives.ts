@@ -1,4 +1,4 @@
-import { outputShape, ShapeError } from '../../network/layers.ts';
+import { type Layer, outputShape, type PatchShape, ShapeError } from '../../network/layers.ts';
 import { domainOf, type Samples, samplesOf } from '../../network/sample-shape.ts';
 import {
   infoNCESettings,
@@ -80,8 +80,9 @@ function reachMistakes(draft: Draft): Mistake[] {
   // Without a row there is a mistake of the patches' own.
   if (!samples || (samples.grid && samples.grid[0] < 1)) return [];
   const domain = domainOf(samples.source.data);
+  const behind = shapesBehind(draft, samples);
   const found = draft.modules.flatMap(({ objective, own }, i) => {
-    const rows = samples.grid ? samples.grid[0] : stepsBehind(draft, i, samples);
+    const rows = samples.grid ? samples.grid[0] : behind[i]?.[0];
     if (objective?.type !== 'infoNCE' || rows === undefined) return [];
     const { subsample = rows } = infoNCESettings(objective, domain);
     const { predictionSteps, skip } = predictionReach(objective, domain);
@@ -111,13 +112,19 @@ const OBJECTIVE: Path = ['spec', 'objective'];
 const gridWords = ({ augmentation, patches }: Draft): string =>
   `crop ${augmentation?.crop} with patches of ${patches?.size} every ${patches?.stride} pixels`;
 
-/** Steps of a window behind module `last`; undefined if a layer up to there is wrong. */
-function stepsBehind({ modules }: Draft, last: number, { shape }: Samples): number | undefined {
-  const layers = modules.slice(0, last + 1).flatMap((module) => module.layers);
-  const sound = layers.filter((layer) => layer !== undefined);
-  if (sound.length < layers.length) return undefined;
+/** The shape behind each module; undefined from the first one on that has a layer that is wrong. */
+function shapesBehind({ modules }: Draft, samples: Samples): (PatchShape | undefined)[] {
+  let shape: PatchShape | undefined = samples.shape;
+  return modules.map(({ layers }) => {
+    const sound = layers.filter((layer) => layer !== undefined);
+    shape = shape && sound.length === layers.length ? shapeBehind(sound, shape) : undefined;
+    return shape;
+  });
+}
+
+function shapeBehind(layers: readonly Layer[], shape: PatchShape): PatchShape | undefined {
   try {
-    return outputShape(sound, shape)[0];
+    return outputShape(layers, shape);
   } catch (error) {
     if (error instanceof ShapeError) return undefined; // a mistake of its own
     throw error;

@@ -1,4 +1,10 @@
-import { checkRun, formatPath, type Module, withoutUnknownFields } from '@greedy-infomax/crds';
+import {
+  checkRun,
+  formatPath,
+  type Mistake,
+  type Module,
+  withoutUnknownFields,
+} from '@greedy-infomax/crds';
 import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
 import { PlanError } from '../errors.ts';
 import { waitsFor } from '../order.ts';
@@ -222,28 +228,49 @@ const unlessUnderWay = (run: KubernetesRun, { target, condition }: Evaluation) =
 
 const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
-/** The run with all defaults, or what is wrong with it. */
-function resolve(
-  { run, options }: PlanInput,
-  states: readonly ModuleState[],
-): { plan: RunPlan } | { mistake: string } {
+type Resolved = { plan: RunPlan } | { mistake: string };
+
+/** The last resolution of each spec: a status or a pod that changes leaves the spec the same object. */
+const resolutions = new WeakMap<object, { key: string; resolved: Resolved }>();
+
+/** The run with all defaults, or its validation errors. */
+function resolve({ run, options }: PlanInput, states: readonly ModuleState[]): Resolved {
   const { apiVersion, kind, metadata, spec } = run;
-  const asked = { apiVersion, kind, metadata: { name: metadata.name }, spec };
+  const { namespace, uid, name } = metadata;
+  const { dataSetSize } = options;
+  const wanted = new Map(states.map((state) => [state.name, state.wanted]));
+  const key = JSON.stringify([apiVersion, kind, name, namespace, uid, dataSetSize, ...wanted]);
+  const known = resolutions.get(spec);
+  if (known?.key === key) return known.resolved;
+  const asked = { apiVersion, kind, metadata: { name }, spec };
+  const replicas = (module: string) => wanted.get(module) ?? 1;
+  const planOptions = { namespace, uid, dataSetSize, replicas, storage: true };
+  const resolved = resolveAnew(asked, planOptions);
+  resolutions.set(spec, { key, resolved });
+  return resolved;
+}
+
+function resolveAnew(asked: object, options: Parameters<typeof planRun>[1]): Resolved {
   const strictly = checkRun(asked);
   const checked = strictly.run ? strictly : checkRun(withoutUnknownFields(asked));
-  if (!checked.run) {
-    const mistakes = checked.mistakes.map(({ path, message }) => `${formatPath(path)} ${message}`);
-    return { mistake: mistakes.join('; ') };
-  }
+  if (!checked.run) return { mistake: mistakesText(checked.mistakes, checked.omitted) };
   try {
-    const { namespace, uid } = metadata;
-    const { dataSetSize } = options;
-    const replicas = (name: string) => states.find((state) => state.name === name)?.wanted ?? 1;
-    return { plan: planRun(checked.run, { namespace, uid, dataSetSize, replicas, storage: true }) };
+    return { plan: planRun(checked.run, options) };
   } catch (error) {
     if (error instanceof PlanError) return { mistake: error.message };
     throw error;
   }
+}
+
+/** Maximum number of validation errors in a status, and of characters in all. */
+const MISTAKES_MAX = 10;
+const TEXT_MAX = 2000;
+
+function mistakesText(mistakes: readonly Mistake[], omitted: number): string {
+  const shown = mistakes.slice(0, MISTAKES_MAX);
+  const more = mistakes.length - shown.length + omitted;
+  const each = shown.map(({ path, message }) => `${formatPath(path)} ${message}`).join('; ');
+  return `${each.slice(0, TEXT_MAX)}${more > 0 ? `; and ${more} more errors` : ''}`;
 }
 
 /** The bucket comes last: a server without file storage refuses it. */
