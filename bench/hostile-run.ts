@@ -59,9 +59,10 @@ for (const each of CASES) {
   const times: number[] = [];
   let message: string | undefined;
   for (let i = 0; i < PLANS; i++) {
-    const start = performance.now();
+    const start = process.cpuUsage();
     ({ message } = planKubernetes({ run, observed, now: new Date(0), options }).status);
-    times.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(start);
+    times.push((user + system) / 1000);
     await pause(5);
   }
   delay.disable();
@@ -69,6 +70,6 @@ for (const each of CASES) {
   const milliseconds = times.map((time) => time.toFixed(1)).join(', ');
   const longest = (delay.max / 1e6).toFixed(0);
   console.log(
-    `${each.what} (${kilobytes} kB): plans of ${milliseconds} ms; event loop held ${longest} ms at most; ${message ?? 'planned'}`,
+    `${each.what} (${kilobytes} kB): plans of ${milliseconds} ms of CPU; event loop held ${longest} ms at most by the clock; ${message ?? 'planned'}`,
   );
 }

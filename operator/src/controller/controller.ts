@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Client } from '../kube/client.ts';
@@ -47,6 +48,8 @@ export class Controller {
   /** Name of this operator in the whole world, while it leads. */
   #leading: string | undefined;
   #nextSweep: NodeJS.Timeout | undefined;
+  /** Resolves when the next reconcile may begin. */
+  #turn: Promise<void> = Promise.resolve();
   /** Whether runs changed since they were last shown. */
   #isNews = true;
   #nats: NatsConnection | null = null;
@@ -229,6 +232,9 @@ export class Controller {
   }
 
   async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {
+    // Plans are pure computation: between two of them timers and sockets get their turn.
+    this.#turn = this.#turn.then(() => nextTurn());
+    await this.#turn;
     const run = this.#caches.runs.get(key);
     if (!run) {
       this.#queue.forget(key);
