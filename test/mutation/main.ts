@@ -32,13 +32,14 @@ const SEED = Number(process.env.MUTATION_SEED ?? 1);
 const EQUIVALENTS: Equivalent[] = JSON.parse(readFileSync(join(HERE, 'equivalent.json'), 'utf8'));
 
 function command(name: string, args: string[], cwd: string): string {
-  const { status, stdout, stderr, error } = spawnSync(name, args, {
+  const { status, stdout, error } = spawnSync(name, args, {
     cwd,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (status === 0) return stdout;
-  throw new Error(`${name} ${args.join(' ')} failed: ${error ?? (stderr || stdout).slice(-4000)}`);
+  throw new Error(`${name} ${args.join(' ')} failed: ${error ?? stdout.slice(-4000)}`);
 }
 
 /** Installs Stryker into the cache, at the versions and hashes of the lock file beside this file; returns its folder. */
@@ -115,16 +116,17 @@ function run(tool: string, tree: string, name: string, part: Part): MutationRepo
     disableTypeChecks: false,
     coverageAnalysis: 'perTest',
     concurrency: Number(process.env.MUTATION_PROCESSES ?? 1),
-    reporters: ['json'],
+    reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: report },
     warnings: false,
   };
   writeFileSync(join(tree, `${name}.stryker.json`), JSON.stringify(options));
-  command(
-    process.execPath,
-    [join(stryker, 'core/bin/stryker.js'), 'run', `${name}.stryker.json`],
-    tree,
-  );
+  const program = join(stryker, 'core/bin/stryker.js');
+  const { status } = spawnSync(process.execPath, [program, 'run', `${name}.stryker.json`], {
+    cwd: tree,
+    stdio: ['ignore', process.stderr.fd, process.stderr.fd],
+  });
+  if (status !== 0) throw new Error(`Stryker ended with ${status} for the part ${name}`);
   return JSON.parse(readFileSync(report, 'utf8'));
 }
 

@@ -147,7 +147,7 @@ function replaceByFolder(file: string): void {
 
 describe('a save that dies or fails', () => {
   it('leaves a newest checkpoint that can be loaded, wherever kill -9 strikes', {
-    timeout: 5000 + 1000 * KILLS,
+    timeout: 60_000 + 10_000 * KILLS,
   }, async () => {
     let last = 0;
     for (let round = 0; round < KILLS; round += 1) {
