@@ -1,6 +1,6 @@
 /** Score of a part: mutants that tests found, and those that they did not. */
 
-/** What Stryker's JSON report says about a mutant (mutation-testing-report-schema). */
+/** A mutant in Stryker's JSON report (mutation-testing-report-schema). */
 export interface Mutant {
   mutatorName: string;
   replacement?: string;
@@ -67,7 +67,7 @@ export function score(report: MutationReport, equivalents: readonly Equivalent[]
 export const share = ({ found, survivors }: Score): number =>
   found + survivors.length === 0 ? 1 : found / (found + survivors.length);
 
-/** Returns the entries of which the file or the line is gone, so that the list does not outlive the code. */
+/** Returns the entries whose file or line is gone, so that the list does not outlive the code. */
 export const outdated = (
   equivalents: readonly Equivalent[],
   sourceOf: (file: string) => string | undefined,

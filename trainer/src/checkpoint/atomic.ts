@@ -4,7 +4,7 @@ import { CheckpointError } from './errors.ts';
 
 const TEMPORARY = '.tmp';
 
-/** What to do about an error of the file system, where there is something to do. */
+/** Remedies for errors of the file system, by code. */
 const REMEDIES: Record<string, string> = {
   ENOSPC: 'free some space there, or keep fewer checkpoints (checkpoints.keep)',
   EDQUOT: 'raise the quota, or keep fewer checkpoints (checkpoints.keep)',

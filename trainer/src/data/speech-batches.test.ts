@@ -9,13 +9,13 @@ const WINDOW = 4;
 const samples = WINDOW * PHONE_FRAME;
 const window = { samples, normalize: { mean: 0, std: 1 } };
 
-/** Speech of which every value is its position, counted from 1: a window tells where it was cut. */
+/** Returns speech whose values are their positions, counted from 1: a window tells where it was cut. */
 const ramp = (frames: number) => Int16Array.from({ length: frames * PHONE_FRAME }, (_, i) => i + 1);
 /** A phone of its own for each frame, so that its number is that of the frame. */
 const phones = (frames: number) =>
   new TextEncoder().encode(Array.from({ length: frames }, (_, i) => `p${i + 10}`).join(' '));
 
-/** A training part with one utterance of 20 frames, and a test part with `frames`, of which `labelled` have phones. */
+/** Writes a training part with one utterance of 20 frames and a test part with one of `frames`; `labelled` frames have phones. */
 function speech(frames = FRAMES, labelled = frames) {
   const path = testFolder();
   put(path, 'train/ann/1.wav', wave(ramp(FRAMES)));
@@ -27,7 +27,7 @@ function speech(frames = FRAMES, labelled = frames) {
 
 const pcmOf = (bytes: Uint8Array) => new Int16Array(bytes.slice().buffer);
 
-/** Where the windows of `count` epochs of the training part begin. */
+/** Returns the start of each window in `count` epochs of the training part. */
 async function starts(seed: number, count: number, start = 0): Promise<number[]> {
   const order = { split: 'train' as const, seed, batchSize: 1, start };
   const batches = await openSpeechBatches({ data: speech(), window, ...order } as Parameters<

@@ -73,7 +73,7 @@ it('draws are the same for the same step', () => {
 it('numbers are uniform, within a step and over steps', () => {
   const drawn = draw((draws, stream) => draws.ints(stream, [50, 4], 40), seedsOfSteps(100));
   expect(chiSquare(drawn.flat(), 40)).toBeLessThan(40 + 6 * Math.sqrt(40));
-  // The same place of each draw: 100 steps of 4 streams.
+  // Takes the first number of each draw: 100 steps of 4 streams.
   const first = drawn.map((values) => values[0] as number);
   expect(chiSquare(first, 40)).toBeLessThan(40 + 6 * Math.sqrt(40));
 });

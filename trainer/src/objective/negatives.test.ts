@@ -15,7 +15,7 @@ const [STEPS, SKIP] = [2, 1];
 const NEGATIVES = 4;
 const RUNS = 150;
 
-/** What one anchor of step k got: numbers of positions in the batch, which the vectors themselves tell. */
+/** Negatives of one anchor of step k, as numbers of positions in the batch. */
 interface Drawn {
   k: number;
   positive: number;
