@@ -161,6 +161,48 @@ describe('a run that fails', () => {
   });
 });
 
+describe('a run that sets the replicas of a module', () => {
+  const parallelism = async () => (await scene.list(JOBS, 'scaled'))[0]?.spec?.parallelism;
+  const replicas = () =>
+    scene.kubectl('get', 'gimmod', 'scaled-only', '-o=jsonpath={.spec.replicas}');
+  const edit = (operation: object) =>
+    scene.kubectl('patch', 'gimrun', 'scaled', '--type=json', `-p=${JSON.stringify([operation])}`);
+  const path = '/spec/modules/0/replicas';
+
+  it('keeps its number when somebody scales the module, and both say so', async () => {
+    await scene.create(aRun('scaled', ['only']));
+    await jobsOf('scaled', 1);
+    await edit({ op: 'add', path, value: 4 });
+    await eventually('four trainers', async () => (await parallelism()) === 4, { operator });
+    await scene.kubectl('scale', 'gimmod/scaled-only', '--replicas=2');
+    for (const object of ['gimrun/scaled', 'gimmod/scaled-only']) {
+      const event = await eventually('the event', async () => {
+        const text = await scene.kubectl('describe', object);
+        return text.split('\n').find((line) => line.includes('ScaleUndone'));
+      });
+      expect(event).toContain('scaled to 2 replicas, but the run sets replicas: 4, which stays');
+    }
+    expect(await replicas()).toBe('4');
+    expect(await parallelism()).toBe(4);
+  });
+
+  it('hands the number over when it sets it no longer', async () => {
+    const [before] = await jobsOf('scaled', 1);
+    await edit({ op: 'remove', path });
+    await scene.kubectl('annotate', 'gimmod', 'scaled-only', 'example.com/touched=1');
+    await eventually('the operator to have seen it', async () => {
+      const { status, metadata } = (await scene.run('scaled')) as RunObject;
+      return status?.observedGeneration === metadata.generation;
+    });
+    expect(await replicas()).toBe('4');
+    await scene.kubectl('scale', 'gimmod/scaled-only', '--replicas=3');
+    await eventually('three trainers', async () => (await parallelism()) === 3, { operator });
+    expect((await jobsOf('scaled', 1))[0]?.metadata.uid).toBe(before?.metadata.uid);
+    await edit({ op: 'add', path, value: 2 });
+    await eventually('two trainers', async () => (await parallelism()) === 2, { operator });
+  });
+});
+
 describe('a run that the API server does not take as it is', () => {
   const words = 'the API server refuses Job';
 

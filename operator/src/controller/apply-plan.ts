@@ -29,6 +29,8 @@ export interface CarryOutOptions {
 export interface Outcome {
   /** Objects that were written, as they are now. */
   written: KubeObject[];
+  /** Objects, as they were observed, that others had changed in fields which the run sets: the change is undone. */
+  undone: KubeObject[];
   /** The first object that cannot be made, if there is one; what comes after it was not tried. */
   obstacle?: NameTakenError | RefusedError;
 }
@@ -49,6 +51,7 @@ export async function carryOut(
     (object) => controllerOf(object)?.uid === run.metadata.uid,
   );
   const written: KubeObject[] = [];
+  const undone: KubeObject[] = [];
   const applyOne = async (object: KubeObject): Promise<void> => {
     const there = observed.find(
       ({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name,
@@ -58,6 +61,7 @@ export async function carryOut(
       applier.apply(resourceOf(object.kind), object, there),
     );
     if (applied.written) written.push(applied.object);
+    if (applied.undone && there) undone.push(there);
   };
   const objects = asObjects(apply);
   const isJob = ({ kind }: KubeObject) => kind === JOBS.kind;
@@ -77,10 +81,10 @@ export async function carryOut(
     await together(objects.filter(isJob).map(applyOne));
   } catch (obstacle) {
     if (obstacle instanceof NameTakenError || obstacle instanceof RefusedError)
-      return { written, obstacle };
+      return { written, undone, obstacle };
     throw obstacle;
   }
-  return { written };
+  return { written, undone };
 }
 
 /** `children` with what was written in place of what the cache may still show. */

@@ -5,9 +5,17 @@ import type { Logger } from 'pino';
 import type { Client } from '../kube/client.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
-import { keyOf, MODULES, type ModuleObject, RUNS, type RunObject } from '../kube/resource.ts';
+import {
+  type KubeObject,
+  keyOf,
+  MODULES,
+  type ModuleObject,
+  RUNS,
+  type RunObject,
+} from '../kube/resource.ts';
 import type { Applier, NameTakenError } from '../kube/server-side-apply.ts';
 import { together } from '../kube/settle-all.ts';
+import { scaleUndone } from '../plan/kubernetes/modules.ts';
 import { withNameTaken } from '../plan/kubernetes/obstacles.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
 import { withRefused } from '../plan/kubernetes/refused.ts';
@@ -160,7 +168,14 @@ export class Reconciler {
       const streams = this.#ensureStreams(before, plan);
       // Trainers that hear of others publish weights: there is room for them now.
       const told = streams.then(() => this.#tell(before, plan, children));
-      const { written, obstacle } = await carryOut(this.#options, before, plan, children, told);
+      const { written, undone, obstacle } = await carryOut(
+        this.#options,
+        before,
+        plan,
+        children,
+        told,
+      );
+      this.#tellUndone(before, undone);
       children = withWritten(children, written);
       const settled = written.length === 0 || obstacle !== undefined;
       const isDeferred = !settled && this.#defers(uid);
@@ -168,6 +183,15 @@ export class Reconciler {
         const hasStreams = await streams;
         return { plan, children, obstacle, settled, isDeferred, hasStreams };
       }
+    }
+  }
+
+  /** Tells run and module that somebody scaled a module whose number of replicas the run sets. */
+  #tellUndone(run: RunObject, undone: readonly KubeObject[]): void {
+    for (const object of undone) {
+      const event = scaleUndone(asRun(run), object as ModuleObject);
+      if (event === undefined) continue;
+      for (const about of [run, object]) this.#options.recorder.record(about, asNote(event));
     }
   }
 

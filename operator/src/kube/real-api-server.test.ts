@@ -108,16 +108,30 @@ it('a deleted Job is not made again by whoever still sees it', async () => {
   expect(await client.get(JOBS, 'default', 'deleted')).toBeUndefined();
 });
 
-it('replicas belong to the run while it names them, then to whoever scales', async () => {
-  const named = await applier.apply(MODULES, moduleOf('r-first', 2), undefined);
+it('replicas belong to the run while it names them, then to whoever scales, from the same number on', async () => {
+  const named = await applier.apply(MODULES, moduleOf('r-first', 4), undefined);
   const released = await applier.apply(MODULES, moduleOf('r-first'), named.object);
   expect(released.written).toBe(true);
+  expect(released.object.spec.replicas).toBe(4);
   await cluster.exec('kubectl', 'scale', 'gimmod/r-first', '--replicas=5');
   const scaled = await client.get(MODULES, 'default', 'r-first');
   expect(scaled?.spec.replicas).toBe(5);
   expect((await applier.apply(MODULES, moduleOf('r-first'), scaled)).written).toBe(false);
   const taken = await applier.apply(MODULES, moduleOf('r-first', 1), scaled);
   expect(taken.object.spec.replicas).toBe(1);
+  // Also by a process that knows nothing of what was applied before.
+  const again = await new Applier(client).apply(MODULES, moduleOf('r-first'), taken.object);
+  expect(again.object.spec.replicas).toBe(1);
+});
+
+it('a field that others had changed is told as undone, one that the caller changes is not', async () => {
+  const { object } = await applier.apply(MODULES, moduleOf('r-undone', 2), undefined);
+  const edited = await applier.apply(MODULES, moduleOf('r-undone', 3), object);
+  expect(edited.undone).toBeUndefined();
+  await cluster.exec('kubectl', 'scale', 'gimmod/r-undone', '--replicas=7');
+  const scaled = await client.get(MODULES, 'default', 'r-undone');
+  const undone = await applier.apply(MODULES, moduleOf('r-undone', 3), scaled);
+  expect(undone).toMatchObject({ undone: true, object: { spec: { replicas: 3 } } });
 });
 
 it('status is replaced as a whole, and only when it differs', async () => {

@@ -87,6 +87,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   plural: string;
   /** Fields of the spec that cannot change once an object is there, so nobody need compare them. */
   fixed?: readonly string[];
+  /** Fields of the spec that keep their value when they are no longer applied: others may set them from then on. */
+  kept?: readonly string[];
   /** Carries the type only; never there at run time. */
   object?: T;
 }
@@ -102,6 +104,7 @@ export const MODULES: Resource<ModuleObject> = {
   apiVersion: OWN,
   kind: 'GreedyInfoMaxModule',
   plural: 'greedyinfomaxmodules',
+  kept: ['replicas'],
 };
 export const JOBS: Resource<JobObject> = {
   apiVersion: 'batch/v1',

@@ -7,6 +7,9 @@ import { controllerOf, type KubeObject, type OwnerReference, type Resource } fro
 
 export const FIELD_MANAGER = 'greedy-infomax';
 
+/** Owns fields that are no longer applied, until somebody else sets them. */
+export const HAND_OVER_MANAGER = `${FIELD_MANAGER}-hand-over`;
+
 /** The object that was to be made is there already and belongs to another. */
 export class NameTakenError extends Error {
   override readonly name = 'NameTakenError';
@@ -35,6 +38,16 @@ export interface Applied<T> {
   object: T;
   /** Whether a request was needed. */
   written: boolean;
+  /** Whether others had changed a field that was applied here, so that this write has undone it. */
+  undone?: boolean;
+}
+
+/** `metadata.managedFields`: who set which fields last. */
+interface ManagedFields {
+  manager?: string;
+  operation?: string;
+  subresource?: string;
+  fieldsV1?: { 'f:spec'?: Record<string, unknown> };
 }
 
 /** What this process last applied to an object, and what the API server made of it. */
@@ -73,6 +86,7 @@ export class Applier {
     if (observed && this.#isSettled(observed, compared, hash)) {
       return { object: observed, written: false };
     }
+    if (observed) await this.#handOver(resource, desired, observed);
     const { metadata } = desired;
     const annotations = { ...metadata.annotations, [APPLIED_ANNOTATION]: hash };
     const marked = plain({ ...desired, metadata: { ...metadata, annotations } });
@@ -82,7 +96,34 @@ export class Applier {
     });
     const result = hashOf(project(object, compared));
     this.#memory.set(memoryKey(object), { hash, result, version: object.metadata.resourceVersion });
-    return { object, written: true };
+    const undone = observed?.metadata.annotations?.[APPLIED_ANNOTATION] === hash;
+    return { object, written: true, ...(undone && { undone }) };
+  }
+
+  /**
+   * Keeps the values of `resource.kept` fields that are no longer applied: another manager applies them once.
+   * Without an owner the API server would put its default in their place.
+   * @throws ApiError 409 if somebody writes to the object at the same moment
+   */
+  async #handOver<T extends KubeObject>(
+    resource: Resource<T>,
+    desired: T,
+    observed: T,
+  ): Promise<void> {
+    const named = specOf(desired);
+    const released = (resource.kept ?? []).filter((field) => named[field] === undefined);
+    if (released.length === 0) return;
+    const { namespace = '', name } = desired.metadata;
+    const there = await this.#client.get(resource, namespace, name);
+    if (!there || there.metadata.uid !== observed.metadata.uid) return;
+    const owned = released.filter((field) => ownsField(there, managerOf(desired), field));
+    if (owned.length === 0) return;
+    const { uid, resourceVersion } = there.metadata;
+    const spec = Object.fromEntries(owned.map((field) => [field, specOf(there)[field]]));
+    const { apiVersion, kind } = resource;
+    const body = { apiVersion, kind, metadata: { namespace, name, uid, resourceVersion }, spec };
+    const query = { fieldManager: HAND_OVER_MANAGER, force: true };
+    await this.#client.patch(resource, namespace, name, 'apply', body, { query });
   }
 
   /**
@@ -183,6 +224,19 @@ const managerOf = (object: KubeObject): string =>
   [FIELD_MANAGER, controllerOf(object)?.uid].filter((part) => part !== undefined).join('-');
 
 const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
+
+const specOf = (object: KubeObject): Record<string, unknown> =>
+  (object as { spec?: Record<string, unknown> }).spec ?? {};
+
+function ownsField({ metadata }: KubeObject, manager: string, field: string): boolean {
+  const { managedFields = [] } = metadata as { managedFields?: ManagedFields[] };
+  return managedFields.some(
+    (each) =>
+      each.manager === manager &&
+      each.operation === 'Apply' &&
+      each.fieldsV1?.['f:spec']?.[`f:${field}`] !== undefined,
+  );
+}
 
 /** Without what JSON leaves out, so that it compares with what comes over the wire. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { scaleUndone } from './modules.ts';
 import { aModuleObject, applied, aRun, plan, withModule } from './testing/builders.ts';
 
 interface ModuleObject {
@@ -42,4 +43,15 @@ test('the status of a module object counts its pods and says how to select them'
     readyReplicas: 0,
     selector: 'greedyinfomax.dev/run=small,greedyinfomax.dev/module=first',
   });
+});
+
+test('an event says that a module was scaled in vain, only where the run sets another number', () => {
+  const scaled = aModuleObject('first', 3);
+  expect(scaleUndone(withModule('first', { replicas: 1 }), scaled)).toMatchObject({
+    type: 'Warning',
+    reason: 'ScaleUndone',
+    message: expect.stringContaining('module first: scaled to 3 replicas, but the run sets'),
+  });
+  expect(scaleUndone(withModule('first', { replicas: 3 }), scaled)).toBeUndefined();
+  expect(scaleUndone(aRun(), scaled)).toBeUndefined();
 });

@@ -108,6 +108,8 @@ export const REASONS = {
   moduleTrained: 'ModuleTrained',
   moduleComplete: 'ModuleComplete',
   scaled: 'Scaled',
+  /** Somebody scaled a module whose replicas the run sets. */
+  scaleUndone: 'ScaleUndone',
   /** Readouts are under way, or their pod waits. */
   evaluating: 'Evaluating',
   evaluated: 'Evaluated',
