@@ -122,7 +122,11 @@ describe('the trainers of a run', () => {
 
   it('report to the operator and hear its word', async () => {
     const heard: string[] = [];
-    const reports = new TrainerReports(operator, ({ name }) => heard.push(name));
+    const reports = new TrainerReports(
+      operator,
+      ({ name }) => heard.push(name),
+      () => [{ name: 'one', replicas: 1 }],
+    );
     await operator.flush();
     const messenger = await Messenger.open({ ...access, run: runA, module: 'one', replica: 0 });
     messenger.report(aReport('one', { run: runA.uid }));
@@ -255,7 +259,11 @@ describe('the server', () => {
 
 it('a report in the name of a run with another uid is passed over', async () => {
   const heard: string[] = [];
-  const reports = new TrainerReports(operator, ({ name }) => heard.push(name));
+  const reports = new TrainerReports(
+    operator,
+    ({ name }) => heard.push(name),
+    () => [{ name: 'one', replicas: 1 }],
+  );
   await operator.flush();
   const subject = `gim.team.a.${runA.uid}.report.one.0`;
   trainer.publish(subject, JSON.stringify(aReport('one', { run: runB.uid })));

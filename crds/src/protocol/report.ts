@@ -4,42 +4,44 @@ import { z } from 'zod';
 
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number() });
 
-/** Samples by the number of the replica. */
-const samplesByReplica = z.record(z.string().max(8), z.int());
+const count = z.int().min(0);
+
+/** Samples by the number of the replica, from 0 to 999. */
+const samplesByReplica = z.record(z.string().regex(/^(0|[1-9]\d{0,2})$/), count);
 
 export const reportSchema = z.strictObject({
-  run: z.string(),
-  module: z.string(),
-  replica: z.int(),
+  run: z.string().max(64),
+  module: z.string().max(40),
+  replica: z.int().min(0).max(999),
   /** starting: not yet at its first step. forwarding: budget spent, still feeding later modules. */
   phase: z.enum(['starting', 'training', 'forwarding', 'finished', 'failed']),
-  step: z.int(),
-  samplesTrained: z.int(),
-  samplesTotal: z.int(),
+  step: count,
+  samplesTrained: count,
+  samplesTotal: count,
   /** Mean of the last steps (at most 100); null before the first. */
   loss: z.number().nullable(),
   /** Mean of the first 10 steps. */
   lossFirst: z.number().nullable(),
   /** Samples trained a second over the last seconds. */
-  samplesPerSecond: z.number(),
+  samplesPerSecond: z.number().min(0),
   /** Optimizer steps the producer had made since it computed the samples that were used; null for module 0. */
   stalenessSteps: percentiles.nullable(),
   /** Age in seconds of the samples that were used; null for module 0. */
   stalenessSeconds: percentiles.nullable(),
   /** Samples that arrived or should have arrived at this module and were never used. */
-  samplesDropped: z.int(),
+  samplesDropped: count,
   /** Uses of a sample after its first. */
-  samplesReused: z.int(),
+  samplesReused: count,
   /** The most memory that the trainer's process has had, resident, in bytes; of several trainers the largest. */
-  memoryBytes: z.int().optional(),
+  memoryBytes: count.optional(),
   /** Step of the newest checkpoint; null before the first. */
-  checkpointStep: z.int().nullable(),
+  checkpointStep: count.nullable(),
   /** Samples that the module's other trainers were last known to have trained on, by replica; also those that have left. */
   others: samplesByReplica.optional(),
   /** What went wrong, if anything, in words for the user. */
   message: z.string().max(1024).optional(),
-  /** Milliseconds since the epoch. */
-  at: z.number(),
+  /** Milliseconds since the epoch; at most what a date can be. */
+  at: z.number().min(0).max(8.64e15),
 });
 export type Report = z.infer<typeof reportSchema>;
 

@@ -101,11 +101,16 @@ export class Controller {
   /** From now on, also again after a new connection: streams in memory are gone with the old server. */
   useNats(connection: NatsConnection): void {
     this.#nats = connection;
-    this.#reports = new TrainerReports(connection, ({ namespace, name }, isTransition) => {
-      const key = `${namespace}/${name}`;
-      if (isTransition) this.#queue.add(key);
-      else this.#queue.addAfter(key, FIGURES_AFTER);
-    });
+    this.#reports = new TrainerReports(
+      connection,
+      ({ namespace, name }, isTransition) => {
+        const key = `${namespace}/${name}`;
+        if (isTransition) this.#queue.add(key);
+        else this.#queue.addAfter(key, FIGURES_AFTER);
+      },
+      (uid) => this.#reconciler.toldOf(uid)?.modules,
+      (reason) => this.#options.metrics.countDroppedReport(reason),
+    );
     void (async () => {
       for await (const { type } of connection.status()) {
         if (type === 'reconnect') this.#natsIsBack();
@@ -127,6 +132,7 @@ export class Controller {
     this.#leading = operator;
     this.#caches.runs.onChange((change, run) => {
       this.#isNews = true;
+      if (isFinished(run.status as never)) this.#reports?.forget(run.metadata.uid ?? '');
       if (change === 'deleted') this.#forget(run);
       this.#queue.add(keyOf(run));
     });

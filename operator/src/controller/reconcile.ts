@@ -93,6 +93,11 @@ export class Reconciler {
     return this.#told.values();
   }
 
+  /** What the trainers of that run are told; undefined if it has none. */
+  toldOf(uid: string): Told | undefined {
+    return this.#told.get(uid);
+  }
+
   forget(uid: string): void {
     this.#statusAt.delete(uid);
     this.#told.delete(uid);

@@ -5,58 +5,49 @@ import {
   type Report,
   type RunId,
   type RunKey,
-  reportSchema,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { SampleCounts } from '../plan/merge-reports.ts';
+import type { SampleCounts } from '../plan/merge-reports.ts';
+import { type ExpectedModules, ReportStore } from './report-store.ts';
 
 /** What trainers of all runs report, and what they are told. */
 
 export class TrainerReports {
-  /** By uid of the run, then by module and replica. */
-  readonly #byRun = new Map<string, Map<string, Report>>();
-  /** By uid of the run. */
-  readonly #counts = new Map<string, SampleCounts>();
+  readonly #store: ReportStore;
 
-  /** `onReport` also learns whether the report says more than new figures. */
-  constructor(connection: NatsConnection, onReport: (run: RunKey, isTransition: boolean) => void) {
+  /**
+   * `onReport`: called for each report that is kept; `isTransition` says whether it tells more than new figures. `expected`:
+   * the modules of the run with that uid, undefined if it has no trainers. `onDropped`: called for each other report.
+   */
+  constructor(
+    connection: NatsConnection,
+    onReport: (run: RunKey, isTransition: boolean) => void,
+    expected: (uid: string) => ExpectedModules | undefined,
+    onDropped: (reason: string) => void = () => {},
+  ) {
+    this.#store = new ReportStore(expected);
     connection.subscribe(ALL_REPORTS, {
       callback: (error, message) => {
         if (error) return;
-        const report = parse(message.data);
-        const [, namespace = '', name = '', uid] = message.subject.split('.');
-        // The subject is what the sender's credentials allow; the body may say anything.
-        if (report === null || report.run !== uid) return;
-        onReport({ namespace, name }, this.#store(report));
+        const taken = this.#store.take(message.subject, message.data);
+        if ('dropped' in taken) onDropped(taken.dropped);
+        else onReport(taken.run, taken.isTransition);
       },
     });
   }
 
-  /** The newest of each replica of the run with that uid. */
+  /** The newest report of each replica of the run with that uid. */
   of(uid: string): Report[] {
-    return [...(this.#byRun.get(uid)?.values() ?? [])];
+    return this.#store.of(uid);
   }
 
   /** What each trainer of the run has trained on; those that have left included. */
   countsOf(uid: string): SampleCounts {
-    return this.#counts.get(uid) ?? new SampleCounts();
+    return this.#store.countsOf(uid);
   }
 
   forget(uid: string): void {
-    this.#byRun.delete(uid);
-    this.#counts.delete(uid);
-  }
-
-  #store(report: Report): boolean {
-    const ofRun = this.#byRun.get(report.run) ?? new Map<string, Report>();
-    this.#byRun.set(report.run, ofRun);
-    const counts = this.countsOf(report.run);
-    counts.note(report);
-    this.#counts.set(report.run, counts);
-    const key = `${report.module}/${report.replica}`;
-    const before = ofRun.get(key);
-    ofRun.set(key, report);
-    return before?.phase !== report.phase || before.message !== report.message;
+    this.#store.forget(uid);
   }
 }
 
@@ -69,12 +60,4 @@ export function publishControl(
 ): void {
   const control: Control = { released: [...released], ...(modules && { modules }) };
   connection.publish(controlSubject(run), JSON.stringify(control));
-}
-
-function parse(data: Uint8Array): Report | null {
-  try {
-    return reportSchema.parse(JSON.parse(new TextDecoder().decode(data)));
-  } catch {
-    return null;
-  }
 }

@@ -1,0 +1,103 @@
+import { type Report, type RunKey, reportSchema } from '@greedy-infomax/crds';
+import { SampleCounts } from '../plan/merge-reports.ts';
+
+/** Maximum bytes of one report: about 700, and at most 20 for each other replica of its module. */
+export const REPORT_BYTES_MAX = 32_768;
+/** Maximum bytes of the reports that are kept of one run, as they were sent. */
+export const RUN_BYTES_MAX = 4_194_304;
+
+/** Modules of a run that has trainers, with the number of replicas of each. */
+export type ExpectedModules = readonly { name: string; replicas: number }[];
+
+/** What became of a message: `isTransition` says whether it tells more than new figures. */
+export type Taken =
+  | { run: RunKey; isTransition: boolean }
+  | { dropped: 'subject' | 'unknownRun' | 'unknownReplica' | 'tooLarge' | 'invalid' | 'runFull' };
+
+interface Kept {
+  /** By module and replica, as `first/0`. */
+  reports: Map<string, { report: Report; bytes: number }>;
+  /** The most replicas that each module has had, as those that leave report once more. */
+  replicas: Map<string, number>;
+  counts: SampleCounts;
+  /** Of all reports. */
+  bytes: number;
+}
+
+/**
+ * The newest report of each replica of the runs that have trainers. Who a report is from stands in its subject, which NATS
+ * authorizes; nothing is kept of runs, modules and replicas that are not expected.
+ */
+export class ReportStore {
+  readonly #expected: (uid: string) => ExpectedModules | undefined;
+  /** By uid of the run. */
+  readonly #byRun = new Map<string, Kept>();
+
+  /** `expected`: undefined for a run without trainers. */
+  constructor(expected: (uid: string) => ExpectedModules | undefined) {
+    this.#expected = expected;
+  }
+
+  /** Number of runs that something is kept of. */
+  get size(): number {
+    return this.#byRun.size;
+  }
+
+  /** The newest report of each replica of the run with that uid. */
+  of(uid: string): Report[] {
+    return [...(this.#byRun.get(uid)?.reports.values() ?? [])].map(({ report }) => report);
+  }
+
+  /** What each replica of the run has trained on; those that have left included. */
+  countsOf(uid: string): SampleCounts {
+    return this.#byRun.get(uid)?.counts ?? new SampleCounts();
+  }
+
+  forget(uid: string): void {
+    this.#byRun.delete(uid);
+  }
+
+  /** Keeps a report that came on `subject`, or says why not. */
+  take(subject: string, data: Uint8Array): Taken {
+    const [prefix, namespace, name, uid, kind, module, replica, ...rest] = subject.split('.');
+    if (prefix !== 'gim' || kind !== 'report' || rest.length > 0) return { dropped: 'subject' };
+    if (!namespace || !name || !uid || !module || !/^\d{1,3}$/.test(replica ?? '')) {
+      return { dropped: 'subject' };
+    }
+    const modules = this.#expected(uid);
+    if (modules === undefined) return { dropped: 'unknownRun' };
+    const kept = this.#byRun.get(uid) ?? {
+      reports: new Map(),
+      replicas: new Map(),
+      counts: new SampleCounts(),
+      bytes: 0,
+    };
+    const expected = modules.find((each) => each.name === module)?.replicas ?? 0;
+    const replicas = Math.max(expected, kept.replicas.get(module) ?? 0);
+    if (Number(replica) >= replicas) return { dropped: 'unknownReplica' };
+    if (data.length > REPORT_BYTES_MAX) return { dropped: 'tooLarge' };
+    const parsed = parse(data);
+    if (parsed === null || parsed.run !== uid) return { dropped: 'invalid' };
+    const report = { ...parsed, run: uid, module, replica: Number(replica) };
+    const key = `${module}/${report.replica}`;
+    const before = kept.reports.get(key);
+    const bytes = kept.bytes - (before?.bytes ?? 0) + data.length;
+    if (bytes > RUN_BYTES_MAX) return { dropped: 'runFull' };
+    kept.bytes = bytes;
+    kept.replicas.set(module, replicas);
+    kept.reports.set(key, { report, bytes: data.length });
+    kept.counts.note(report);
+    this.#byRun.set(uid, kept);
+    const isTransition =
+      before?.report.phase !== report.phase || before.report.message !== report.message;
+    return { run: { namespace, name }, isTransition };
+  }
+}
+
+function parse(data: Uint8Array): Report | null {
+  try {
+    return reportSchema.parse(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return null;
+  }
+}
