@@ -12,4 +12,5 @@ export * from './protocol/run-folder.ts';
 export * from './v1alpha1/module-resource.ts';
 export * from './v1alpha1/run.ts';
 export * from './validation/parse.ts';
+export { podMistakes } from './validation/rules/pods.ts';
 export * from './validation/validate-run.ts';

@@ -149,6 +149,8 @@ describe('kubectl explain', () => {
     'gimrun.spec',
     'gimrun.spec.buffers',
     'gimrun.spec.podTemplate',
+    'gimrun.spec.podTemplate.spec',
+    'gimrun.spec.modules.podTemplate',
     'gimrun.status',
     'gimrun.status.modules',
     'gimmod.spec',

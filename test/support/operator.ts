@@ -63,6 +63,7 @@ export async function startOperator(options: {
       `--trainer-nats=${options.trainerNatsUrl ?? options.natsUrl}`,
       `--trainer-image=${options.trainerImage ?? 'test.local/trainer:1'}`,
       '--lease-namespace=default',
+      '--allow-host-access', // CHECKOUT_VOLUMES are folders of this machine
       `--health-port=${health}`,
       `--metrics-port=${metrics}`,
       ...(options.flags ?? []),

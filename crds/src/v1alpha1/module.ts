@@ -3,7 +3,7 @@ import { layerSchema } from '../network/layers.ts';
 import { immutable, validated } from './cel.ts';
 import { objectiveSchema } from './objective.ts';
 import { optimizerSchema } from './optimizer.ts';
-import { resourcesSchema } from './pod.ts';
+import { modulePodTemplateSchema, resourcesSchema } from './pod.ts';
 
 export const moduleNameSchema = z
   .string()
@@ -44,7 +44,8 @@ export const moduleSchema = z
       ),
     resources: resourcesSchema
       .optional()
-      .describe('What each trainer of this module gets, in place of spec.resources.'),
+      .describe('Resources of each trainer of this module, in place of spec.resources.'),
+    podTemplate: modulePodTemplateSchema.optional(),
   })
   .describe('One gradient-isolated part of the encoder.')
   .meta(

@@ -1,9 +1,12 @@
 import { z } from 'zod';
-import { validated } from './cel.ts';
+import { listMap, validated } from './cel.ts';
 
-/** What the pods of a run look like. On one machine none of it is read. */
+/** Schema of the pods of a run. Runs on one machine ignore it. */
 
-/** Maximum bytes of `spec.podTemplate` and `spec.resources` together, as JSON. */
+/** Keeps fields that the schema does not name, which the API server checks in the Job. */
+const PRESERVE = { 'x-kubernetes-preserve-unknown-fields': true };
+
+/** Maximum bytes of `spec.podTemplate`, the modules' own and `spec.resources` together, as JSON. Each Job has a copy. */
 export const POD_BYTES_MAX = 32_768;
 
 const text = (max = 253) => z.string().min(1).max(max);
@@ -22,12 +25,12 @@ const quantities = z
 
 export const resourcesSchema = z
   .strictObject({
-    requests: quantities
+    requests: quantities.optional().describe('Quantities the scheduler reserves, such as cpu: 2.'),
+    limits: quantities
       .optional()
-      .describe('What the scheduler sets aside for it, such as cpu: 2.'),
-    limits: quantities.optional().describe('What a pod may use, such as nvidia.com/gpu: 1.'),
+      .describe('Quantities the container may not exceed, such as nvidia.com/gpu: 1.'),
   })
-  .describe('CPU, memory and devices of a trainer, as in a container of a pod.');
+  .describe('CPU, memory and devices of a container.');
 export type Resources = z.infer<typeof resourcesSchema>;
 
 const tolerationSchema = z.strictObject({
@@ -102,42 +105,160 @@ const envSchema = z.strictObject({
   valueFrom: z
     .looseObject({})
     .optional()
-    .describe('Where its value comes from, as in a container of a pod.')
-    .meta({ 'x-kubernetes-preserve-unknown-fields': true }),
+    .describe('Source of the value, as in a container of a pod.')
+    .meta(PRESERVE),
 });
+
+/** An object of the Kubernetes API: the operator reads the named fields, and the API server checks all of them. */
+const kubernetes = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.looseObject(shape).meta(PRESERVE);
+
+const containerSchema = kubernetes({
+  name: text(63).describe('A DNS label, unique in the pod. The trainer is `trainer`.'),
+  image: text(512).optional().describe('Image of the container.'),
+  command: z.array(z.string().max(32_768)).max(256).optional().describe('Entrypoint.'),
+  args: z.array(z.string().max(32_768)).max(256).optional().describe('Arguments.'),
+  env: z
+    .array(kubernetes({ name: text().describe('Name of the variable.') }))
+    .max(256)
+    .optional()
+    .describe('Environment variables, merged by name.'),
+  volumeMounts: z
+    .array(
+      kubernetes({
+        name: text(63).describe('Name of the volume.'),
+        mountPath: text(1024).describe('Path in the container.'),
+      }),
+    )
+    .max(64)
+    .optional()
+    .describe('Volume mounts, merged by mountPath.'),
+  resources: kubernetes({
+    requests: quantities.optional().describe('Quantities the scheduler reserves.'),
+    limits: quantities.optional().describe('Quantities the container may not exceed.'),
+  })
+    .optional()
+    .describe('CPU, memory and devices of the container.'),
+  ports: z
+    .array(kubernetes({}))
+    .max(64)
+    .optional()
+    .describe('Ports of the container, merged by containerPort.'),
+  securityContext: kubernetes({})
+    .optional()
+    .describe('Security context of the container. Null as a value removes the default.'),
+});
+
+const podSpecSchema = kubernetes({
+  containers: z
+    .array(containerSchema)
+    .max(16)
+    .optional()
+    .describe('Containers, merged by name: the trainer is `trainer`, others run beside it.')
+    .meta(listMap('name')),
+  initContainers: z
+    .array(containerSchema)
+    .max(16)
+    .optional()
+    .describe(
+      'Init containers; one with restartPolicy Always is a sidecar that ends with the trainer.',
+    )
+    .meta(listMap('name')),
+  volumes: z
+    .array(kubernetes({ name: text(63).describe('A DNS label, unique in the pod.') }))
+    .max(64)
+    .optional()
+    .describe('Volumes of the pod, by name.')
+    .meta(listMap('name')),
+  imagePullSecrets: z
+    .array(kubernetes({ name: text().describe('Name of the Secret.') }))
+    .max(16)
+    .optional()
+    .describe('Secrets the images are pulled with, by name.'),
+  securityContext: kubernetes({})
+    .optional()
+    .describe(
+      'Security context of the pod. Default: the one of the installation (user and group 65532). Null as a value removes the default, such as runAsUser: null.',
+    ),
+  terminationGracePeriodSeconds: z
+    .int()
+    .min(0)
+    .max(2_147_483_647)
+    .optional()
+    .describe('Seconds a trainer has to write its last checkpoint when its pod ends. Default 60.'),
+  serviceAccountName: text()
+    .optional()
+    .describe('Service account of the pod. Trainers need no rights.'),
+  priorityClassName: text().optional().describe('Priority class of the pod.'),
+  runtimeClassName: text().optional().describe('Runtime class of the pod, such as nvidia.'),
+  schedulerName: text().optional().describe('Scheduler of the pod.'),
+  nodeSelector: strings(32, 63).optional().describe('Labels a node must have.'),
+  tolerations: z
+    .array(kubernetes({}))
+    .max(32)
+    .optional()
+    .describe('Tolerations of the pod. The list replaces the default.'),
+  affinity: kubernetes({}).optional().describe('Affinity of the pod.'),
+  topologySpreadConstraints: z
+    .array(kubernetes({}))
+    .max(16)
+    .optional()
+    .describe('Topology spread constraints, merged by topologyKey.'),
+});
+
+const MERGED = {
+  metadata: z
+    .strictObject({
+      labels: strings(32, 63).optional().describe('Labels of the pods.'),
+      annotations: strings(32, 4096).optional().describe('Annotations of the pods.'),
+    })
+    .optional()
+    .describe('Labels and annotations of the pods.'),
+  spec: podSpecSchema
+    .optional()
+    .describe(
+      "Any field of a Kubernetes PodSpec, merged strategically onto the operator's pod. The trainer's command, its reserved mounts and variables, hostname and restartPolicy cannot change.",
+    ),
+};
+
+export const modulePodTemplateSchema = z
+  .strictObject(MERGED)
+  .describe(
+    "Kubernetes only: a PodTemplateSpec for this module's trainers, merged onto spec.podTemplate.",
+  );
+export type ModulePodTemplate = z.infer<typeof modulePodTemplateSchema>;
+
+const shorthand = (field: string) => `Shorthand for ${field}.`;
 
 export const podTemplateSchema = z
   .strictObject({
-    image: text(512)
+    ...MERGED,
+    image: text(512).optional().describe(shorthand("the trainer's image")),
+    nodeSelector: strings(32, 63).optional().describe(shorthand('spec.nodeSelector')),
+    tolerations: z
+      .array(tolerationSchema)
+      .max(32)
       .optional()
-      .describe('Image of the trainer. Default: the one that the operator was started with.'),
-    nodeSelector: strings(32, 63).optional().describe('Labels that a node must have.'),
-    tolerations: z.array(tolerationSchema).max(32).optional().describe('Taints to put up with.'),
-    affinity: z
-      .looseObject({})
-      .optional()
-      .describe('Affinity, as in a pod.')
-      .meta({ 'x-kubernetes-preserve-unknown-fields': true }),
-    priorityClassName: text().optional().describe('Priority class of the pods.'),
-    runtimeClassName: text().optional().describe('Runtime class of the pods, such as nvidia.'),
-    serviceAccountName: text()
-      .optional()
-      .describe('Service account of the pods. Trainers themselves need no rights.'),
+      .describe(shorthand('spec.tolerations')),
+    affinity: z.looseObject({}).optional().describe(shorthand('spec.affinity')).meta(PRESERVE),
+    priorityClassName: text().optional().describe(shorthand('spec.priorityClassName')),
+    runtimeClassName: text().optional().describe(shorthand('spec.runtimeClassName')),
+    serviceAccountName: text().optional().describe(shorthand('spec.serviceAccountName')),
     imagePullSecrets: z
       .array(z.strictObject({ name: text().describe('Name of the Secret.') }))
       .max(16)
       .optional()
-      .describe('Secrets to pull the image with.'),
+      .describe(shorthand('spec.imagePullSecrets')),
     volumes: z
       .array(volumeSchema)
       .max(32)
       .optional()
-      .describe('Volumes and where they are mounted, such as the one that holds the data set.'),
-    env: z.array(envSchema).max(64).optional().describe('Variables of the trainer.'),
-    labels: strings(32, 63).optional().describe('Labels of the pods.'),
-    annotations: strings(32, 4096).optional().describe('Annotations of the pods.'),
+      .describe('Shorthand for spec.volumes together with their mounts in the trainer.'),
+    env: z.array(envSchema).max(64).optional().describe(shorthand("the trainer's env")),
+    labels: strings(32, 63).optional().describe(shorthand('metadata.labels')),
+    annotations: strings(32, 4096).optional().describe(shorthand('metadata.annotations')),
   })
   .describe(
-    `Kubernetes only: what the pods of the run have in common. At most ${POD_BYTES_MAX} bytes as JSON, with spec.resources.`,
+    `Kubernetes only: a PodTemplateSpec for the pods of the run, merged onto what the operator makes. At most ${POD_BYTES_MAX} bytes as JSON, with the modules' own and spec.resources.`,
   );
 export type PodTemplate = z.infer<typeof podTemplateSchema>;

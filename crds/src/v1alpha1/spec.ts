@@ -99,6 +99,14 @@ export const runSpecSchema = z.strictObject({
     .describe(
       'Kubernetes only: seconds after which a run that is still active fails. Suspended time does not count. Default: none.',
     ),
+  backoffLimit: z
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .describe(
+      'Kubernetes only: pod failures of a module after which the run fails. Evictions, preemptions and drains do not count. Default 6.',
+    ),
   podTemplate: podTemplateSchema.optional(),
   resources: resourcesSchema
     .optional()

@@ -27,6 +27,7 @@ export interface DraftModule {
   /** The module's own or the run's; undefined if that is wrong. */
   objective?: Objective;
   batchSize?: number;
+  podTemplate?: Module['podTemplate'];
   /** Fields that the module gives itself. */
   own: (keyof Module)[];
 }
@@ -54,6 +55,7 @@ function draftModule(module: unknown, run: Partial<RunSpec>): DraftModule {
     layers: layers.map((layer) => layerSchema.safeParse(layer).data),
     objective: own.includes('objective') ? sound.objective : run.objective,
     batchSize: own.includes('batchSize') ? sound.batchSize : run.batchSize,
+    podTemplate: sound.podTemplate,
     own,
   };
 }

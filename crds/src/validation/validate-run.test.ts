@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { isMap, isSeq, parseDocument } from 'yaml';
 import { parseRun } from './parse.ts';
 import { changed, MINIMAL, mistakesIn } from './testing/run-file.ts';
-import { checkRun } from './validate-run.ts';
+import { checkRun, withoutUnknownFields } from './validate-run.ts';
 
 describe('mistakes', () => {
   test.each<[what: string, changes: [string, unknown][], path: string, message: RegExp]>([
@@ -196,6 +196,35 @@ test('what the cluster needs is taken as it is', () => {
   const resources = { requests: { cpu: 2 }, limits: { 'nvidia.com/gpu': '1' } };
   const text = changed(['spec.podTemplate', podTemplate], ['spec.resources', resources]);
   expect(parseRun(text, 'run.yaml').spec).toMatchObject({ podTemplate, resources });
+});
+
+test('a pod template may hold any field of a pod, for the run and for a module', () => {
+  const podTemplate = {
+    metadata: { labels: { team: 'x' } },
+    spec: {
+      schedulerName: 'packer',
+      securityContext: { runAsUser: null },
+      containers: [{ name: 'trainer', imagePullPolicy: 'Always' }],
+      aFieldOfTomorrow: [{ a: 1 }],
+    },
+  };
+  const text = changed(
+    ['spec.podTemplate', podTemplate],
+    ['spec.modules.0.podTemplate', podTemplate],
+  );
+  const { spec } = parseRun(text, 'run.yaml');
+  expect([spec.podTemplate, spec.modules[0]?.podTemplate]).toEqual([podTemplate, podTemplate]);
+});
+
+test('unknown fields are left out, however deep their neighbours are nested', () => {
+  let deep: unknown = {};
+  for (let i = 0; i < 9000; i++) deep = { a: deep };
+  const podTemplate = { spec: { affinity: deep } };
+  const value = { spec: { modules: [{ podTemplate, later: 1 }] } };
+  const { spec } = withoutUnknownFields(value) as typeof value;
+  expect(spec.modules.map((module) => Object.keys(module))).toEqual([['podTemplate']]);
+  expect(spec.modules[0]?.podTemplate === podTemplate).toBe(true);
+  expect(value.spec.modules[0]).toHaveProperty('later');
 });
 
 test('no value at any place makes the check itself fail', () => {

@@ -56,11 +56,19 @@ export function checkRun(value: unknown): Checked {
 export function withoutUnknownFields(value: unknown): unknown {
   if (blockMistakes(value).length > 0) return value; // too much to look at
   const { issues = [] } = runSchema.safeParse(value).error ?? {};
-  const known = structuredClone(value);
-  for (const issue of issues) {
-    if (issue.code !== 'unrecognized_keys') continue;
-    const at = valueAt(known, issue.path as Path);
-    if (isObject(at)) for (const key of issue.keys) delete at[key];
+  return issues.reduce(
+    (known, issue) =>
+      issue.code === 'unrecognized_keys' ? without(known, issue.path as Path, issue.keys) : known,
+    value,
+  );
+}
+
+/** Returns a copy of `value` without the fields `keys` of the object at `path`. All other parts are shared. */
+function without(value: unknown, [key, ...rest]: Path, keys: readonly string[]): unknown {
+  if (key === undefined) {
+    const fields = Object.entries(isObject(value) ? value : {});
+    return Object.fromEntries(fields.filter(([name]) => !keys.includes(name)));
   }
-  return known;
+  const copy = Array.isArray(value) ? [...value] : { ...(value as object) };
+  return Object.assign(copy, { [key]: without(valueAt(value, [key]), rest, keys) });
 }

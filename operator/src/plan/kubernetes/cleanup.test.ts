@@ -115,3 +115,37 @@ test('a new run of the name starts no trainer until the checkpoints of the forme
   expect(formerCleanups([job], withCheckpoints())).toEqual([]);
   expect(formerCleanups([job])).toEqual([job]);
 });
+
+test('it asks for resources within limits, which some quotas want, and for no GPU', () => {
+  const resourcesOf = (options = {}) =>
+    cleanups(withCheckpoints(), {}, options)[0]?.spec?.template.spec?.containers[0]?.resources;
+  expect(resourcesOf()).toEqual({
+    requests: { cpu: '100m', memory: '64Mi' },
+    limits: { cpu: '1', memory: '256Mi' },
+  });
+  const cleanupResources = { limits: { cpu: '2' } };
+  expect(resourcesOf({ runDefaults: { cleanupResources } })).toEqual(cleanupResources);
+});
+
+test('it runs where trainers may, without their volumes, variables and sidecars', () => {
+  const run = withCheckpoints();
+  run.spec.podTemplate = {
+    image: 'mine:2',
+    nodeSelector: { zone: 'a' },
+    volumes: [{ name: 'data', mountPath: '/data', secret: { secretName: 's' } }],
+    spec: {
+      schedulerName: 'packer',
+      containers: [
+        { name: 'trainer', env: [{ name: 'A', value: '1' }] },
+        { name: 'proxy', image: 'proxy:1' },
+      ],
+      initContainers: [{ name: 'init', image: 'init:1' }],
+    },
+  };
+  const spec = cleanupOf(run).spec?.template.spec;
+  expect(spec).toMatchObject({ nodeSelector: { zone: 'a' }, schedulerName: 'packer' });
+  expect(spec?.initContainers).toBeUndefined();
+  expect(spec?.containers.map(({ image }) => image)).toEqual(['mine:2']);
+  expect(spec?.containers[0]?.env).toEqual([{ name: 'HOME', value: '/tmp' }]);
+  expect(spec?.volumes?.map(({ name }) => name)).toEqual(['tmp', 'checkpoints']);
+});

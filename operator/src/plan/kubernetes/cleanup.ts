@@ -1,9 +1,22 @@
 import { LABELS } from '@greedy-infomax/crds';
-import type { KubernetesObject, V1Job, V1Pod } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1Job,
+  V1Pod,
+  V1ResourceRequirements,
+} from '@kubernetes/client-node';
 import { isComplete, isFailed } from './jobs.ts';
-import { CHECKPOINT_FOLDER, CLEANUP_SECONDS, COMPONENT, runFolder } from './names.ts';
+import {
+  CHECKPOINT_FOLDER,
+  CLEANUP_RESOURCES,
+  CLEANUP_SECONDS,
+  COMPONENT,
+  runFolder,
+} from './names.ts';
 import { canonicalJson, childName, hash, jobRef, ownedBy, runMetadata } from './objects.ts';
-import { CHECKPOINTS, runPod } from './pod.ts';
+import { CHECKPOINTS, mergedPod, runPod } from './pod.ts';
+import { podTemplateErrors } from './pod-template-errors.ts';
+import { placementTemplates } from './pod-templates.ts';
 import { isActive } from './pods.ts';
 import type { KubernetesRun, ObjectRef, Observed, PlanOptions } from './types.ts';
 
@@ -76,15 +89,21 @@ function cleanupJob(run: KubernetesRun, options: PlanOptions): V1Job | undefined
   const claimName = run.spec.checkpoints.storage?.volumeClaimName;
   if (run.spec.checkpoints.retain !== false || claimName === undefined) return undefined;
   const { ownerReferences, ...metadata } = runMetadata(run, cleanupName(run));
-  const template = runPod(run, options, {
+  const pod = runPod(options, {
     component: CLEANUP,
     labels: { [LABELS.run]: run.metadata.name },
     container: {
       command: ['node', '-e', SCRIPT, runFolder(run.metadata.name)],
+      resources: (options.runDefaults?.cleanupResources ??
+        CLEANUP_RESOURCES) as V1ResourceRequirements,
       volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER }],
     },
     volumes: [{ name: CHECKPOINTS, persistentVolumeClaim: { claimName } }],
   });
+  // A template that the operator refuses for trainers does not get into this pod, either.
+  const refused = podTemplateErrors(run, options).length > 0;
+  const placement = refused ? [] : placementTemplates(run);
+  const template = mergedPod(pod, options, placement, { gpu: false });
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',

@@ -1,5 +1,5 @@
 import { LABELS, type ModuleConfig } from '@greedy-infomax/crds';
-import type { V1ConfigMap, V1Job, V1Volume } from '@kubernetes/client-node';
+import type { V1ConfigMap, V1Job, V1ResourceRequirements, V1Volume } from '@kubernetes/client-node';
 import { FAILURE_RULES, queueLabels } from './jobs.ts';
 import {
   CHECKPOINT_FOLDER,
@@ -13,7 +13,8 @@ import {
 } from './names.ts';
 import { natsParts, secretName } from './nats-secret.ts';
 import { canonicalJson, childName, hash, runMetadata } from './objects.ts';
-import { CHECKPOINTS, CONFIG, resourcesWithGpu, runPod } from './pod.ts';
+import { CHECKPOINTS, CONFIG, mergedPod, runPod } from './pod.ts';
+import { runTemplates, withoutResources } from './pod-templates.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
 export interface ReadoutTarget {
@@ -40,6 +41,8 @@ export function readoutJob(
 ): V1Job {
   const metadata = runMetadata(run, readoutName(run, target));
   const resources = run.spec.evaluation.resources ?? run.spec.resources;
+  const { runDefaults } = options;
+  const own = run.spec.evaluation.resources ?? runDefaults?.evaluationResources;
   const config: V1Volume = {
     name: CONFIG,
     projected: {
@@ -72,30 +75,36 @@ export function readoutJob(
     spec: {
       backoffLimit: EVALUATION_BACKOFF_LIMIT,
       podFailurePolicy: { rules: FAILURE_RULES },
-      template: runPod(run, options, {
-        component: 'readout',
-        labels: { [LABELS.run]: run.metadata.name },
-        container: {
-          command: [
-            'node',
-            '--disable-warning=ExperimentalWarning',
-            'trainer/src/evaluate/main.ts',
-          ],
-          args: [
-            ...['--config', CONFIG_FOLDER],
-            ...(claimName === undefined ? [] : ['--checkpoints', runFolder(run.metadata.name)]),
-            // The message that this container leaves behind is the accuracies.
-            ...['--result', TERMINATION_LOG],
-          ],
-          env: place.env,
-          resources: resourcesWithGpu(resources),
-          volumeMounts: [
-            { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
-            ...place.volumeMounts,
-          ],
-        },
-        volumes: [config, ...place.volumes],
-      }),
+      template: mergedPod(
+        runPod(options, {
+          component: 'readout',
+          labels: { [LABELS.run]: run.metadata.name },
+          container: {
+            command: [
+              'node',
+              '--disable-warning=ExperimentalWarning',
+              'trainer/src/evaluate/main.ts',
+            ],
+            args: [
+              ...['--config', CONFIG_FOLDER],
+              ...(claimName === undefined ? [] : ['--checkpoints', runFolder(run.metadata.name)]),
+              // The message that this container leaves behind is the accuracies.
+              ...['--result', TERMINATION_LOG],
+            ],
+            env: place.env,
+            resources: (own ?? run.spec.resources ?? runDefaults?.resources) as
+              | V1ResourceRequirements
+              | undefined,
+            volumeMounts: [
+              { name: CONFIG, mountPath: CONFIG_FOLDER, readOnly: true },
+              ...place.volumeMounts,
+            ],
+          },
+          volumes: [config, ...place.volumes],
+        }),
+        options,
+        own ? withoutResources(runTemplates(run)) : runTemplates(run),
+      ),
     },
   };
 }

@@ -140,6 +140,20 @@ test.each([
   expect(job.spec?.template.spec?.containers[0]?.resources).toEqual(resources);
 });
 
+test('the evaluation asks for what trainers ask for, or for what the installation says', () => {
+  const run = stored();
+  run.spec.podTemplate = {
+    spec: { containers: [{ name: 'trainer', resources: { limits: { cpu: '8' } } }] },
+  };
+  const limitsOf = (options = {}) => {
+    const job = jobOf(plan(run, TRAINED, START, options));
+    return job.spec?.template.spec?.containers[0]?.resources?.limits;
+  };
+  expect(limitsOf()).toEqual({ cpu: '8', 'nvidia.com/gpu': '1' });
+  const evaluationResources = { limits: { cpu: '1', 'nvidia.com/gpu': '0' } };
+  expect(limitsOf({ runDefaults: { evaluationResources } })).toEqual({ cpu: '1' });
+});
+
 test('its pods are not taken for those of a module', () => {
   const job = jobOf(plan(stored(), TRAINED));
   expect(job.spec?.template.metadata?.labels).toMatchObject({ 'greedyinfomax.dev/run': 'small' });

@@ -9,6 +9,7 @@ import {
   plan,
   removed,
   templateHashOf,
+  withModule,
 } from './testing/builders.ts';
 
 const jobs = (...args: Parameters<typeof plan>) => applied(plan(...args), 'Job');
@@ -42,6 +43,28 @@ test('a final exit code fails the Job, disruptions and clean stops do not count'
     { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
     { action: 'Ignore', onExitCodes: { containerName: 'trainer', operator: 'In', values: [2] } },
   ]);
+});
+
+test('a pod is replaced only once it has ended, as two trainers must never write to one checkpoint folder', () => {
+  const [made] = jobs(aRun());
+  expect(made?.spec?.podReplacementPolicy).toBe('Failed');
+  const [kept] = jobs(aRun(), { jobs: [aJob('first'), aJob('second')] });
+  expect(kept?.spec?.podReplacementPolicy).toBe('Failed');
+});
+
+test('pod failures of a module that the run outlives are set by the run, the installation or 6', () => {
+  const limitOf = (run = aRun(), backoffLimit?: number) =>
+    applied(plan(run, {}, undefined, { runDefaults: { backoffLimit } }), 'Job')[0]?.spec
+      ?.backoffLimit;
+  expect(limitOf()).toBe(6);
+  expect(limitOf(aRun(), 3)).toBe(3);
+  expect(limitOf(aRun({ backoffLimit: 0 }), 3)).toBe(0);
+});
+
+test('a module with another template of its own gets another Job, and no other module does', () => {
+  const observed = { jobs: [aJob('first'), aJob('second')] };
+  const run = withModule('first', { podTemplate: { spec: { schedulerName: 'packer' } } });
+  expect(removed(plan(run, observed))).toEqual(['Job/small-first']);
 });
 
 test('no trainers at all is a suspended Job, as one without completions would be complete', () => {

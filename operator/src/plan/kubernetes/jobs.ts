@@ -23,7 +23,7 @@ export interface JobInput {
  * complete at once.
  */
 export function trainerJob(input: JobInput): V1Job {
-  const { run, module, replicas, suspend } = input;
+  const { run, module, replicas, suspend, options } = input;
   const name = childName(run.metadata.name, module.name);
   const metadata = childMetadata(run, module.name, name);
   const trainers = Math.max(1, replicas);
@@ -40,7 +40,7 @@ export function trainerJob(input: JobInput): V1Job {
       completionMode: 'Indexed',
       completions: trainers,
       parallelism: trainers,
-      backoffLimit: BACKOFF_LIMIT,
+      backoffLimit: run.spec.backoffLimit ?? options.runDefaults?.backoffLimit ?? BACKOFF_LIMIT,
       ...fixedSpec(input),
       // With a queue it is Kueue that starts and stops the Job.
       ...(KUEUE_QUEUE in queue ? {} : { suspend: suspend || replicas === 0 }),
@@ -54,12 +54,12 @@ function fixedSpec({ run, module, configMapName, options, observed }: JobInput) 
     const { podReplacementPolicy, podFailurePolicy, template } = observed.spec;
     return { podReplacementPolicy, podFailurePolicy, template };
   }
-  const resources = module.resources ?? run.spec.resources;
   return {
-    // Two trainers must not write to the same folder, so the next one waits until the last has ended.
+    // Never two writers of one checkpoint folder: the next pod waits until the former has ended, not only until its
+    // deletion began.
     podReplacementPolicy: 'Failed',
     podFailurePolicy: { rules: FAILURE_RULES },
-    template: podTemplate(run, module.name, configMapName, resources, options),
+    template: podTemplate(run, module, configMapName, options),
   };
 }
 
@@ -93,10 +93,9 @@ function templateHash({ run, module, configMapName, options }: JobInput): string
   const { podTemplate, checkpoints } = spec;
   const nats = options.natsSecret && secretName(run);
   const resources = module.resources ?? spec.resources;
-  return hash(
-    canonicalJson({ configMapName, podTemplate, resources, storage: checkpoints.storage, nats }),
-    10,
-  );
+  const { storage } = checkpoints;
+  const own = module.podTemplate;
+  return hash(canonicalJson({ configMapName, podTemplate, own, resources, storage, nats }), 10);
 }
 
 /** Whether the run now asks for pods that the Job cannot be changed to have. */

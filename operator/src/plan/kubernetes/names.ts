@@ -52,6 +52,11 @@ export const GRACE_SECONDS = 60;
 export const BACKOFF_LIMIT = 6;
 /** The same for readouts. A run waits for its last ones, and does not fail with them. */
 export const EVALUATION_BACKOFF_LIMIT = 2;
+/** Resources of the pod that removes checkpoints; limits, too, as some quotas ask for them. */
+export const CLEANUP_RESOURCES = {
+  requests: { cpu: '100m', memory: '64Mi' },
+  limits: { cpu: '1', memory: '256Mi' },
+};
 /** Longest time in seconds that the removal of a deleted run's checkpoints may take. */
 export const CLEANUP_SECONDS = 120;
 /** Seconds that the first step may take, compilation included. */

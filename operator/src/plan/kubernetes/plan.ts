@@ -27,6 +27,7 @@ import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
 import { childName, jobRef, ownedBy, refTo } from './objects.ts';
+import { podTemplateErrors } from './pod-template-errors.ts';
 import { isActive, podsOf } from './pods.ts';
 import {
   activeStatus,
@@ -245,7 +246,9 @@ function resolve({ run, options }: PlanInput, states: readonly ModuleState[]): R
   const asked = { apiVersion, kind, metadata: { name }, spec };
   const replicas = (module: string) => wanted.get(module) ?? 1;
   const planOptions = { namespace, uid, dataSetSize, replicas, storage: true };
-  const resolved = resolveAnew(asked, planOptions);
+  const valid = resolveAnew(asked, planOptions);
+  const refused = 'plan' in valid ? podTemplateErrors(run, options) : [];
+  const resolved = refused.length > 0 ? { mistake: refused.join('; ') } : valid;
   resolutions.set(spec, { key, resolved });
   return resolved;
 }

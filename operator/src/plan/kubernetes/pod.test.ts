@@ -60,7 +60,7 @@ test('checkpoints lie on the claim, or end with the pod', () => {
   expect(volume(inBucket)?.emptyDir).toEqual({});
 });
 
-test('the pod template of the run is merged in, but cannot change what pods are found by', () => {
+test('the shorthand fields of the pod template are merged, and labels that select pods stay', () => {
   const { spec, metadata, container } = podOf(
     aRun({
       podTemplate: {
@@ -72,7 +72,12 @@ test('the pod template of the run is merged in, but cannot change what pods are 
         annotations: { note: 'y' },
         env: [{ name: 'LOG_LEVEL', value: 'debug' }],
         volumes: [
-          { name: 'data', mountPath: '/data', readOnly: true, hostPath: { path: '/srv/stl10' } },
+          {
+            name: 'data',
+            mountPath: '/data',
+            readOnly: true,
+            persistentVolumeClaim: { claimName: 'stl10' },
+          },
         ],
       },
     }),
@@ -82,7 +87,10 @@ test('the pod template of the run is merged in, but cannot change what pods are 
     tolerations: [{ key: 'gpu', operator: 'Exists' }],
     priorityClassName: 'high',
   });
-  expect(spec?.volumes).toContainEqual({ name: 'data', hostPath: { path: '/srv/stl10' } });
+  expect(spec?.volumes).toContainEqual({
+    name: 'data',
+    persistentVolumeClaim: { claimName: 'stl10' },
+  });
   expect(metadata?.labels).toMatchObject({ team: 'x', 'greedyinfomax.dev/run': 'small' });
   expect(metadata?.annotations).toEqual({ note: 'y' });
   expect(container).toMatchObject({ image: 'mine:2' });

@@ -1,12 +1,12 @@
-import type { PodTemplate, Resources } from '@greedy-infomax/crds';
+import type { Module, ModulePodTemplate, Resources } from '@greedy-infomax/crds';
 import type {
   V1Container,
   V1PodTemplateSpec,
   V1Probe,
   V1ResourceRequirements,
   V1Volume,
-  V1VolumeMount,
 } from '@kubernetes/client-node';
+import { mergeTemplate } from './merge-template.ts';
 import {
   CHECKPOINT_FOLDER,
   COMPONENT,
@@ -25,6 +25,7 @@ import {
 } from './names.ts';
 import { natsParts } from './nats-secret.ts';
 import { moduleLabels } from './objects.ts';
+import { runTemplates } from './pod-templates.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
 /** Volumes of a pod beside those of the run's pod template. */
@@ -35,17 +36,28 @@ const TMP = 'tmp';
 const STARTUP_PERIOD = 5;
 const LIVENESS_PERIOD = 30;
 
-/** The pod of one trainer of the module, with what `spec.podTemplate` says. */
+/** Returns the pod of the module's trainers: the operator's own, with the run's and the module's template merged onto it. */
 export function podTemplate(
   run: KubernetesRun,
-  module: string,
+  module: Module,
   configMapName: string,
-  resources: Resources | undefined,
   options: PlanOptions,
 ): V1PodTemplateSpec {
+  const templates = [...runTemplates(run), module.podTemplate ?? {}];
+  return mergedPod(trainerPod(run, module, configMapName, options), options, templates);
+}
+
+/** Returns the pod of the module's trainers before any template is merged. */
+export function trainerPod(
+  run: KubernetesRun,
+  { name: module, resources }: Module,
+  configMapName: string,
+  options: PlanOptions,
+): V1PodTemplateSpec {
+  const asked = resources ?? run.spec.resources ?? options.runDefaults?.resources;
   const claimName = run.spec.checkpoints.storage?.volumeClaimName;
   const nats = natsParts(run, options);
-  return runPod(run, options, {
+  return runPod(options, {
     component: 'trainer',
     labels: moduleLabels(run.metadata.name, module),
     container: {
@@ -60,7 +72,7 @@ export function podTemplate(
         { name: PROGRESS_VARIABLE, value: PROGRESS_FILE },
         { name: 'TERMINATION_LOG', value: TERMINATION_LOG },
       ],
-      resources: resourcesWithGpu(resources),
+      resources: asked as V1ResourceRequirements | undefined,
       startupProbe: probe(STARTUP_PERIOD, STARTUP_SECONDS, 'true'),
       livenessProbe: probe(
         LIVENESS_PERIOD,
@@ -85,7 +97,7 @@ export function podTemplate(
   });
 }
 
-/** What one pod of a run has that others have not. */
+/** Parts of a run's pod that depend on its component. */
 interface PodParts {
   component: 'trainer' | 'readout' | 'cleanup';
   labels: Record<string, string>;
@@ -93,29 +105,25 @@ interface PodParts {
   volumes: V1Volume[];
 }
 
-/** A pod of a run, with what `spec.podTemplate` says. */
+/** Returns a pod of a run before any template is merged. It complies with the pod security standard "restricted". */
 export function runPod(
-  run: KubernetesRun,
   options: PlanOptions,
   { component, labels, container, volumes }: PodParts,
 ): V1PodTemplateSpec {
-  const template: PodTemplate = run.spec.podTemplate ?? {};
   return {
     metadata: {
       labels: {
-        ...template.labels,
         ...labels,
         'app.kubernetes.io/name': 'greedy-infomax',
         [COMPONENT]: component,
       },
-      ...(template.annotations && { annotations: template.annotations }),
     },
     spec: {
       restartPolicy: 'Never',
       terminationGracePeriodSeconds: GRACE_SECONDS,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      securityContext: {
+      securityContext: options.runDefaults?.podSecurityContext ?? {
         runAsNonRoot: true,
         runAsUser: USER_ID,
         runAsGroup: USER_ID,
@@ -123,19 +131,10 @@ export function runPod(
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      ...pick(template, [
-        'nodeSelector',
-        'tolerations',
-        'affinity',
-        'priorityClassName',
-        'runtimeClassName',
-        'serviceAccountName',
-        'imagePullSecrets',
-      ]),
       containers: [
         {
           name: CONTAINER,
-          image: template.image ?? options.trainerImage,
+          image: options.trainerImage,
           securityContext: {
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
@@ -144,32 +143,39 @@ export function runPod(
           // Without a message of its own, the end of its log is what a failed container leaves behind.
           terminationMessagePolicy: 'FallbackToLogsOnError',
           ...container,
-          env: [
-            ...(container.env ?? []),
-            { name: 'HOME', value: '/tmp' },
-            ...((template.env ?? []) as V1Container['env'] & object),
-          ],
-          volumeMounts: [
-            { name: TMP, mountPath: '/tmp' },
-            ...(container.volumeMounts ?? []),
-            ...(template.volumes ?? []).map(mount),
-          ],
+          volumeMounts: [{ name: TMP, mountPath: '/tmp' }, ...(container.volumeMounts ?? [])],
         },
       ],
-      volumes: [
-        { name: TMP, emptyDir: {} },
-        ...volumes,
-        ...(template.volumes ?? []).map(({ mountPath, subPath, readOnly, ...volume }) => volume),
-      ],
+      volumes: [{ name: TMP, emptyDir: {} }, ...volumes],
     },
   };
 }
 
-const mount = (volume: NonNullable<PodTemplate['volumes']>[number]): V1VolumeMount => ({
-  name: volume.name,
-  ...pick(volume, ['mountPath', 'subPath', 'readOnly']),
-  mountPath: volume.mountPath,
-});
+/** Merges the installation's template and then `templates` onto the pod. `gpu`: its trainer gets one unless it names a device. */
+export function mergedPod(
+  pod: V1PodTemplateSpec,
+  { runDefaults }: PlanOptions,
+  templates: readonly ModulePodTemplate[],
+  { gpu = true } = {},
+): V1PodTemplateSpec {
+  // Before the templates, so that one may set another home folder.
+  const home = { containers: [{ name: CONTAINER, env: [{ name: 'HOME', value: '/tmp' }] }] };
+  const { metadata, spec } = [{ spec: home }, runDefaults?.podTemplate ?? {}, ...templates].reduce(
+    mergeTemplate,
+    pod,
+  );
+  return {
+    metadata: { ...metadata, labels: { ...metadata?.labels, ...pod.metadata?.labels } },
+    spec: spec && {
+      ...spec,
+      containers: spec.containers.map((container) =>
+        container.name === CONTAINER && gpu
+          ? { ...container, resources: resourcesWithGpu(container.resources) }
+          : container,
+      ),
+    },
+  };
+}
 
 /** Asks the progress file with node itself, as an image need not have a shell. */
 const probe = (periodSeconds: number, withinSeconds: number, alive: string): V1Probe => ({
@@ -185,9 +191,13 @@ const probe = (periodSeconds: number, withinSeconds: number, alive: string): V1P
   failureThreshold: withinSeconds / periodSeconds,
 });
 
-/** One GPU, unless the run names devices itself; a limit of 0 asks for none. */
-export function resourcesWithGpu(resources: Resources = {}): V1ResourceRequirements {
-  const limits = { ...(!namesDevice(resources) && { [GPU]: 1 }), ...resources.limits };
+/** Adds one GPU to the limits unless a device or a resource claim is named; a limit of 0 asks for none. */
+export function resourcesWithGpu(
+  resources: Resources & Pick<V1ResourceRequirements, 'claims'> = {},
+): V1ResourceRequirements {
+  const { claims = [] } = resources;
+  const named = namesDevice(resources) || claims.length > 0;
+  const limits = { ...(!named && { [GPU]: 1 }), ...resources.limits };
   const clean = (quantities: Record<string, string | number> = {}) =>
     Object.fromEntries(
       Object.entries(quantities)
@@ -195,6 +205,7 @@ export function resourcesWithGpu(resources: Resources = {}): V1ResourceRequireme
         .filter(([name, quantity]) => name !== GPU || quantity !== '0'),
     );
   return {
+    ...(resources as V1ResourceRequirements),
     limits: clean(limits),
     ...(resources.requests && { requests: clean(resources.requests) }),
   };
@@ -202,9 +213,3 @@ export function resourcesWithGpu(resources: Resources = {}): V1ResourceRequireme
 
 const namesDevice = ({ limits, requests }: Resources): boolean =>
   Object.keys({ ...limits, ...requests }).some((name) => /gpu|^nvidia\.com\//.test(name));
-
-/** The named properties that are there. */
-const pick = <T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> =>
-  Object.fromEntries(
-    keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
-  ) as Pick<T, K>;

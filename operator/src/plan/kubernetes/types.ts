@@ -15,6 +15,7 @@ import type {
 } from '@kubernetes/client-node';
 import type { BucketPlan, StatePlan, StreamPlan } from '../stream.ts';
 import type { PlannedCredentials } from './nats-secret.ts';
+import type { RunDefaults } from './run-defaults.ts';
 
 export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
 
@@ -70,6 +71,10 @@ export interface PlanOptions {
   natsSecret?: { user: boolean; ca?: string };
   /** Samples that module 0 draws from, if that is known; needed for a budget in epochs. */
   dataSetSize?: number;
+  /** Defaults of the installation, below what a run says. */
+  runDefaults?: RunDefaults;
+  /** Let pod templates reach the node: host namespaces, hostPath, privileged containers. Default: refuse them. */
+  allowHostAccess?: boolean;
 }
 
 export interface PlanInput {

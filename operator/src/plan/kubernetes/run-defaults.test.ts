@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { parseRunDefaults, RunDefaultsError } from './run-defaults.ts';
+
+const parse = (value: unknown) => parseRunDefaults(JSON.stringify(value), 'runs.json');
+
+test('reads the defaults of an installation', () => {
+  const defaults = {
+    podTemplate: { spec: { imagePullSecrets: [{ name: 'registry' }], nodeName: 'n' } },
+    podSecurityContext: { runAsNonRoot: true },
+    cleanupResources: { limits: { cpu: 1 } },
+    backoffLimit: 3,
+  };
+  expect(parse(defaults)).toEqual(defaults);
+  expect(parse({})).toEqual({});
+});
+
+test.each([
+  ['a field that it does not know', { resource: {} }, /runs.json: .*"resource"/],
+  ['a wrong value, by its path', { backoffLimit: -1 }, /runs.json: backoffLimit: /],
+])('refuses %s', (_, value, message) => {
+  expect(() => parse(value)).toThrow(RunDefaultsError);
+  expect(() => parse(value)).toThrow(message);
+});
+
+test('refuses what is not JSON', () => {
+  expect(() => parseRunDefaults('{', 'runs.json')).toThrow(/^runs.json is not JSON: /);
+});
