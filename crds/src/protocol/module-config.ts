@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { encodingSchema } from '../network/encoding.ts';
 import { layerSchema } from '../network/layers.ts';
+import { moduleNameSchema } from '../v1alpha1/module.ts';
 import {
   augmentationSchema,
   averagingSchema,
@@ -20,37 +21,47 @@ import {
  */
 
 /** patches, rows, cols, channels of one sample. */
-const sampleShape = z.tuple([z.int(), z.int(), z.int(), z.int()]);
+const sampleShape = z.tuple([z.int().min(1), z.int().min(1), z.int().min(1), z.int().min(1)]);
+
+/** A name that NATS takes for a stream or a consumer. */
+const natsName = z.string().regex(/^[A-Za-z0-9_-]{1,255}$/);
+/** A subject without wildcards. */
+const natsSubject = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/);
+/** Names of Kubernetes, which also become names of folders, streams and subjects. */
+const label = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/)
+  .max(253);
 
 /** One side of an edge. */
 const edgeSchema = z.strictObject({
-  stream: z.string(),
-  subject: z.string(),
+  stream: natsName,
+  subject: natsSubject,
   /** The durable consumer through which the later module reads. */
-  consumer: z.string(),
+  consumer: natsName,
   encoding: encodingSchema,
   /** The producer sends relu(x): the consumer reads nothing else of x. */
   rectified: z.boolean(),
   shape: sampleShape,
   /** Encoded bytes of one sample. */
-  sampleBytes: z.int(),
+  sampleBytes: z.int().min(1),
   /** Samples that the stream holds, and that the consumer keeps. */
-  depth: z.int(),
+  depth: z.int().min(1),
   whenFull: z.enum(['dropOldest', 'block']),
   /** Times that the consumer may use a sample again after the first. */
-  maxReuse: z.int(),
+  maxReuse: z.int().min(0),
   /** Whether it uses all that it holds so often before it takes more. Absent: only what it lacks newer ones for. */
   stores: z.boolean().optional(),
 });
 export type Edge = z.infer<typeof edgeSchema>;
 
 export const moduleConfigSchema = z.strictObject({
-  run: z.strictObject({ namespace: z.string(), name: z.string() }),
+  run: z.strictObject({ namespace: label, name: label }),
   /** Tells a run from an earlier one of the same name. */
-  uid: z.string(),
-  name: z.string(),
+  uid: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
+  name: moduleNameSchema,
   /** Place in the order of modules, from 0. */
-  index: z.int(),
+  index: z.int().min(0),
   seed: z.int(),
   /** Where samples come from: the data set (module 0) or the edge from the module before. */
   source: z.discriminatedUnion('kind', [
@@ -76,7 +87,7 @@ export const moduleConfigSchema = z.strictObject({
   objective: objectiveSchema,
   optimizer: optimizerSchema,
   precision: precisionSchema,
-  batchSize: z.int(),
+  batchSize: z.int().min(1),
   /** Samples to train on. */
   budget: z.int(),
   /** iterative: the next module gets nothing before the budget is spent. */
@@ -88,3 +99,24 @@ export const moduleConfigSchema = z.strictObject({
   evaluation: readoutSettingsSchema,
 });
 export type ModuleConfig = z.infer<typeof moduleConfigSchema>;
+
+/**
+ * The part of a configuration that the weights depend on: with the same, a training goes on from a checkpoint. The
+ * place of the data may change.
+ */
+export function trainingIdentity({
+  input,
+  output,
+  layers,
+  objective,
+  source,
+  seed,
+}: ModuleConfig): Record<string, unknown> {
+  const from =
+    source.kind === 'data'
+      ? { format: source.data.format, augmentation: source.augmentation, patches: source.patches }
+      : source.kind === 'speech'
+        ? { format: source.data.format, window: source.window }
+        : source.kind;
+  return { input, output, layers, objective, seed, from };
+}

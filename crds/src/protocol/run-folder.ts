@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { folderError } from './own-folder.ts';
 
 /**
  * Where trainers leave what they make. On one machine: OUT/modules/MODULE. On a volume of a cluster, where a
@@ -50,7 +51,11 @@ const holdsModule = (folder: string): boolean => existsSync(join(folder, MODULE_
 
 function subfolders(folder: string): string[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    throw folderError('cannot read', folder, error);
+  }
 }

@@ -1,3 +1,4 @@
+import { adviceFor } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { InterruptedError } from '../local/interrupted.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -28,6 +29,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { message, stack } = error as Error;
-  console.error(process.env.DEBUG ? stack : message);
+  const advice = adviceFor(error);
+  console.error(process.env.DEBUG ? stack : message + (advice ? `; ${advice}` : ''));
   process.exitCode = error instanceof InterruptedError ? 130 : 1;
 }

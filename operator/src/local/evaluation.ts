@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { below } from '@greedy-infomax/crds';
 import { z } from 'zod';
 import { formatPercent } from '../report/format.ts';
+import { withoutSecrets } from './child-env.ts';
 import { InterruptedError } from './interrupted.ts';
 import { killWithParent } from './watchdog.ts';
 
@@ -44,7 +46,7 @@ export async function evaluateRun(
   const [program = process.execPath, ...args] = command;
   const child = spawn(program, [...args, '--out', out, ...(pictures ? ['--pictures'] : [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
+    env: { TF_CPP_MIN_LOG_LEVEL: '2', ...withoutSecrets(process.env) },
     detached: true,
   });
   killWithParent(child);
@@ -68,7 +70,7 @@ export async function evaluateRun(
   }
   if (end === 0) {
     const found = JSON.parse(readFileSync(join(out, 'evaluation.json'), 'utf8'));
-    appendFileSync(join(out, 'evaluations.jsonl'), `${JSON.stringify(found)}\n`);
+    appendFileSync(below(out, 'evaluations.jsonl'), `${JSON.stringify(found)}\n`);
     return;
   }
   const why = reason(complaints) || end;

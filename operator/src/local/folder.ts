@@ -1,10 +1,17 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  below,
+  checkLinks,
+  folderError,
+  MODULE_FILE,
   type ModuleConfig,
+  makeFolder,
   modulePlaces,
   PICTURES_FOLDER,
   reportSchema,
+  trainingIdentity,
+  writeWhole,
 } from '@greedy-infomax/crds';
 import { z } from 'zod';
 import { readJson, readModules } from '../report/run-files.ts';
@@ -24,20 +31,25 @@ const runRecordSchema = z.strictObject({
   /** The last report of each trainer. */
   reports: z.array(reportSchema),
 });
-/** OUT/run.json: what tells a run from another one, and what its summary is made of. */
+/** Contents of OUT/run.json, which marks the folder of a run: its id, and what its summary is made of. */
 export type RunRecord = z.infer<typeof runRecordSchema>;
 
+const RECORD_FILE = 'run.json';
+/** File that says which process trains in the folder. */
+export const LOCK_FILE = 'run.lock';
+
 export const readRecord = (out: string): RunRecord | undefined =>
-  readJson(join(out, 'run.json'), runRecordSchema);
+  readJson(join(out, RECORD_FILE), runRecordSchema);
 
 export const writeRecord = (out: string, record: RunRecord): void =>
-  writeJson(join(out, 'run.json'), record);
+  writeJson(below(out, RECORD_FILE), record);
 
-export const moduleFolder = (out: string, module: string): string => join(out, 'modules', module);
+/** Folder of a module. Throws a `FolderError` for a name or a link that leads out of `out`. */
+export const moduleFolder = (out: string, module: string): string => below(out, 'modules', module);
 
 /** Where a trainer of a module writes: the first into the module's folder itself. */
 export const trainerFolder = (out: string, module: string, replica: number): string =>
-  replica === 0 ? moduleFolder(out, module) : join(moduleFolder(out, module), `replica-${replica}`);
+  replica === 0 ? moduleFolder(out, module) : below(out, 'modules', module, `replica-${replica}`);
 
 /** The newest checkpoint of a module; undefined before the first. */
 export function newestCheckpoint(out: string, module: string): string | undefined {
@@ -48,15 +60,38 @@ export function newestCheckpoint(out: string, module: string): string | undefine
   return newest && join(folder, newest);
 }
 
-/** Throws a `RunFolderError` when a new run in `out` would mix with the checkpoints of another. */
+/**
+ * Throws a `RunFolderError` when a new run in `out` would mix with the checkpoints of another run, or with files that no
+ * run has made; a `FolderError` when a link leads out of it.
+ */
 export function checkFresh(out: string): void {
   checkNoVolume(out);
+  checkOwn(out);
+  checkLinks(out);
   const modules = join(out, 'modules');
   const names = existsSync(modules) ? readdirSync(modules) : [];
   if (names.every((name) => newestCheckpoint(out, name) === undefined)) return;
   throw new RunFolderError(
     `${out} holds checkpoints already; go on from them with --resume, or give another folder with --out`,
   );
+}
+
+/** A folder is a run's if it holds the run's record or its modules; any other must be empty. */
+function checkOwn(out: string): void {
+  const others = contents(out).filter((name) => name !== LOCK_FILE);
+  if (others.length === 0 || others.includes(RECORD_FILE) || readModules(out).length > 0) return;
+  throw new RunFolderError(
+    `${out} holds files that no run has made (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''}); give an empty folder, or a new one, with --out`,
+  );
+}
+
+function contents(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw folderError('cannot use', folder, error);
+  }
 }
 
 /** What a run on a cluster left is laid out for several trainers a module: read it, but do not train in it. */
@@ -67,8 +102,9 @@ function checkNoVolume(out: string): void {
   );
 }
 
-/** Throws a `RunFolderError` when `out` holds no run. */
+/** Throws a `RunFolderError` when `out` holds no run, a `FolderError` when a link leads out of it. */
 export function checkHoldsRun(out: string): void {
+  checkLinks(out);
   if (readModules(out).length > 0) return;
   throw new RunFolderError(
     `${out} holds no run; give the folder that \`gim run\` wrote with --out, or a run's own on the volume of its checkpoints`,
@@ -77,24 +113,26 @@ export function checkHoldsRun(out: string): void {
 
 /** Removes what a run without a checkpoint has left, so that nothing of it is taken for the new one's. */
 export function clearLeftovers(out: string): void {
+  checkLinks(out);
   for (const { config } of readModules(out)) {
     rmSync(moduleFolder(out, config.name), { recursive: true });
   }
   for (const file of [
-    'run.json',
+    RECORD_FILE,
     'evaluation.json',
     'evaluations.jsonl',
     'summary.json',
     'report.html',
     PICTURES_FOLDER,
   ]) {
-    rmSync(join(out, file), { force: true, recursive: true });
+    rmSync(below(out, file), { force: true, recursive: true });
   }
 }
 
 /** Throws a `RunFolderError` that says what differs when `modules` cannot go on from what is in `out`. */
 export function checkResumable(out: string, modules: readonly ModuleConfig[]): void {
   checkNoVolume(out);
+  checkLinks(out);
   const before = readModules(out).map(({ config }) => config);
   if (before.length === 0) {
     throw new RunFolderError(`${out} holds no run to go on from; leave out --resume`);
@@ -106,32 +144,28 @@ export function checkResumable(out: string, modules: readonly ModuleConfig[]): v
   );
 }
 
-/** What weights depend on; the rest of a configuration may change between a stop and a resume. */
-const FIXED = ['layers', 'objective', 'input', 'output', 'seed'] as const;
-
 function changesBetween(before: readonly ModuleConfig[], after: readonly ModuleConfig[]): string[] {
   const names = (modules: readonly ModuleConfig[]) => modules.map(({ name }) => name).join(', ');
   if (names(before) !== names(after)) {
     return [`its modules were ${names(before)}, now they are ${names(after)}`];
   }
-  return after.flatMap((module, index) =>
-    FIXED.filter(
-      (field) => JSON.stringify(module[field]) !== JSON.stringify(before[index]?.[field]),
-    ).map((field) => `module ${module.name}: ${field} changed`),
-  );
+  return after.flatMap((module, index) => {
+    const was = trainingIdentity(before[index] as ModuleConfig);
+    return Object.entries(trainingIdentity(module))
+      .filter(([field, value]) => JSON.stringify(value) !== JSON.stringify(was[field]))
+      .map(([field]) => `module ${module.name}: ${field === 'from' ? 'data' : field} changed`);
+  });
 }
 
 /** Writes the file whole or not at all. */
-export function writeJson(file: string, value: unknown): void {
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(value, null, 2)}\n`);
-  renameSync(`${file}.tmp`, file);
-}
+export const writeJson = (file: string, value: unknown): void =>
+  writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
 
 /** Puts the configuration of every module where its trainer looks for it. */
 export function writeModules(out: string, modules: readonly ModuleConfig[]): void {
   for (const module of modules) {
     const folder = moduleFolder(out, module.name);
-    mkdirSync(folder, { recursive: true });
-    writeJson(join(folder, 'module.json'), module);
+    makeFolder(folder);
+    writeJson(below(folder, MODULE_FILE), module);
   }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import type { Run } from '@greedy-infomax/crds';
+import { below, makeFolder, type Run, writeWhole } from '@greedy-infomax/crds';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { openLog } from '../log.ts';
@@ -11,14 +11,17 @@ import { deleteStreams } from '../nats/streams.ts';
 import { planRun, type RunPlan } from '../plan/run.ts';
 import type { Summary } from '../report/summary.ts';
 import { evaluateRun } from './evaluation.ts';
+import { finishAll } from './finish-all.ts';
 import {
   checkFresh,
   checkResumable,
   clearLeftovers,
+  type RunRecord,
   readRecord,
   writeModules,
   writeRecord,
 } from './folder.ts';
+import { checkUnlocked, lockFolder } from './lock.ts';
 import { findNatsServer } from './nats-binary.ts';
 import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
 import { RunReports } from './run-reports.ts';
@@ -72,7 +75,6 @@ export class NatsUnreachableError extends Error {
  */
 export async function runLocally(options: LocalRunOptions, signal: AbortSignal): Promise<Summary> {
   const out = resolve(options.out);
-  const { screen } = options;
   const record = options.resume ? readRecord(out) : undefined;
   const uid = record?.uid ?? randomUUID();
   const plan = planRun(options.run, {
@@ -83,14 +85,38 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
     // Who may change the number gets room for the weights of two.
     ...(options.replicas && { replicas: (name) => Math.max(2, options.replicas?.(name) ?? 1) }),
   });
-  if (options.resume) checkResumable(out, plan.modules);
-  else checkFresh(out);
+  const check = () => (options.resume ? checkResumable(out, plan.modules) : checkFresh(out));
+  checkUnlocked(out);
+  check();
   const binary = options.nats ? undefined : await findNatsServer(options.natsServer);
 
-  mkdirSync(out, { recursive: true });
+  makeFolder(out);
+  const unlock = lockFolder(out);
+  return finishAll(async (atEnd) => {
+    atEnd(unlock);
+    check(); // nobody else has written there since
+    return runInFolder({ options, out, plan, uid, record, binary }, signal);
+  });
+}
+
+interface Prepared {
+  options: LocalRunOptions;
+  out: string;
+  plan: RunPlan;
+  uid: string;
+  record: RunRecord | undefined;
+  /** Of the server to start; undefined where there is one. */
+  binary: string | undefined;
+}
+
+/** Trains in a folder that is this run's alone, and sums the run up. */
+async function runInFolder(
+  { options, out, plan, uid, record, binary }: Prepared,
+  signal: AbortSignal,
+): Promise<Summary> {
+  const { screen } = options;
+  const runFile = readFileSync(options.file); // it may be the one in the folder
   if (!options.resume) clearLeftovers(out);
-  copyFileSync(options.file, join(out, 'run.yaml'));
-  writeModules(out, plan.modules);
 
   const startedAt = Date.now();
   const reports = new RunReports(record?.reports);
@@ -108,27 +134,26 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
       }),
     });
   save();
+  writeWhole(below(out, 'run.yaml'), runFile);
+  writeModules(out, plan.modules);
 
-  const log = openLog(join(out, 'run.log')).child({ run: plan.run.name });
+  const log = openLog(below(out, 'run.log')).child({ run: plan.run.name });
   const { sharedMemory = true } = options;
   const shared = sharedMemory ? makeSharedFolder(heldBytes(options.run, plan), log) : null;
-  let server: NatsServer | undefined;
-  try {
-    if (binary) server = await startServer(binary, out, options.natsPort, plan, shared, log);
+  await finishAll(async (afterTraining) => {
+    if (shared) afterTraining(() => shared.remove());
+    const server = binary
+      ? await startServer(binary, out, options.natsPort, plan, shared, log)
+      : undefined;
+    if (server) afterTraining(() => server.stop());
     const access = server ? { url: server.url } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
-    try {
-      versions = versionsOf(connection);
-      const parts = { plan, connection, access, server, shared, reports, log };
-      await train({ ...options, out }, parts, signal);
-    } finally {
-      save();
-      await leave(connection, plan, log);
-    }
-  } finally {
-    await server?.stop();
-    shared?.remove();
-  }
+    afterTraining(() => leave(connection, plan, log));
+    afterTraining(save);
+    versions = versionsOf(connection);
+    const parts = { plan, connection, access, server, shared, reports, log };
+    await train({ ...options, out }, parts, signal);
+  });
 
   if (options.evaluate) await evaluateRun(out, (line) => screen.note(line), { signal });
   save();

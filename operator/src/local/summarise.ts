@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import type { Report } from '@greedy-infomax/crds';
+import { below, type Report } from '@greedy-infomax/crds';
 import { mergeReports, SampleCounts } from '../plan/merge-reports.ts';
 import { writeReport } from '../report/html.ts';
 import { makeSummary, type Summary } from '../report/summary.ts';
@@ -14,7 +13,7 @@ export async function summarise(out: string): Promise<Summary> {
     wallSeconds: record?.wallSeconds ?? 0,
     versions: record?.versions ?? {},
   });
-  writeJson(join(out, 'summary.json'), summary);
+  writeJson(below(out, 'summary.json'), summary);
   await writeReport(out);
   return summary;
 }

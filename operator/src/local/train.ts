@@ -13,7 +13,9 @@ import { releasable } from '../plan/release.ts';
 import type { RunPlan } from '../plan/run.ts';
 import { planStream, type StreamPlan } from '../plan/stream.ts';
 import { sharesOf } from '../plan/threads.ts';
+import { withoutSecrets } from './child-env.ts';
 import { moduleFailure } from './errors.ts';
+import { finishAll } from './finish-all.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
 import { InterruptedError } from './interrupted.ts';
 import type { NatsServer } from './nats-server.ts';
@@ -89,7 +91,7 @@ export async function train(
             folder: trainerFolder(out, module, replica),
             natsUrl: access.url,
             command: options.trainerCommand ?? TRAINER_COMMAND,
-            env: { ...trainerEnv(process.env, shares?.[i], replica), ...env },
+            env: { ...trainerEnv(withoutSecrets(process.env), shares?.[i], replica), ...env },
             log,
           }),
       ),
@@ -138,7 +140,14 @@ export async function train(
     note: screen.note,
   });
   const upkeep = startUpkeep(connection, streams, log, tickMs);
-  try {
+  return finishAll(async (atEnd) => {
+    atEnd(() => screen.done());
+    atEnd(() => readouts.stop());
+    atEnd(() => upkeep.stop());
+    atEnd(() => {
+      killAll();
+      process.off('exit', killAll);
+    });
     for (;;) {
       // Its last report may have been lost with the NATS server.
       for (const { module, state } of crews) if (state === 'done') spent.add(module);
@@ -175,13 +184,7 @@ export async function train(
     throw new InterruptedError(
       `stopped with checkpoints; go on with: gim run ${options.file} --out ${options.out} --resume`,
     );
-  } finally {
-    killAll();
-    process.off('exit', killAll);
-    await upkeep.stop();
-    await readouts.stop();
-    screen.done();
-  }
+  });
 }
 
 /** Of its edges, through memory or not. */

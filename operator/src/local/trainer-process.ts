@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Report } from '@greedy-infomax/crds';
+import { makeFolder, type Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
 import type { Share } from '../plan/threads.ts';
@@ -74,7 +74,7 @@ export class Trainer {
   start(): void {
     const { config, folder, natsUrl, command, env, replica } = this.#options;
     const [program = process.execPath, ...args] = command;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const log = openSync(this.logFile, 'a');
     const pulse = new Pulse(join(folder, 'progress'));
     const child = spawn(

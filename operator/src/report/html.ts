@@ -1,5 +1,5 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '@greedy-infomax/crds';
 import { accuracyChart, lossChart, moduleColour, speedChart, stalenessChart } from './charts.ts';
 import { escapeHtml } from './escape.ts';
 import { formatDuration } from './format.ts';
@@ -74,8 +74,7 @@ export async function writeReport(out: string): Promise<void> {
     section('Settings', settingsSection(modules, readText(join(out, 'run.yaml')))),
   ].join('\n');
   const file = join(out, 'report.html');
-  writeFileSync(`${file}.tmp`, page(title, body));
-  renameSync(`${file}.tmp`, file);
+  writeWhole(file, page(title, body));
 }
 
 const page = (title: string, body: string): string => `<!doctype html>

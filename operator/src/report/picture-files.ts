@@ -1,16 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { PICTURES_FOLDER } from '@greedy-infomax/crds';
+import { below, makeFolder, PICTURES_FOLDER, writeWhole } from '@greedy-infomax/crds';
 
 /** Writes the charts into `out`/pictures, each as an SVG of its own, by name; those that are undefined are left out. */
 export function writeCharts(
   out: string,
   charts: Readonly<Record<string, string | undefined>>,
 ): void {
-  const folder = join(out, PICTURES_FOLDER);
-  mkdirSync(folder, { recursive: true });
+  const folder = below(out, PICTURES_FOLDER);
+  makeFolder(folder);
   for (const [name, svg] of Object.entries(charts)) {
-    if (svg !== undefined) writeFileSync(join(folder, `${name}.svg`), alone(svg));
+    if (svg !== undefined) writeWhole(below(folder, `${name}.svg`), alone(svg));
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   EMBEDDINGS_FILE,
   MODULE_FILE,
@@ -59,11 +59,19 @@ export interface ModuleRecord {
   history: HistoryLine[];
 }
 
-/** The modules of the run in `out`, from input to output. Throws a `BrokenFileError`. */
+/**
+ * The modules of the run in `out`, from input to output. Throws a `BrokenFileError`, also for a module that lies in the
+ * folder of another.
+ */
 export function readModules(out: string): ModuleRecord[] {
   return modulePlaces(out)
-    .flatMap(({ trainer }) => {
+    .flatMap(({ folder, trainer }) => {
       const config = readJson(join(trainer, MODULE_FILE), moduleConfigSchema);
+      if (config && config.name !== basename(folder)) {
+        throw new BrokenFileError(
+          `${join(trainer, MODULE_FILE)} is of module ${config.name}, but lies in the folder of ${basename(folder)}; give each module its own folder back`,
+        );
+      }
       return config ? [{ config, history: readHistory(join(trainer, 'history.jsonl')) }] : [];
     })
     .toSorted((a, b) => a.config.index - b.config.index);

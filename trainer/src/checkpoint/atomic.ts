@@ -1,17 +1,14 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { adviceFor, FolderError, makeFolder } from '@greedy-infomax/crds/own-folder';
 import { CheckpointError } from './errors.ts';
 
 const TEMPORARY = '.tmp';
 
-/** Remedies for errors of the file system, by code. */
+/** Advice for errors that have another remedy where checkpoints are written. */
 const REMEDIES: Record<string, string> = {
   ENOSPC: 'free some space there, or keep fewer checkpoints (checkpoints.keep)',
   EDQUOT: 'raise the quota, or keep fewer checkpoints (checkpoints.keep)',
-  EACCES: 'make the folder writable',
-  EPERM: 'make the folder writable',
-  EROFS: 'use a folder on a file system that can be written to',
-  ENOTDIR: 'use a path all of whose parents are folders',
 };
 
 /**
@@ -21,20 +18,23 @@ const REMEDIES: Record<string, string> = {
 export async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${file}${TEMPORARY}`;
   try {
-    const firstMade = await mkdir(dirname(file), { recursive: true });
+    const firstMade = makeFolder(dirname(file));
     await writeSynced(temporary, bytes);
     await rename(temporary, file);
     for (const folder of changedFolders(file, firstMade)) await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     const { code = '', message } = error as NodeJS.ErrnoException;
-    const remedy = REMEDIES[code] ?? 'the ones written before are as they were';
+    if (error instanceof FolderError)
+      throw new CheckpointError(`cannot write ${file}: ${error.message}`, { cause: error });
+    const remedy = REMEDIES[code] ?? adviceFor(error) ?? 'the ones written before are as they were';
     throw new CheckpointError(`cannot write ${file}: ${message}; ${remedy}`, { cause: error });
   }
 }
 
 async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(file, 'w');
+  await rm(file, { force: true });
+  const handle = await open(file, 'wx'); // follows no link
   try {
     await handle.writeFile(bytes);
     await handle.sync();

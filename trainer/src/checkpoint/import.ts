@@ -1,6 +1,12 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { MODULE_FILE, type ModuleConfig } from '@greedy-infomax/crds';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import {
+  below,
+  MODULE_FILE,
+  type ModuleConfig,
+  makeFolder,
+  writeWhole,
+} from '@greedy-infomax/crds';
 import { moduleWeights } from '../module/program.ts';
 import { configHash } from '../train/resume.ts';
 import { CheckpointError } from './errors.ts';
@@ -43,9 +49,9 @@ export async function importWeights({
   // All is read and checked before anything is written.
   const read = await Promise.all(modules.map((module, i) => readModule(module, i, files)));
   for (const [i, module] of modules.entries()) {
-    const folder = join(out, 'modules', module.name);
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, MODULE_FILE), `${JSON.stringify(module, null, 2)}\n`);
+    const folder = below(out, 'modules', module.name);
+    makeFolder(folder);
+    writeWhole(below(folder, MODULE_FILE), `${JSON.stringify(module, null, 2)}\n`);
     const { keep } = module.checkpoints;
     const store = new CheckpointStore(folder, { keep, configHash: configHash(module) });
     const tensors = read[i]?.tensors ?? {};

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
+  below,
   EXIT,
   encodeReadoutResult,
   inboxPrefix,
@@ -10,6 +11,7 @@ import {
   moduleConfigSchema,
   modulePlaces,
   type ReadoutResult,
+  writeWhole,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { CheckpointBucket } from '../checkpoint/bucket.ts';
@@ -59,7 +61,9 @@ try {
       trained = each;
     },
   );
-  if (out !== undefined) writeWhole(join(out, 'evaluation.json'), found);
+  if (out !== undefined) {
+    writeWhole(below(out, 'evaluation.json'), `${JSON.stringify(found, null, 2)}\n`);
+  }
   if (out !== undefined && values.pictures && trained) await writePictures(out, modules, trained);
   if (result !== undefined) writeFileSync(result, encodeReadoutResult(compact(found)));
 } catch (error) {
@@ -121,11 +125,6 @@ function readModule(place: string, folder: string | undefined): Place {
 
 function inOrder(places: Place[]): Place[] {
   return places.toSorted((a, b) => a.module.index - b.module.index);
-}
-
-function writeWhole(file: string, found: EvaluationResult): void {
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(found, null, 2)}\n`);
-  renameSync(`${file}.tmp`, file);
 }
 
 function compact({ samples, modules }: EvaluationResult): ReadoutResult {

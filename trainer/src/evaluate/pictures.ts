@@ -1,10 +1,12 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import {
+  below,
   EMBEDDINGS_FILE,
   type ModuleConfig,
+  makeFolder,
   PICTURES_FOLDER,
   patchesFile,
+  writeWhole,
 } from '@greedy-infomax/crds';
 import { embed } from './embedding.ts';
 import type { Trained } from './evaluate.ts';
@@ -19,13 +21,13 @@ export async function writePictures(
   modules: readonly ModuleConfig[],
   { weights, test }: Trained,
 ): Promise<void> {
-  const folder = join(out, PICTURES_FOLDER);
+  const folder = below(out, PICTURES_FOLDER);
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const embeddings = Object.fromEntries([...test].map(([name, found]) => [name, embed(found)]));
-  writeFileSync(join(folder, EMBEDDINGS_FILE), `${JSON.stringify(embeddings)}\n`);
+  writeWhole(below(folder, EMBEDDINGS_FILE), `${JSON.stringify(embeddings)}\n`);
   if (modules[0]?.source.kind !== 'data') return;
   for (const [name, { png }] of await excitingPatches(modules, weights)) {
-    writeFileSync(join(folder, patchesFile(name)), png);
+    writeWhole(below(folder, patchesFile(name)), png);
   }
 }

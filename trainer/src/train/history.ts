@@ -1,5 +1,5 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import type { Report } from '@greedy-infomax/crds';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { type Report, writeWhole } from '@greedy-infomax/crds';
 
 /** The course of a training, one JSON line about once a second; the report draws its curves from it. */
 
@@ -37,8 +37,7 @@ export const appendHistory = (file: string, line: HistoryLine): void =>
 export function rewindHistory(file: string, step: number): void {
   if (!existsSync(file)) return;
   const kept = readHistory(file).filter((line) => line.step <= step);
-  writeFileSync(`${file}.tmp`, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
-  renameSync(`${file}.tmp`, file);
+  writeWhole(file, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
 }
 
 /** All whole lines; the last one may be cut short by the death of its writer. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ModuleConfig } from '@greedy-infomax/crds';
+import { type ModuleConfig, trainingIdentity } from '@greedy-infomax/crds';
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { ModuleProgram } from '../module/program.ts';
 
@@ -30,23 +30,11 @@ export const NO_PROGRESS: Progress = {
  * Same hash, same training: what must not change between a checkpoint and the run that goes on from it.
  * Where the data lies may change.
  */
-export function configHash({
-  input,
-  output,
-  layers,
-  objective,
-  source,
-  seed,
-}: ModuleConfig): string {
-  const from =
-    source.kind === 'data'
-      ? { format: source.data.format, augmentation: source.augmentation, patches: source.patches }
-      : source.kind === 'speech'
-        ? { format: source.data.format, window: source.window }
-        : source.kind;
-  const fixed = { input, output, layers, objective, seed, from };
-  return createHash('sha256').update(JSON.stringify(fixed)).digest('hex').slice(0, 16);
-}
+export const configHash = (config: ModuleConfig): string =>
+  createHash('sha256')
+    .update(JSON.stringify(trainingIdentity(config)))
+    .digest('hex')
+    .slice(0, 16);
 
 export async function saveCheckpoint(
   store: CheckpointStore,

@@ -54,13 +54,13 @@ test.each([
   expect(removed(plan(run, { jobs: [cleanupOf()] }))).toEqual([`Job/${cleanupName(run)}`]);
 });
 
-test('a suspended Job, which the run does not own, is to remove the folder of the run and no other', () => {
+test('a suspended Job, which the run does not own, gets the folder and the uid of the run', () => {
   const job = cleanupOf();
   expect(job.metadata?.name).toMatch(/^small--cleanup-[0-9a-f]{8}$/);
   expect(job.metadata?.ownerReferences).toBeUndefined();
   expect(job.spec).toMatchObject({ suspend: true, activeDeadlineSeconds: 120 });
   const [container] = job.spec?.template.spec?.containers ?? [];
-  expect(container?.command?.at(-1)).toBe('/var/lib/greedy-infomax/small');
+  expect(container?.command?.slice(-2)).toEqual(['/var/lib/greedy-infomax/small', 'run-1']);
   expect(container?.volumeMounts).toContainEqual({
     name: 'checkpoints',
     mountPath: '/var/lib/greedy-infomax',

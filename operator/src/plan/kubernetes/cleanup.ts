@@ -5,6 +5,7 @@ import type {
   V1Pod,
   V1ResourceRequirements,
 } from '@kubernetes/client-node';
+import { CLEANUP_PROGRAM } from './cleanup-program.ts';
 import { isComplete, isFailed } from './jobs.ts';
 import {
   CHECKPOINT_FOLDER,
@@ -82,8 +83,6 @@ export function haveFormerEnded(
 export const cleanupName = ({ metadata }: Pick<KubernetesRun, 'metadata'>): string =>
   childName(metadata.name, `-cleanup-${hash(metadata.uid, 8)}`);
 
-const SCRIPT = `require('node:fs').rmSync(process.argv[1], { recursive: true, force: true })`;
-
 /** Undefined where the checkpoints stay. The Job has no owner: the garbage collector would delete it with the run. */
 function cleanupJob(run: KubernetesRun, options: PlanOptions): V1Job | undefined {
   const claimName = run.spec.checkpoints.storage?.volumeClaimName;
@@ -93,7 +92,7 @@ function cleanupJob(run: KubernetesRun, options: PlanOptions): V1Job | undefined
     component: CLEANUP,
     labels: { [LABELS.run]: run.metadata.name },
     container: {
-      command: ['node', '-e', SCRIPT, runFolder(run.metadata.name)],
+      command: ['node', '-e', CLEANUP_PROGRAM, runFolder(run.metadata.name), run.metadata.uid],
       resources: (options.runDefaults?.cleanupResources ??
         CLEANUP_RESOURCES) as V1ResourceRequirements,
       volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER }],
