@@ -158,7 +158,7 @@ generate-check: setup
 
 .PHONY: cluster-setup
 cluster-setup: setup ## Build or find the binaries of the test cluster (10 minutes, once)
-	@test/cluster/build.sh >/dev/null && test/cluster/tools.sh >/dev/null && test/cluster/helm.sh 3 >/dev/null && test/cluster/helm.sh 4 >/dev/null
+	@test/cluster/build.sh >/dev/null && test/cluster/tools.sh >/dev/null && test/cluster/helm.sh 3 >/dev/null && test/cluster/helm.sh 4 >/dev/null && test/cluster/foreign-crds.sh >/dev/null
 	@test/cluster/images.sh "$$(test/cluster/debs.sh)" "$$(command -v node)" >/dev/null
 
 .PHONY: cluster-up

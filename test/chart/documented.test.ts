@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
-import { commandBlocks } from '../support/commands.ts';
+import { codeBlocks } from '../support/code-blocks.ts';
 import { type HelmVersion, helmBinary } from '../support/helm.ts';
 
 /** The commands of docs/install.md, run as they stand, on a real API server without nodes: pods stay Pending. */
@@ -60,8 +60,8 @@ afterAll(async () => {
 });
 
 describe.each(VERSIONS)('with helm %i', (version) => {
-  const [apply = '', handOver = ''] = commandBlocks(text, 'CRDs');
-  const [remove = '', rename = '', clear = ''] = commandBlocks(text, 'Remove');
+  const [apply = '', handOver = ''] = codeBlocks(text, 'CRDs');
+  const [remove = '', rename = '', clear = ''] = codeBlocks(text, 'Remove');
   const run = async () => (await kubectl('get', 'gimrun', '-o=name')).split('/').at(-1);
 
   it('CRDs come by kubectl, and go over to the release', async () => {
@@ -77,7 +77,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
   });
 
   it('CRDs and runs stay when the release gives them up', async () => {
-    const [upgrade = ''] = commandBlocks(text, 'Upgrade');
+    const [upgrade = ''] = codeBlocks(text, 'Upgrade');
     await shell(version, `${upgrade.trim()} --set crds.install=false`);
     expect(await run()).toBe('digits');
     await shell(version, `${upgrade.trim()} --set crds.install=true --take-ownership`);
@@ -102,7 +102,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
   });
 
   it('the chart installs with the values for OpenShift', async () => {
-    const [openshift = ''] = commandBlocks(text, 'Quotas and OpenShift');
+    const [openshift = ''] = codeBlocks(text, 'Quotas and OpenShift');
     await shell(version, openshift);
     await shell(version, `${remove}\n${clear}`);
   });

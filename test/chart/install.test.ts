@@ -2,7 +2,10 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { script } from '../cluster/prepare.ts';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
+import { codeBlocks } from '../support/code-blocks.ts';
 import { helm } from '../support/helm.ts';
 import { CHART, manifest, NAMESPACE, RELEASE } from './render.ts';
 
@@ -14,6 +17,8 @@ const RUNS = 'greedyinfomaxruns.greedyinfomax.dev';
 
 let cluster: Cluster;
 let folder: string;
+/** Folder with CRDs of Kueue, KEDA, cert-manager and the Prometheus operator. */
+let foreign: string;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 const release = (command: string, chart: string, ...args: string[]) =>
   helm(cluster, command, RELEASE, chart, `--namespace=${NAMESPACE}`, '--no-hooks', ...args);
@@ -24,7 +29,8 @@ beforeAll(async () => {
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await kubectl('create', 'namespace', name);
   // A pod is refused when its account is not there, which a dry run does not make.
   await kubectl('create', 'serviceaccount', `${RELEASE}-install-check`, `--namespace=${NAMESPACE}`);
-  await kubectl('apply', `--filename=${join(import.meta.dirname, 'foreign-crds.yaml')}`);
+  foreign = await script('foreign-crds.sh');
+  await kubectl('apply', '--server-side', `--filename=${foreign}`);
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
 }, CLUSTER_TIMEOUT);
 
@@ -117,5 +123,57 @@ describe('a release', () => {
     expect(await kubectl('get', 'deployments', `--namespace=${NAMESPACE}`, '-o=name')).toBe('');
     await release('install', CHART);
     expect(await kubectl('get', 'gimrun', 'digits', '-o=name')).toContain('digits');
+  });
+});
+
+describe('examples with objects of other projects', () => {
+  const example = (name: string) => readFileSync(join(ROOT, 'examples', name), 'utf8');
+  const guide = readFileSync(join(ROOT, 'docs/install.md'), 'utf8');
+
+  /** Newest version of each kind, which its definition stores, by group and kind. */
+  const newest = (): Map<string, string> =>
+    new Map(
+      readdirSync(foreign).map((name) => {
+        const documents = parseAllDocuments(readFileSync(join(foreign, name), 'utf8'));
+        const [{ spec }] = documents.map((document) => document.toJS()).filter(Boolean);
+        const stored = spec.versions.find(({ storage }: { storage: boolean }) => storage);
+        return [`${spec.group}/${spec.names.kind}`, stored.name];
+      }),
+    );
+
+  it.each<[string, () => string | Promise<string>, string[]]>([
+    [
+      'the queue of install.md',
+      () => codeBlocks(guide, 'Kueue', 'yaml').join('---\n'),
+      ['ResourceFlavor', 'ClusterQueue', 'LocalQueue'],
+    ],
+    ['examples/keda.yaml', () => example('keda.yaml'), ['ScaledObject']],
+    ['examples/hpa.yaml', () => example('hpa.yaml'), []],
+    ['examples/kueue.yaml', () => example('kueue.yaml'), []],
+    [
+      'monitoring and certificates of the chart',
+      async () =>
+        (await Promise.all([manifest('monitoring'), manifest('tls-by-cert-manager')])).join(
+          '\n---\n',
+        ),
+      ['PodMonitor', 'PrometheusRule', 'Certificate', 'Issuer'],
+    ],
+  ])('%s are taken in the newest version', async (what, text, kinds) => {
+    await kubectl('create', 'namespace', 'greedy-infomax').catch(() => undefined); // of a test before
+    const file = join(folder, 'example.yaml');
+    writeFileSync(file, await text());
+    if (!what.startsWith('monitoring')) {
+      const strict = ['--server-side', '--dry-run=server', '--validate=strict'];
+      await kubectl('apply', ...strict, `--filename=${file}`);
+    }
+    const versions = newest();
+    const found = parseAllDocuments(readFileSync(file, 'utf8')).flatMap((document) => {
+      const { apiVersion, kind } = document.toJS() ?? {};
+      const [group, version] = String(apiVersion).split('/');
+      const wanted = versions.get(`${group}/${kind}`);
+      if (wanted !== undefined) expect(version, kind).toBe(wanted);
+      return wanted === undefined ? [] : [kind];
+    });
+    expect([...new Set(found)].toSorted()).toEqual(kinds.toSorted());
   });
 });

@@ -1,10 +1,23 @@
-import { expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
 import { Metrics } from '../../operator/src/controller/metrics.ts';
-import { find, ofKind, render } from './render.ts';
+import { PromqlError, readPromql } from './promql.ts';
+import { find, ofKind, render, type Values } from './render.ts';
 
 interface Panel {
+  id: number;
+  type: string;
   title: string;
+  gridPos: { x: number; y: number; w: number; h: number };
   targets?: { expr: string }[];
+}
+
+interface Rule {
+  alert: string;
+  expr: string;
+  labels: { severity: string };
+  annotations: { summary: string; runbook_url: string };
 }
 
 /** Names of all time series that the operator serves. */
@@ -22,27 +35,111 @@ async function served(): Promise<Set<string>> {
   );
 }
 
-it('every panel of the dashboard asks for series that the operator serves', async () => {
-  const map = find(await render('monitoring'), 'ConfigMap', 'greedy-infomax-dashboard');
-  const dashboard = JSON.parse(map.data['greedy-infomax.json']);
+/** From the kubelet: memory of the NATS container, the only series that the operator does not serve. */
+const KUBELET = 'container_memory_working_set_bytes';
+const NATS_CONTAINER = '{namespace="gim", pod=~"greedy-infomax-nats-.+", container="nats"}';
+
+/** Checks an expression: its grammar, that its series are ours, and that counters are read by rate. */
+async function check(expr: string, where: string): Promise<void> {
   const names = await served();
-  const panels: Panel[] = dashboard.panels.filter(({ type }: { type: string }) => type !== 'row');
-  expect(panels.length).toBeGreaterThanOrEqual(10);
-  for (const { title, targets = [] } of panels) {
-    expect(targets, title).not.toEqual([]);
-    for (const { expr } of targets) {
-      // Metric names are the words with an underscore that are no function.
-      const asked = expr.match(/\b[a-z]+_[a-z_]+\b(?!\s*\()/g) ?? [];
-      expect(asked, title).not.toEqual([]);
-      for (const name of asked) expect(names, `${title}: ${name}`).toContain(name);
+  const query = readPromql(expr);
+  expect(query.names, where).not.toEqual([]);
+  for (const name of query.names) {
+    if (name === KUBELET) expect(expr, where).toContain(name + NATS_CONTAINER);
+    else expect(names, `${where}: ${name}`).toContain(name);
+    const counts = /_(total|bucket)$/.test(name);
+    expect(query.rated.includes(name), `${where}: ${name} by rate`).toBe(counts);
+  }
+}
+
+describe('an expression', () => {
+  it('is read by its series, and by those below rate', () => {
+    const query = readPromql('sum by (a) (rate(b_total{c="d"}[5m])) > on (a) max_over_time(e[1h])');
+    expect(query).toEqual({ names: ['b_total', 'e'], rated: ['b_total'] });
+  });
+
+  it.each(['rate(a[5m]', 'sum by (a (b)', 'a{b=c}', 'a and', ''])('%j is none', (text) => {
+    expect(() => readPromql(text)).toThrow(PromqlError);
+  });
+});
+
+describe('the dashboard', () => {
+  const dashboard = async () => {
+    const map = find(await render('monitoring'), 'ConfigMap', 'greedy-infomax-dashboard');
+    return { map, ...JSON.parse(map.data['greedy-infomax.json']) };
+  };
+  const panelsOf = (all: Panel[]) => all.filter(({ type }) => type !== 'row');
+
+  it('asks for series of this operator and its NATS only, counters by rate', async () => {
+    const panels = panelsOf((await dashboard()).panels);
+    expect(panels.length).toBeGreaterThanOrEqual(15);
+    for (const { title, targets = [] } of panels) {
+      expect(targets, title).not.toEqual([]);
+      for (const { expr } of targets) await check(expr, title);
     }
-  }
-  const variables = JSON.stringify(dashboard.templating);
-  for (const [, name = ''] of variables.matchAll(/label_values\((\w+)/g)) {
-    expect(names).toContain(name);
-  }
-  expect(map.metadata.labels?.grafana_dashboard).toBe('1');
-  expect(map.metadata.annotations).toEqual({ grafana_folder: 'Training' });
+  });
+
+  it('fills its variables from series of this operator', async () => {
+    const queries = JSON.stringify((await dashboard()).templating).matchAll(/label_values\((\w+)/g);
+    const names = [...queries].map(([, name]) => name);
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) expect(await served()).toContain(name);
+  });
+
+  it('has every panel once, in a place of its own', async () => {
+    const { panels } = await dashboard();
+    const ids = panels.map(({ id }: Panel) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }: Panel) => {
+      expect(x + w).toBeLessThanOrEqual(24);
+      return Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`);
+    });
+    expect(new Set(cells).size).toBe(cells.length);
+  });
+
+  it('is found by Grafana’s sidecar', async () => {
+    const { map } = await dashboard();
+    expect(map.metadata.labels?.grafana_dashboard).toBe('1');
+    expect(map.metadata.annotations).toEqual({ grafana_folder: 'Training' });
+  });
+});
+
+describe('alerts', () => {
+  const rulesOf = async (...values: Values[]): Promise<Rule[]> => {
+    const { spec } = find(await render(...values), 'PrometheusRule', 'greedy-infomax');
+    return spec.groups.flatMap(({ rules }: { rules: Rule[] }) => rules);
+  };
+  const page = readFileSync(resolve(import.meta.dirname, '../../docs/alerts.md'), 'utf8');
+  const sections = [...page.matchAll(/^## (GreedyInfoMax\w+)$/gm)].map(([, name]) => name);
+
+  it('ask for series of this operator and its NATS only, counters by rate', async () => {
+    for (const { alert, expr } of await rulesOf('monitoring')) await check(expr, alert);
+  });
+
+  it('each have a severity, a summary and a section of the runbook', async () => {
+    const rules = await rulesOf('monitoring');
+    expect(rules.map(({ alert }) => alert).toSorted()).toEqual(sections.toSorted());
+    for (const { alert, labels, annotations } of rules) {
+      expect(['info', 'warning', 'critical'], alert).toContain(labels.severity);
+      expect(annotations.summary, alert).toMatch(/^[A-Z{].*\.$/);
+      expect(annotations.runbook_url).toBe(
+        `https://wiki.example.com/greedy-infomax/alerts#${alert.toLowerCase()}`,
+      );
+    }
+  });
+
+  it('watch 80 % of the memory limit of NATS, where there is one', async () => {
+    const named = async (...values: Values[]) =>
+      (await rulesOf('monitoring', ...values)).find(({ alert }) => alert.endsWith('MemoryHigh'));
+    expect((await named())?.expr).toMatch(/> 0\.8 \* 6442450944$/);
+    expect(await named({ nats: { resources: { limits: null } } })).toBeUndefined();
+    expect(await named('external-nats')).toBeUndefined();
+  });
+
+  it('are found by the labels that Prometheus selects', async () => {
+    const rule = find(await render('monitoring'), 'PrometheusRule', 'greedy-infomax');
+    expect(rule.metadata.labels?.release).toBe('prometheus');
+  });
 });
 
 it('the PodMonitor reads the operator’s metrics port', async () => {
@@ -58,9 +155,10 @@ it('the PodMonitor reads the operator’s metrics port', async () => {
   expect(endpoint.honorLabels).toBe(true);
 });
 
-it('neither is there unless wanted', async () => {
+it('nothing for monitoring is there unless wanted', async () => {
   const objects = await render();
   expect(ofKind(objects, 'PodMonitor')).toEqual([]);
+  expect(ofKind(objects, 'PrometheusRule')).toEqual([]);
   expect(ofKind(objects, 'ConfigMap').map(({ metadata }) => metadata.name)).toEqual([
     'greedy-infomax-nats',
   ]);

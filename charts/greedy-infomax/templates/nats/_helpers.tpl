@@ -80,3 +80,8 @@ volumes:
         {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* Labels that the kubelet's metrics have for the container of the built-in NATS, as a PromQL selector. */}}
+{{- define "greedy-infomax.natsContainer" -}}
+{namespace="{{ .Release.Namespace }}", pod=~"{{ include "greedy-infomax.natsName" . }}-.+", container="nats"}
+{{- end }}

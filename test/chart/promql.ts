@@ -1,0 +1,46 @@
+import { parser } from '@prometheus-io/lezer-promql';
+
+/** A text is no PromQL; the message shows it and where it breaks. */
+export class PromqlError extends Error {
+  override readonly name = 'PromqlError';
+
+  constructor(expression: string, at: number) {
+    super(`PromQL breaks at ${at}: ${expression.slice(0, at)}<HERE>${expression.slice(at)}`);
+  }
+}
+
+export interface Query {
+  /** Names of the series that it asks for, each once. */
+  names: string[];
+  /** Names of the series below `rate` or `increase`, each once. */
+  rated: string[];
+}
+
+const RATES = new Set(['rate', 'increase', 'irate']);
+
+/**
+ * Reads an expression by Prometheus's own grammar, after `$variables` of Grafana.
+ * @throws PromqlError if it is none.
+ */
+export function readPromql(expression: string): Query {
+  const names = new Set<string>();
+  const rated = new Set<string>();
+  /** Ends of the calls of rate and the like that are open. */
+  const open: number[] = [];
+  parser.parse(expression).iterate({
+    enter({ name, from, to, node }) {
+      if (node.type.isError) throw new PromqlError(expression, from);
+      if (name === 'FunctionCall' && RATES.has(expression.slice(from).match(/^\w+/)?.[0] ?? '')) {
+        open.push(to);
+      }
+      if (node.type.name !== 'Identifier' || node.parent?.name !== 'VectorSelector') return;
+      const series = expression.slice(from, to);
+      names.add(series);
+      if (open.some((end) => from < end)) rated.add(series);
+    },
+    leave({ name, to }) {
+      if (name === 'FunctionCall' && open.at(-1) === to) open.pop();
+    },
+  });
+  return { names: [...names], rated: [...rated] };
+}
