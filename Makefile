@@ -135,8 +135,9 @@ setup-test:
 	@bash setup/setup.sh --with-test-tools
 
 .PHONY: lint
-lint: setup ## Check format and lint rules
+lint: setup ## Check format and lint rules, and that no shipped package has a known vulnerability
 	biome check --error-on-warnings .
+	@setup/audit.sh
 
 .PHONY: format
 format: setup ## Format all files
