@@ -1,4 +1,22 @@
-import { parser } from '@prometheus-io/lezer-promql';
+import { createRequire } from 'node:module';
+
+/** As much of a Lezer syntax tree as is read here. */
+interface Node {
+  name: string;
+  from: number;
+  to: number;
+  node: { type: { isError: boolean }; parent: { name: string } | null };
+}
+interface Grammar {
+  parser: {
+    parse(text: string): {
+      iterate(visit: { enter(node: Node): void; leave(node: Node): void }): void;
+    };
+  };
+}
+
+/** Prometheus's own grammar, as its user interface has it. */
+const { parser } = createRequire(import.meta.url)('@prometheus-io/lezer-promql') as Grammar;
 
 /** A text is no PromQL; the message shows it and where it breaks. */
 export class PromqlError extends Error {
@@ -33,7 +51,7 @@ export function readPromql(expression: string): Query {
       if (name === 'FunctionCall' && RATES.has(expression.slice(from).match(/^\w+/)?.[0] ?? '')) {
         open.push(to);
       }
-      if (node.type.name !== 'Identifier' || node.parent?.name !== 'VectorSelector') return;
+      if (name !== 'Identifier' || node.parent?.name !== 'VectorSelector') return;
       const series = expression.slice(from, to);
       names.add(series);
       if (open.some((end) => from < end)) rated.add(series);
