@@ -10,6 +10,7 @@ export * from './protocol/names.ts';
 export * from './protocol/own-folder.ts';
 export * from './protocol/report.ts';
 export * from './protocol/run-folder.ts';
+export * from './protocol/trainer-ending.ts';
 export * from './v1alpha1/module-resource.ts';
 export * from './v1alpha1/run.ts';
 export * from './validation/parse.ts';

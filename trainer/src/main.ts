@@ -3,10 +3,12 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   EXIT,
+  encodeTrainerEnding,
   inboxPrefix,
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
+  type TrainerEnding,
 } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { writeAtomically } from './checkpoint/atomic.ts';
@@ -57,7 +59,7 @@ async function main(): Promise<number> {
     await keepConfig(config, values.out);
     shareThreads(config.batchSize); // before TensorFlow is loaded
     const { train } = await import('./train/trainer.ts');
-    const finished = await train({
+    const ending = await train({
       config,
       out: values.out,
       nats: {
@@ -75,10 +77,11 @@ async function main(): Promise<number> {
       }),
       stop: stop.signal,
     });
-    return finished ? EXIT.ok : EXIT.stopped;
+    if (ending) leaveEnding(ending);
+    return ending?.outcome === 'complete' ? EXIT.ok : EXIT.stopped;
   } catch (error) {
     log.fatal({ err: error }, (error as Error).message);
-    tellKubelet((error as Error).message);
+    leaveEnding({ outcome: 'failed', message: (error as Error).message });
     return exitCode(error);
   }
 }
@@ -108,10 +111,10 @@ async function keepConfig(config: ModuleConfig, out: string): Promise<void> {
   }
 }
 
-/** In a pod the last words of a container become part of its status. */
-function tellKubelet(message: string): void {
+/** Leaves the proof of how the training ended: in a pod it becomes part of the container's status. */
+function leaveEnding(ending: TrainerEnding): void {
   const file = process.env.TERMINATION_LOG;
-  if (file !== undefined) writeFileSync(file, message.slice(0, 4096));
+  if (file !== undefined) writeFileSync(file, encodeTrainerEnding(ending));
 }
 
 function exitCode(error: unknown): number {

@@ -18,6 +18,14 @@ export interface Checkpoint {
   state: Record<string, string>;
 }
 
+/** What names a checkpoint and proves what it holds. */
+export interface SavedCheckpoint {
+  step: number;
+  file: string;
+  /** Checksum over tensors and metadata, which the file itself holds. */
+  sha256: string;
+}
+
 /** A file that is not what it should be, and in what way. */
 export interface Skipped {
   file: string;
@@ -52,7 +60,7 @@ export class CheckpointStore {
    * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the
    * place refuses; older checkpoints are intact then.
    */
-  async save({ step, samples, tensors, state }: Checkpoint): Promise<void> {
+  async save({ step, samples, tensors, state }: Checkpoint): Promise<SavedCheckpoint> {
     await this.#files.removeLeftovers();
     const metadata = {
       format: FORMAT,
@@ -67,13 +75,17 @@ export class CheckpointStore {
     await this.#files.write(file, bytes);
     this.#damaged.delete(file);
     await this.#prune(file);
+    return { step, file, sha256 };
   }
 
   /**
    * The newest checkpoint that is whole, or null; and the damaged files that are newer. Throws a
    * `ConfigMismatchError` if that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
    */
-  async loadNewest(): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
+  async loadNewest(): Promise<{
+    checkpoint: (Checkpoint & SavedCheckpoint) | null;
+    skipped: Skipped[];
+  }> {
     const skipped: Skipped[] = [];
     for (const file of await this.#checkpoints()) {
       const where = this.#files.where(file);
@@ -81,7 +93,7 @@ export class CheckpointStore {
         const bytes = await this.#files.read(file);
         // The writer has newer ones since the names were read.
         if (bytes === null) return this.loadNewest();
-        return { checkpoint: this.#parse(where, bytes), skipped };
+        return { checkpoint: { ...this.#parse(where, bytes), file }, skipped };
       } catch (error) {
         if (error instanceof ConfigMismatchError || error instanceof BucketError) throw error;
         this.#damaged.add(file);
@@ -91,7 +103,7 @@ export class CheckpointStore {
     return { checkpoint: null, skipped };
   }
 
-  #parse(path: string, bytes: Uint8Array): Checkpoint {
+  #parse(path: string, bytes: Uint8Array): Checkpoint & { sha256: string } {
     const { tensors, metadata } = decodeSafetensors(bytes);
     const { sha256, ...rest } = metadata;
     if (sha256 !== digest({ tensors, metadata: rest })) {
@@ -107,6 +119,7 @@ export class CheckpointStore {
       samples: Number(rest.samples),
       tensors,
       state: JSON.parse(rest.state ?? '{}'),
+      sha256,
     };
   }
 

@@ -36,8 +36,12 @@ export class Budget {
     return others;
   }
 
+  /** Samples that all trainers of the module have trained on, as far as known. */
+  get total(): number {
+    return Object.values(this.others).reduce((sum, samples) => sum + samples, this.own);
+  }
+
   get spent(): boolean {
-    const others = Object.values(this.others).reduce((sum, samples) => sum + samples, 0);
-    return this.own + others >= this.#config.budget;
+    return this.total >= this.#config.budget;
   }
 }

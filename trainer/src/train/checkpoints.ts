@@ -2,7 +2,7 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { CheckpointBucket } from '../checkpoint/bucket.ts';
-import { CheckpointStore } from '../checkpoint/store.ts';
+import { CheckpointStore, type SavedCheckpoint } from '../checkpoint/store.ts';
 import type { ModuleProgram } from '../module/program.ts';
 import { configHash, type Progress, restoreCheckpoint, saveCheckpoint } from './resume.ts';
 
@@ -21,8 +21,8 @@ interface Options {
 export class Checkpoints {
   /** What the newest one holds; null if there was none. */
   before: Progress | null = null;
-  /** Step of the newest one. */
-  step: number | null = null;
+  /** Newest checkpoint; null if there is none. */
+  newest: SavedCheckpoint | null = null;
   /** Why the last could not be written. */
   problem: Error | null = null;
   readonly #options: Options;
@@ -56,16 +56,21 @@ export class Checkpoints {
       configHash: configHash(config),
     });
     const checkpoints = new Checkpoints(options, program, store);
-    const { progress, skipped } = await restoreCheckpoint(store, program);
+    const { progress, restored, skipped } = await restoreCheckpoint(store, program);
     for (const { file, why } of skipped)
       log.warn({ file, why }, 'passed over a damaged checkpoint');
     if (progress) {
       checkpoints.before = progress;
-      checkpoints.step = program.step;
+      checkpoints.newest = restored;
       const { samples } = progress;
       log.info({ step: program.step, samples }, 'going on from a checkpoint');
     }
     return checkpoints;
+  }
+
+  /** Step of the newest checkpoint; null if there is none. */
+  get step(): number | null {
+    return this.newest?.step ?? null;
   }
 
   /** Whether the newest one is of the step that the program is at. */
@@ -84,8 +89,7 @@ export class Checkpoints {
   async save(progress: Progress, { tolerant = false } = {}): Promise<void> {
     this.#triedAt = performance.now();
     try {
-      await saveCheckpoint(this.#store, this.#program, progress);
-      this.step = this.#program.step;
+      this.newest = await saveCheckpoint(this.#store, this.#program, progress);
       this.problem = null;
     } catch (error) {
       if (!tolerant) throw error;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ModuleConfig, usesLabels } from '@greedy-infomax/crds';
+import { type ModuleConfig, type TrainedEnding, usesLabels } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import type { TakeOptions } from '../buffer/edge.ts';
 import { compileModule, type ModuleProgram } from '../module/program.ts';
@@ -39,20 +39,20 @@ export interface TrainerOptions {
 
 /**
  * Trains one replica of one module until its budget is spent, then forwards until the operator says that
- * no later module needs it. Returns true if it got so far, false if it was stopped before. Throws a
- * `DivergedError` for a loss that is no number and a `ConfigurationError` for what cannot work.
+ * no later module needs it. Returns how the training ended; null if it was stopped before it began. Throws a
+ * `DivergedError` if the loss is not finite and a `ConfigurationError` if the configuration cannot work.
  */
-export async function train(options: TrainerOptions): Promise<boolean> {
+export async function train(options: TrainerOptions): Promise<TrainedEnding | null> {
   const { log, stop } = options;
   // A server that does not come is waited for, but not beyond a stop.
   const messenger = await Promise.race([openMessenger(options), aborted(stop)]);
-  if (messenger === null) return false;
+  if (messenger === null) return null;
   const trainer = new Trainer(options, messenger);
   try {
     await trainer.open();
     await trainer.trainToBudget();
     await trainer.forwardUntilReleased();
-    return trainer.finished;
+    return trainer.ending;
   } catch (error) {
     log.error({ err: error }, 'training failed');
     trainer.reportFailure(error as Error);
@@ -78,7 +78,7 @@ const aborted = (signal: AbortSignal): Promise<null> =>
   });
 
 class Trainer {
-  finished = false;
+  #finished = false;
   readonly #options: TrainerOptions;
   readonly #config: ModuleConfig;
   readonly #messenger: Messenger;
@@ -201,7 +201,7 @@ class Trainer {
       await this.#housekeeping();
     }
     await this.#untilSaved();
-    this.finished = true;
+    this.#finished = true;
     this.#reporter.enter('finished');
   }
 
@@ -213,6 +213,21 @@ class Trainer {
       await this.#housekeeping();
     }
     if (!this.#checkpoints.upToDate) await this.#checkpoint();
+  }
+
+  /** How the training ended, with the checkpoint that proves it. */
+  get ending(): TrainedEnding {
+    const { config, replica } = this.#options;
+    return {
+      outcome: this.#finished ? 'complete' : 'stopped',
+      run: config.uid,
+      module: config.name,
+      replica,
+      step: this.#program.step,
+      samples: this.#company?.budget.total ?? 0,
+      budget: config.budget,
+      checkpoint: this.#checkpoints.newest,
+    };
   }
 
   reportFailure(error: Error): void {
