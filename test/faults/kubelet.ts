@@ -1,3 +1,4 @@
+import { encodeTrainerEnding } from '@greedy-infomax/crds';
 import { type JobObject, PODS, type PodObject, pathOf } from '../../operator/src/kube/resource.ts';
 import { eventually, NAMESPACE, type Scene } from './scene.ts';
 
@@ -5,7 +6,9 @@ import { eventually, NAMESPACE, type Scene } from './scene.ts';
 
 export interface PodEnd {
   exitCode: number;
-  /** The end of its log. */
+  /** Reason of the end, as the container runtime gives it. */
+  reason?: string;
+  /** Termination message. Default: with exit code 0 the proof of a finished training, else none. */
   message?: string;
   /** It was evicted, preempted or drained. */
   disrupted?: boolean;
@@ -16,11 +19,17 @@ export async function endPod(
   scene: Scene,
   run: string,
   module: string,
-  { exitCode, message = '', disrupted = false }: PodEnd,
+  { exitCode, reason = 'Ended', message, disrupted = false }: PodEnd,
 ): Promise<void> {
   const pod = await eventually(`a pod of ${run}-${module}`, () => activePod(scene, run, module));
   const time = new Date().toISOString();
-  const terminated = { exitCode, message, reason: 'Ended', startedAt: time, finishedAt: time };
+  const terminated = {
+    exitCode,
+    message: message ?? (exitCode === 0 ? await proofOf(scene, run, module) : ''),
+    reason,
+    startedAt: time,
+    finishedAt: time,
+  };
   const status = {
     phase: exitCode === 0 ? 'Succeeded' : 'Failed',
     conditions: disrupted
@@ -40,6 +49,20 @@ export async function endPod(
   const path = pathOf(PODS, NAMESPACE, pod.metadata.name, 'status');
   const contentType = 'application/merge-patch+json';
   await scene.client.call('PATCH', path, { contentType, body: { status } });
+}
+
+/** The termination message of the first trainer of a module that has trained on 640 samples. */
+export async function proofOf(scene: Scene, run: string, module: string): Promise<string> {
+  return encodeTrainerEnding({
+    outcome: 'complete',
+    run: (await scene.run(run))?.metadata.uid ?? '',
+    module,
+    replica: 0,
+    step: 20,
+    samples: 640,
+    budget: 640,
+    checkpoint: { step: 20, file: 'checkpoint-000000020.safetensors', sha256: 'a'.repeat(64) },
+  });
 }
 
 async function activePod(

@@ -35,6 +35,20 @@ const AGE: PrinterColumn = {
   description: 'Time since it was made',
 };
 
+const RESTARTS: PrinterColumn = {
+  name: 'Restarts',
+  type: 'integer',
+  jsonPath: '.status.restarts',
+  description: 'Trainers that failed and were started again',
+};
+
+const LAST_FAILURE: PrinterColumn = {
+  name: 'Last failure',
+  type: 'string',
+  jsonPath: '.status.lastFailure.reason',
+  description: 'Reason of the newest failure of a trainer',
+};
+
 const IS_SPEECH = `self.spec.data.format in [${SPEECH.map((format) => `'${format}'`).join(', ')}]`;
 
 const RUN: Resource = {
@@ -78,10 +92,19 @@ const RUN: Resource = {
       description: 'Part of the budget that the slowest module has spent',
     },
     {
-      name: 'ETA/s',
-      type: 'integer',
-      jsonPath: '.status.etaSeconds',
-      description: 'Seconds until the slowest module has spent its budget',
+      name: 'ETA',
+      type: 'string',
+      jsonPath: '.status.eta',
+      description: 'Time until the slowest module has spent its budget',
+    },
+    RESTARTS,
+    LAST_FAILURE,
+    {
+      name: 'Reported',
+      type: 'date',
+      jsonPath: '.status.lastReportTime',
+      description: 'Time since the newest report of a trainer',
+      priority: 1,
     },
     {
       name: 'Evaluated',
@@ -91,6 +114,13 @@ const RUN: Resource = {
       priority: 1,
     },
     AGE,
+    {
+      name: 'Message',
+      type: 'string',
+      jsonPath: '.status.message',
+      description: 'Why it waits, or what ended it',
+      priority: 1,
+    },
   ],
 };
 
@@ -134,7 +164,16 @@ const MODULE: Resource = {
       description: 'Over the last seconds',
       priority: 1,
     },
+    RESTARTS,
+    LAST_FAILURE,
     AGE,
+    {
+      name: 'Message',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Progressing")].message',
+      description: 'Why it waits, or what ended it',
+      priority: 1,
+    },
   ],
   scale: {
     specReplicasPath: '.spec.replicas',

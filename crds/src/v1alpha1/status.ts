@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { listMap } from './cel.ts';
 
-/** What the operator says of a run or a module. */
+/** Status of runs and modules, written by the operator. */
 
 const time = () => z.string().max(64).meta({ format: 'date-time' });
 
 export const conditionSchema = z.strictObject({
-  type: z.string().max(316).describe('What the condition is about.'),
+  type: z.string().max(316).describe('Name of the condition.'),
   status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
-  reason: z.string().max(1024).describe('Why, in one word.'),
-  message: z.string().max(32_768).describe('Why, in words.'),
-  lastTransitionTime: time().describe('When status last changed.'),
-  observedGeneration: z.int().min(0).optional().describe('Generation that it was found for.'),
+  reason: z.string().max(1024).describe('Reason of the status, as one CamelCase word.'),
+  message: z.string().max(32_768).describe('Reason of the status, as a sentence.'),
+  lastTransitionTime: time().describe('Time the status last changed.'),
+  observedGeneration: z.int().min(0).optional().describe('Generation of the spec it is about.'),
 });
 export type Condition = z.infer<typeof conditionSchema>;
 
@@ -19,8 +19,29 @@ export const conditionsSchema = z
   .array(conditionSchema)
   .max(32)
   .optional()
-  .describe('What holds now.')
+  .describe(
+    'Ready: all trainers work, or all have finished. Progressing: it gets on. Degraded: something needs attention. Stalled: it cannot go on by itself. Complete, Failed: how it ended.',
+  )
   .meta(listMap('type'));
+
+export const failureSchema = z.strictObject({
+  reason: z.string().max(1024).describe('Reason, such as OOMKilled, Evicted or Diverged.'),
+  message: z.string().max(1024).describe("The trainer's own error where it left one."),
+  exitCode: z
+    .int()
+    .min(-(2 ** 31))
+    .optional()
+    .describe("Exit code of the trainer's container."),
+  time: time().describe('Time the pod ended.'),
+  pod: z.string().max(253).optional().describe('Name of the pod.'),
+  node: z.string().max(253).optional().describe('Name of its node.'),
+});
+export type Failure = z.infer<typeof failureSchema>;
+
+const lastFailure = () =>
+  failureSchema
+    .optional()
+    .describe('Newest failure of a trainer. It stays when the next trainer works.');
 
 const percentiles = (what: string) =>
   z
@@ -80,10 +101,13 @@ export const moduleStatusSchema = z
     readyReplicas: count('Trainers that are at work.'),
     selector: z.string().max(1024).optional().describe('Labels of the pods, for autoscalers.'),
     phase: phaseSchema.optional(),
+    restarts: count('Trainers that failed and were started again; disruptions do not count.'),
+    lastFailure: lastFailure(),
     ...figuresSchema.shape,
     conditions: conditionsSchema,
+    observedGeneration: count('Generation of the module that this status is about.'),
   })
-  .describe('How the module is doing.');
+  .describe('State of the module.');
 export type ModuleStatus = z.infer<typeof moduleStatusSchema>;
 
 const accuracy = (what: string) => z.number().min(0).max(1).optional().describe(what);
@@ -96,6 +120,7 @@ export const moduleRowSchema = z.strictObject({
   replicas: z.int().min(0).describe('Trainers that there should be.'),
   readyReplicas: z.int().min(0).describe('Trainers that are at work.'),
   restarts: count('Trainers that failed and were started again; disruptions do not count.'),
+  lastFailure: lastFailure(),
   ...figuresSchema.shape,
   accuracy: accuracy('Accuracy of the linear readout, between 0 and 1.'),
   accuracyUntrained: accuracy('The same with the weights that training began with.'),
@@ -105,10 +130,17 @@ export type ModuleRow = z.infer<typeof moduleRowSchema>;
 export const runStatusSchema = z
   .strictObject({
     phase: phaseSchema.optional(),
-    message: z.string().max(32_768).optional().describe('Why it is Pending, or what ended it.'),
+    message: z.string().max(32_768).optional().describe('Why it waits, or what ended it.'),
     ready: z.string().max(32).optional().describe('Ready trainers of those wanted, such as 2/3.'),
     percent: percent.describe('Part of the budget that the slowest module has spent.'),
     etaSeconds: count('Seconds until the slowest module has spent its budget.'),
+    eta: z.string().max(16).optional().describe('The same for people, such as 2d11h.'),
+    restarts: count('Restarts of all modules.'),
+    lastFailure: failureSchema
+      .extend({ module: z.string().max(40).describe('Name of the module.') })
+      .optional()
+      .describe('Newest failure of a trainer of any module.'),
+    lastReportTime: time().optional().describe('Time of the newest report of a trainer.'),
     conditions: conditionsSchema,
     modules: z
       .array(moduleRowSchema)
@@ -119,9 +151,15 @@ export const runStatusSchema = z
     evaluatedSamples: count(
       'Samples of the slowest module when the newest readouts that have ended were asked for.',
     ),
-    startTime: time().optional().describe('When the trainers were last let loose.'),
-    completionTime: time().optional().describe('When the run ended.'),
-    observedGeneration: count('Generation of the run that this status is about.'),
+    startTime: time().optional().describe('Time the trainers were last started or resumed.'),
+    completionTime: time().optional().describe('Time the run ended.'),
+    observedGeneration: z
+      .int()
+      .min(-1)
+      .optional()
+      .describe('Generation of the run that this status is about; -1: of none yet.'),
   })
-  .describe('How the run is doing.');
+  .describe('State of the run.')
+  // kstatus takes an object without observedGeneration for ready.
+  .meta({ default: { observedGeneration: -1 } });
 export type RunStatus = z.infer<typeof runStatusSchema>;

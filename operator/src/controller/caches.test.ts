@@ -44,7 +44,8 @@ const warning = (name: string, about: string, message: string) => ({
   metadata: { namespace: NAMESPACE, name },
   reason: 'FailedCreate',
   message,
-  involvedObject: { kind: 'Job', namespace: NAMESPACE, name: about },
+  lastTimestamp: '1970-01-01T00:01:00Z',
+  involvedObject: { kind: 'Job', namespace: NAMESPACE, name: about, uid: 'u' },
 });
 
 it('a run has its own objects, as they come, change hands and go', async () => {
@@ -81,18 +82,26 @@ it('an object without our label is of the run that owns it', async () => {
   ]);
 });
 
-it('the newest warning about a Job counts until it is gone, and its run hears of both', async () => {
+it('warnings about a Job count until they are gone, and its run is looked at for each', async () => {
   const told: string[] = [];
   caches.onWarning((run) => told.push(run));
-  const warnings = () => caches.childrenOf('team/b').warnings.get('Job/b-first')?.message;
+  const warnings = () =>
+    (caches.childrenOf('team/b').warnings.get('Job/b-first') ?? []).map(
+      ({ message, at, uid }) => `${message} of ${uid} at ${at}`,
+    );
   server.put(WARNINGS, warning('one', 'b-first', 'quota of pods'));
-  await expect.poll(warnings).toBe('quota of pods');
+  await expect.poll(warnings).toEqual(['quota of pods of u at 60000']);
+  server.put(WARNINGS, {
+    ...warning('one', 'b-first', 'quota of pods'),
+    series: { lastObservedTime: '1970-01-01T00:02:00.000000Z' },
+  });
+  await expect.poll(warnings).toEqual(['quota of pods of u at 120000']);
   server.put(WARNINGS, warning('two', 'b-first', 'quota of GPUs'));
-  await expect.poll(warnings).toBe('quota of GPUs');
+  await expect.poll(warnings).toHaveLength(2);
   server.remove(WARNINGS, 'one');
-  await expect.poll(() => told.length).toBe(3);
-  expect(warnings()).toBe('quota of GPUs');
+  await expect.poll(warnings).toEqual(['quota of GPUs of u at 60000']);
   server.remove(WARNINGS, 'two');
-  await expect.poll(warnings).toBeUndefined();
-  expect(told).toEqual(Array(4).fill('team/b'));
+  await expect.poll(() => told.length).toBe(5);
+  expect(warnings()).toEqual([]);
+  expect(told).toEqual(Array(5).fill('team/b'));
 });

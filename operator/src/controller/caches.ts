@@ -13,7 +13,8 @@ import {
   type Resource,
   RUNS,
 } from '../kube/resource.ts';
-import type { Cause } from '../plan/kubernetes/types.ts';
+import { millis } from '../plan/kubernetes/objects.ts';
+import type { Warning, Warnings } from '../plan/kubernetes/types.ts';
 
 /** What the operator sees of the cluster: runs, and all that belongs to each. */
 
@@ -23,19 +24,26 @@ export interface Children {
   jobs: KubeObject[];
   configMaps: KubeObject[];
   pods: KubeObject[];
-  /** The newest warning about each object of the run's namespace, by `Kind/name`. */
-  warnings: ReadonlyMap<string, Cause>;
+  /** Warning events about the objects of the run's namespace. */
+  warnings: Warnings;
 }
 
-/** An event of the core API, as far as it is read: why a Job cannot make its pods, say. */
+/** The fields that are read of an event of the core API. */
 interface CoreEvent extends KubeObject {
   reason?: string;
   message?: string;
-  involvedObject?: { kind?: string; name?: string; namespace?: string };
+  involvedObject?: { kind?: string; name?: string; namespace?: string; uid?: string };
+  eventTime?: string;
+  firstTimestamp?: string;
+  lastTimestamp?: string;
+  series?: { lastObservedTime?: string };
 }
 const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events' };
 /** The API server sends no bookmarks to watches of events: they must end before they count as dead. */
 const WARNINGS_SECONDS = 35;
+
+/** `event`: name of the event, which changes when it is seen again. */
+type NamedWarning = Warning & { event: string };
 
 export class Caches {
   readonly runs;
@@ -46,7 +54,7 @@ export class Caches {
   readonly #warnings;
   /** Of each of these kinds the objects by run, as keys of runs. */
   readonly #byRun;
-  readonly #warningsByNamespace = new Map<string, Map<string, Cause & { event: string }>>();
+  readonly #warningsByNamespace = new Map<string, Map<string, NamedWarning[]>>();
 
   /** Without `namespaces`: of all. */
   constructor(client: Client, namespaces: readonly string[] | undefined, log: Logger) {
@@ -127,18 +135,36 @@ export class Caches {
     this.#warnings,
   ];
 
-  #noteWarning(
-    change: Change,
-    { metadata, reason = '', message = '', involvedObject }: CoreEvent,
-  ): void {
-    const { namespace = '' } = metadata;
+  #noteWarning(change: Change, event: CoreEvent): void {
+    const { metadata, reason = '', message = '', involvedObject } = event;
+    const { namespace = '', name } = metadata;
     const ofNamespace = this.#warningsByNamespace.get(namespace) ?? new Map();
     this.#warningsByNamespace.set(namespace, ofNamespace);
     const about = `${involvedObject?.kind}/${involvedObject?.name}`;
-    if (change !== 'deleted') ofNamespace.set(about, { reason, message, event: metadata.name });
-    else if (ofNamespace.get(about)?.event === metadata.name) ofNamespace.delete(about);
+    const before: NamedWarning[] = ofNamespace.get(about) ?? [];
+    const others = before.filter((each) => each.event !== name);
+    const uid = involvedObject?.uid;
+    const warning = { reason, message, at: lastSeen(event), event: name, ...(uid && { uid }) };
+    const now = change === 'deleted' ? others : [...others, warning];
+    if (now.length > 0) ofNamespace.set(about, now);
+    else ofNamespace.delete(about);
   }
 }
+
+/** When the event was last seen, in milliseconds since the epoch. */
+const lastSeen = ({
+  series,
+  lastTimestamp,
+  eventTime,
+  firstTimestamp,
+  metadata,
+}: CoreEvent): number =>
+  millis(series?.lastObservedTime) ??
+  millis(lastTimestamp) ??
+  millis(eventTime) ??
+  millis(firstTimestamp) ??
+  millis(metadata.creationTimestamp) ??
+  0;
 
 /** The key of the run that an object belongs to. */
 function runOf({ metadata: { namespace, labels, ownerReferences } }: KubeObject) {

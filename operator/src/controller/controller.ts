@@ -8,8 +8,9 @@ import { Applier } from '../kube/server-side-apply.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import type { Signer } from '../nats/signer.ts';
 import { type LeftBehind, sweepStreams } from '../nats/sweep.ts';
+import { natsAway } from '../plan/kubernetes/nats-away.ts';
 import { isFinished } from '../plan/kubernetes/status.ts';
-import type { PlanOptions } from '../plan/kubernetes/types.ts';
+import type { Cause, PlanOptions } from '../plan/kubernetes/types.ts';
 import { Caches } from './caches.ts';
 import type { Metrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
@@ -20,6 +21,8 @@ import { publishControl, TrainerReports } from './trainer-reports.ts';
 const CONTROL_EVERY = 1000;
 /** Milliseconds after which new figures of a run are looked at. */
 const FIGURES_AFTER = 5000;
+/** Milliseconds without NATS after which runs say so. */
+const NATS_AWAY_AFTER = 5000;
 /** Milliseconds between two looks for streams that nobody needs, and when one failed or some were left. */
 const SWEEP_EVERY = 300_000;
 const SWEEP_SOON = 10_000;
@@ -54,6 +57,8 @@ export class Controller {
   #isNews = true;
   #nats: NatsConnection | null = null;
   #reports: TrainerReports | null = null;
+  /** Since when there is no connection to NATS; undefined: there is one. */
+  #natsAwaySince: Date | undefined = new Date();
 
   constructor(options: ControllerOptions) {
     const { client, namespaces, log, concurrency, metrics } = options;
@@ -70,6 +75,7 @@ export class Controller {
       applier: this.#applier,
       recorder: this.#recorder,
       nats: () => this.#nats,
+      natsProblem: () => this.#natsProblem(),
       reports: (uid) => this.#reports?.of(uid) ?? [],
       plan: options.plan,
       credentials: new RunCredentials(client, options.signer),
@@ -113,6 +119,7 @@ export class Controller {
     );
     void (async () => {
       for await (const { type } of connection.status()) {
+        if (type === 'disconnect') this.#natsIsAway();
         if (type === 'reconnect') this.#natsIsBack();
       }
     })();
@@ -130,6 +137,7 @@ export class Controller {
     await Promise.race([this.#caches.whenSynced(), stopped]);
     if (signal.aborted) return;
     this.#leading = operator;
+    if (this.#natsAwaySince) this.#lookSoonForNats();
     this.#caches.runs.onChange((change, run) => {
       this.#isNews = true;
       if (isFinished(run.status as never)) this.#reports?.forget(run.metadata.uid ?? '');
@@ -156,8 +164,29 @@ export class Controller {
     await this.#recorder.flush();
   }
 
+  #natsProblem(): Cause | undefined {
+    const since = this.#natsAwaySince;
+    if (since === undefined || Date.now() - since.getTime() < NATS_AWAY_AFTER) return undefined;
+    return natsAway(since);
+  }
+
+  #natsIsAway(): void {
+    this.#natsAwaySince ??= new Date();
+    this.#lookSoonForNats();
+  }
+
+  /** Has all runs say that NATS is away, unless it is back by then. */
+  #lookSoonForNats(): void {
+    const timer = setTimeout(() => {
+      if (this.#natsAwaySince === undefined) return;
+      for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
+    }, NATS_AWAY_AFTER + 100);
+    timer.unref();
+  }
+
   /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
   #natsIsBack(): void {
+    this.#natsAwaySince = undefined;
     this.#reconciler.doubtStreams();
     for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
     this.#sweepIn(0);

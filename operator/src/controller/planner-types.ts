@@ -21,9 +21,10 @@ export const asObserved = (children: Children, reports: Observed['reports']): Ob
 export const asObjects = (objects: KubernetesPlan['apply']): KubeObject[] =>
   objects as unknown as KubeObject[];
 
-export const asNote = ({ type, reason, message }: PlannedEvent): EventNote => ({
+export const asNote = ({ type, reason, message, module }: PlannedEvent): EventNote => ({
   type,
   reason,
   action: reason,
   note: message,
+  ...(module && { part: module.name }),
 });

@@ -16,11 +16,12 @@ import {
 import type { Applier, NameTakenError } from '../kube/server-side-apply.ts';
 import { together } from '../kube/settle-all.ts';
 import { scaleUndone } from '../plan/kubernetes/modules.ts';
+import { childName } from '../plan/kubernetes/objects.ts';
 import { withNameTaken } from '../plan/kubernetes/obstacles.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
 import { withRefused } from '../plan/kubernetes/refused.ts';
 import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
-import type { KubernetesPlan, Observed, PlanOptions } from '../plan/kubernetes/types.ts';
+import type { Cause, KubernetesPlan, Observed, PlanOptions } from '../plan/kubernetes/types.ts';
 import { carryOut, withWritten } from './apply-plan.ts';
 import type { Children } from './caches.ts';
 import { asNote, asObserved, asRun } from './planner-types.ts';
@@ -46,6 +47,8 @@ export interface ReconcilerOptions {
   recorder: EventRecorder;
   /** Null until the first connection to NATS. */
   nats: () => NatsConnection | null;
+  /** Why NATS cannot be used for the runs of a namespace; undefined if it can. */
+  natsProblem?: (namespace: string) => Cause | undefined;
   /** The newest reports of the run with that uid. */
   reports: (uid: string) => Observed['reports'];
   plan: PlanOptions;
@@ -168,7 +171,9 @@ export class Reconciler {
     const run = asRun(before);
     let children = observed;
     for (let round = 1; ; round++) {
-      const input = { run, observed: asObserved(children, reports(uid)), now, options };
+      const nats = this.#options.natsProblem?.(run.metadata.namespace);
+      const seen = { ...asObserved(children, reports(uid)), ...(nats && { nats }) };
+      const input = { run, observed: seen, now, options };
       const plan = planKubernetes(input);
       const streams = this.#ensureStreams(before, plan);
       // Trainers that hear of others publish weights: there is room for them now.
@@ -258,7 +263,16 @@ export class Reconciler {
       const { object } = await applier.applyStatus(RUNS, run, plan.status);
       this.#statusAt.set(uid, clock.now());
       this.#remember(cached, object);
-      for (const event of plan.events) recorder.record(run, asNote(event));
+      for (const event of plan.events) {
+        recorder.record(run, asNote(event));
+        const { module } = event;
+        const object =
+          module &&
+          modules.find(
+            ({ metadata }) => metadata.name === childName(run.metadata.name, module.name),
+          );
+        if (object) recorder.record(object, asNote({ ...event, message: module.message }));
+      }
     }
     await together(
       modules.map(async (module) => {

@@ -83,6 +83,23 @@ it('tells events apart that say different things or are about different objects'
   expect(events()).toHaveLength(3);
 });
 
+it('takes events that differ in times, counts and names of pods for repeats of one', async () => {
+  const { recorder, events } = await open();
+  recorder.record(RUN, { ...STARTED, note: '0/3 nodes are free for pod a-0-x since 12:00' });
+  recorder.record(RUN, { ...STARTED, note: '1/4 nodes are free for pod a-0-y since 12:07' });
+  await recorder.flush();
+  expect(events()).toMatchObject([{ series: { count: 2 } }]);
+});
+
+it('keeps events about two parts apart, though their names differ in digits alone', async () => {
+  const { recorder, events } = await open();
+  for (const part of ['conv1', 'conv2']) {
+    recorder.record(RUN, { ...STARTED, note: `module ${part}: trained`, part });
+  }
+  await recorder.flush();
+  expect(events()).toHaveLength(2);
+});
+
 it('goes on with the series of an earlier life', async () => {
   const { recorder, restarted, events } = await open();
   recorder.record(RUN, STARTED);

@@ -13,6 +13,8 @@ export interface EventNote {
   action: string;
   /** In words; cut at 1024 bytes, which is the API's limit. */
   note: string;
+  /** Part of the object that it concerns: events about two parts stay apart. */
+  part?: string;
 }
 
 export interface RecorderOptions {
@@ -146,9 +148,13 @@ export class EventRecorder {
   }
 }
 
-/** The same for the same event about the same object. */
-function nameOf({ metadata }: KubeObject, { type, reason, action, note }: EventNote): string {
-  const said = JSON.stringify([metadata.uid, type, reason, action, note]);
+/**
+ * The same name for the same event about the same object. Words with digits do not count: a pod's name, a time, or
+ * the number of free nodes differs from one repeat to the next.
+ */
+function nameOf({ metadata }: KubeObject, { type, reason, action, note, part }: EventNote): string {
+  const words = note.replace(/\S*\d\S*/g, '#');
+  const said = JSON.stringify([metadata.uid, type, reason, action, words, part]);
   return `${metadata.name.slice(0, 200)}.${hash(said, 16)}`;
 }
 

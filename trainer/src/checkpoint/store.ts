@@ -37,6 +37,8 @@ const FILE = /^checkpoint-(\d{9,})\.safetensors$/;
 
 /** The checkpoints of one trainer in a place of its own, which only one process at a time writes to. */
 export class CheckpointStore {
+  /** The checkpoint that was last written or read; null before. */
+  newest: SavedCheckpoint | null = null;
   readonly #files: CheckpointFiles;
   readonly #keep: number;
   readonly #configHash: string;
@@ -60,7 +62,7 @@ export class CheckpointStore {
    * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the
    * place refuses; older checkpoints are intact then.
    */
-  async save({ step, samples, tensors, state }: Checkpoint): Promise<SavedCheckpoint> {
+  async save({ step, samples, tensors, state }: Checkpoint): Promise<void> {
     await this.#files.removeLeftovers();
     const metadata = {
       format: FORMAT,
@@ -75,17 +77,14 @@ export class CheckpointStore {
     await this.#files.write(file, bytes);
     this.#damaged.delete(file);
     await this.#prune(file);
-    return { step, file, sha256 };
+    this.newest = { step, file, sha256 };
   }
 
   /**
    * The newest checkpoint that is whole, or null; and the damaged files that are newer. Throws a
    * `ConfigMismatchError` if that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
    */
-  async loadNewest(): Promise<{
-    checkpoint: (Checkpoint & SavedCheckpoint) | null;
-    skipped: Skipped[];
-  }> {
+  async loadNewest(): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
     const skipped: Skipped[] = [];
     for (const file of await this.#checkpoints()) {
       const where = this.#files.where(file);
@@ -93,7 +92,9 @@ export class CheckpointStore {
         const bytes = await this.#files.read(file);
         // The writer has newer ones since the names were read.
         if (bytes === null) return this.loadNewest();
-        return { checkpoint: { ...this.#parse(where, bytes), file }, skipped };
+        const { checkpoint, sha256 } = this.#parse(where, bytes);
+        this.newest = { step: checkpoint.step, file, sha256 };
+        return { checkpoint, skipped };
       } catch (error) {
         if (error instanceof ConfigMismatchError || error instanceof BucketError) throw error;
         this.#damaged.add(file);
@@ -103,7 +104,7 @@ export class CheckpointStore {
     return { checkpoint: null, skipped };
   }
 
-  #parse(path: string, bytes: Uint8Array): Checkpoint & { sha256: string } {
+  #parse(path: string, bytes: Uint8Array): { checkpoint: Checkpoint; sha256: string } {
     const { tensors, metadata } = decodeSafetensors(bytes);
     const { sha256, ...rest } = metadata;
     if (sha256 !== digest({ tensors, metadata: rest })) {
@@ -114,13 +115,14 @@ export class CheckpointStore {
         `${path} is of a module with other layers, objective, data or seed (${rest.configHash}, this one is ${this.#configHash}); go on only with the same modules, or give another --out`,
       );
     }
-    return {
-      step: Number(rest.step),
-      samples: Number(rest.samples),
+    const { step, samples, state = '{}' } = rest;
+    const checkpoint = {
+      step: Number(step),
+      samples: Number(samples),
       tensors,
-      state: JSON.parse(rest.state ?? '{}'),
-      sha256,
+      state: JSON.parse(state),
     };
+    return { checkpoint, sha256 };
   }
 
   /** Names of checkpoints, newest first. */

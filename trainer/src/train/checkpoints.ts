@@ -21,8 +21,6 @@ interface Options {
 export class Checkpoints {
   /** What the newest one holds; null if there was none. */
   before: Progress | null = null;
-  /** Newest checkpoint; null if there is none. */
-  newest: SavedCheckpoint | null = null;
   /** Why the last could not be written. */
   problem: Error | null = null;
   readonly #options: Options;
@@ -56,16 +54,20 @@ export class Checkpoints {
       configHash: configHash(config),
     });
     const checkpoints = new Checkpoints(options, program, store);
-    const { progress, restored, skipped } = await restoreCheckpoint(store, program);
+    const { progress, skipped } = await restoreCheckpoint(store, program);
     for (const { file, why } of skipped)
       log.warn({ file, why }, 'passed over a damaged checkpoint');
     if (progress) {
       checkpoints.before = progress;
-      checkpoints.newest = restored;
       const { samples } = progress;
       log.info({ step: program.step, samples }, 'going on from a checkpoint');
     }
     return checkpoints;
+  }
+
+  /** Newest checkpoint; null if there is none. */
+  get newest(): SavedCheckpoint | null {
+    return this.#store.newest;
   }
 
   /** Step of the newest checkpoint; null if there is none. */
@@ -89,7 +91,7 @@ export class Checkpoints {
   async save(progress: Progress, { tolerant = false } = {}): Promise<void> {
     this.#triedAt = performance.now();
     try {
-      this.newest = await saveCheckpoint(this.#store, this.#program, progress);
+      await saveCheckpoint(this.#store, this.#program, progress);
       this.problem = null;
     } catch (error) {
       if (!tolerant) throw error;

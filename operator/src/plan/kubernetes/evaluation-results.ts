@@ -23,12 +23,12 @@ export interface Readout {
 }
 
 /** The run's readouts, the newest last. */
-export const readoutsOf = (run: KubernetesRun, observed: Observed): Readout[] =>
+export const readoutsOf = (run: KubernetesRun, observed: Observed, now: Date): Readout[] =>
   observed.jobs
     .flatMap((job) => {
       const samples = Number(job.metadata?.annotations?.[EVALUATED_SAMPLES] ?? Number.NaN);
       if (Number.isNaN(samples)) return [];
-      return { job, samples, ...stateOf(run, job, observed) };
+      return { job, samples, ...stateOf(run, job, observed, now) };
     })
     .toSorted((a, b) => a.samples - b.samples);
 
@@ -47,14 +47,19 @@ function stateOf(
   run: KubernetesRun,
   job: V1Job,
   observed: Observed,
+  now: Date,
 ): Omit<Readout, 'job' | 'samples'> {
   const pods = podsOf(observed.pods, job);
   if (isFailed(job)) return { state: 'failed', failure: jobFailure(job, pods) };
   if (isComplete(job)) return outcome(pods);
   const [pod] = trainers(pods, 1);
+  // Another container keeps the pod.
+  const kept = pod && isActive(pod) && trainerStatus(pod)?.state?.terminated?.exitCode === 0;
+  const result = kept && decodeReadoutResult(trainerStatus(pod)?.state?.terminated?.message);
+  if (result) return { state: 'complete', result };
   const queue = queueLabels(run)[KUEUE_QUEUE];
   const warnings = observed.warnings ?? new Map();
-  return { state: 'underWay', waits: pendingCause({ job, pod, queue, warnings }) };
+  return { state: 'underWay', waits: pendingCause({ job, pod, queue, warnings, now }) };
 }
 
 function outcome(pods: readonly V1Pod[]): Omit<Readout, 'job' | 'samples'> {

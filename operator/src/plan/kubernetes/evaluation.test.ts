@@ -19,6 +19,7 @@ import {
   removed,
   row,
   START,
+  trained,
 } from './testing/builders.ts';
 import type { KubernetesPlan, KubernetesRun, Observed } from './types.ts';
 
@@ -32,9 +33,7 @@ const stored = (
   status?: RunStatus,
 ) => aRun({ checkpoints, evaluation: { ...defaults, ...change }, ...spec }, { status });
 
-const TRAINED: Partial<Observed> = {
-  jobs: [ended(aJob('first', stored()), 'Complete'), ended(aJob('second', stored()), 'Complete')],
-};
+const TRAINED = trained(stored());
 
 /** Both modules have trained on so many samples, and have a checkpoint. */
 const trainedOn = (samples: number, checkpointStep: number | null = 1): Partial<Observed> => ({
@@ -114,8 +113,7 @@ test('the readout finds all configurations and, read-only, all checkpoints', () 
 test('from a bucket the readout needs no volume, but what lets it into NATS', () => {
   const storage = { objectStore: {} };
   const run = aRun({ checkpoints: { everySeconds: 60, keep: 3, storage } });
-  const jobs = [ended(aJob('first', run), 'Complete'), ended(aJob('second', run), 'Complete')];
-  const planned = plan(run, { jobs }, START, { natsSecret: { user: true } });
+  const planned = plan(run, trained(run), START, { natsSecret: { user: true } });
   const spec = jobOf(planned).spec?.template.spec;
   expect(JSON.stringify(spec)).not.toContain('persistentVolumeClaim');
   expect(spec?.containers[0]?.args).not.toContain('--checkpoints');
@@ -218,13 +216,15 @@ test('a Job whose end was seen before that of its pod is waited for', () => {
   );
 });
 
+const WAITS = 'no GPU is free; add nodes that fit, or ask for less in resources and podTemplate';
+
 test('a pod of the readout that waits is told of in the words of the scheduler', () => {
   const first = plan(stored(), TRAINED);
   const pod = aPendingPod('readout', {
     conditions: [{ type: 'PodScheduled', status: 'False', message: 'no GPU is free' }],
   });
   const waiting = plan(following(stored(), first), withReadout(TRAINED, jobOf(first), [pod]));
-  expect(waiting.status).toMatchObject({ phase: 'Evaluating', message: 'no GPU is free' });
+  expect(waiting.status).toMatchObject({ phase: 'Evaluating', message: WAITS });
   expect(condition(waiting, 'Evaluated')?.message).toMatch(/its pod waits: no GPU is free/);
   expect(waiting.events).toEqual([]);
 });
@@ -263,7 +263,7 @@ test('without a claim a run says from the start that it cannot be read out, and 
     reason: 'NoCheckpointVolume',
     message: expect.stringContaining('checkpoints.storage.volumeClaimName'),
   });
-  expect(first.events).toEqual([expect.objectContaining({ reason: 'NoCheckpointVolume' })]);
+  expect(first.events).toEqual([]);
   const complete = plan(following(aRun(), first), TRAINED);
   expect(complete.status.phase).toBe('Complete');
   expect(readoutsIn(complete)).toEqual([]);

@@ -1,29 +1,26 @@
+import { FINAL_EXIT_CODES } from '@greedy-infomax/crds';
+import { isSameFailure } from './completion.ts';
 import { conditionOf } from './conditions.ts';
 import { EVENT_MESSAGE_MAX, REASONS } from './names.ts';
+import { eventType } from './severity.ts';
+import { PHASES } from './status.ts';
 import type { ModuleRow, Phase, PlannedEvent, RunStatus } from './types.ts';
 
-/** What happens by itself within seconds and needs nobody's attention. */
-const PASSING: readonly string[] = [
-  REASONS.noPods,
-  REASONS.replacing,
-  REASONS.scaledToZero,
-  REASONS.turn,
-  'ContainerCreating',
-  'PodInitializing',
-  'PodPending',
-];
-
-/** Worth an event, but nothing is wrong. */
-const NORMAL: readonly string[] = [REASONS.queued];
-
-/** The transitions between two statuses. Equal ones have none, so nothing is said twice. */
+/** Returns the events of the change from one status to the next; none if they are equal. */
 export function transitions(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] {
   const rows = new Map(old?.modules?.map((row) => [row.name, row]));
   return [
     ...(next.modules ?? []).flatMap((row) => moduleEvents(rows.get(row.name), row)),
     ...evaluationEvents(old, next),
+    ...natsEvents(old, next),
     ...runEvents(old, next),
-  ].map((event) => ({ ...event, message: event.message.slice(0, EVENT_MESSAGE_MAX) }));
+  ].map((event) => ({
+    ...event,
+    message: event.message.slice(0, EVENT_MESSAGE_MAX),
+    ...(event.module && {
+      module: { ...event.module, message: event.module.message.slice(0, EVENT_MESSAGE_MAX) },
+    }),
+  }));
 }
 
 function moduleEvents(old: ModuleRow | undefined, next: ModuleRow): PlannedEvent[] {
@@ -31,15 +28,24 @@ function moduleEvents(old: ModuleRow | undefined, next: ModuleRow): PlannedEvent
   const events: PlannedEvent[] = [];
   const entered = (each: Phase) => phase === each && old?.phase !== each;
   const add = (reason: string, words: string, type: PlannedEvent['type'] = 'Normal') =>
-    events.push({ type, reason, message: `module ${name}: ${words}` });
+    events.push({
+      type,
+      reason,
+      message: `module ${name}: ${words}`,
+      module: { name, message: words },
+    });
 
-  // The end of a run is told once, by its own event.
-  const held = reason !== undefined && phase !== 'Failed' && phase !== 'Stopped';
-  if (held && reason !== old?.reason && !PASSING.includes(reason)) {
-    add(reason, message, NORMAL.includes(reason) ? 'Normal' : 'Warning');
-  }
-  if ((next.restarts ?? 0) > (old?.restarts ?? 0) && reason !== REASONS.restarting) {
-    add(REASONS.restarting, `a trainer failed; ${next.restarts} so far`, 'Warning');
+  // The end of a run has an event of its own.
+  const goesOn = phase !== 'Failed' && phase !== 'Stopped';
+  const type = reason === undefined ? undefined : eventType(reason);
+  if (goesOn && reason !== undefined && reason !== old?.reason && type) add(reason, message, type);
+  const { lastFailure } = next;
+  if (goesOn && lastFailure && !isSameFailure(lastFailure, old?.lastFailure)) {
+    const { exitCode = 0, pod } = lastFailure;
+    // A final one fails the run, which says so.
+    if (!FINAL_EXIT_CODES.includes(exitCode)) {
+      add(lastFailure.reason, `${lastFailure.message}${pod ? ` (${pod})` : ''}`, 'Warning');
+    }
   }
   if (entered('Forwarding') && old) {
     add(
@@ -65,9 +71,19 @@ function evaluationEvents(old: RunStatus | undefined, next: RunStatus): PlannedE
     const started = reason !== before?.reason;
     return started ? [{ type: 'Normal', reason: REASONS.evaluationStarted, message }] : [];
   }
-  // Readouts that follow one another may end alike but for their words.
+  // A run without storage chose to have no evaluation.
+  if (reason === REASONS.noVolume) return [];
+  // Successive evaluations may differ in their message alone.
   if (reason === before?.reason && message === before.message) return [];
   return [{ type: reason === REASONS.evaluated ? 'Normal' : 'Warning', reason, message }];
+}
+
+function natsEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] {
+  const before = conditionOf(old?.conditions, 'NATSReachable');
+  const now = conditionOf(next.conditions, 'NATSReachable');
+  if (now === undefined || now.status === (before?.status ?? 'True')) return [];
+  const type = now.status === 'False' ? 'Warning' : 'Normal';
+  return [{ type, reason: now.reason, message: now.message }];
 }
 
 function runEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] {
@@ -91,8 +107,9 @@ function runEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] 
     const type = phase === 'Failed' ? 'Warning' : 'Normal';
     events.push({ type, reason: ended.reason, message: ended.message });
   } else if (phase !== 'Pending' && phase !== 'Evaluating') {
-    // What a run is pending for, its modules say; of readouts their own condition tells.
-    events.push({ type: 'Normal', reason: phase, message: message ?? invalid?.message ?? phase });
+    // What a run is pending for, its modules say; the Evaluated condition tells of evaluations.
+    const words = isSuspended ? message : PHASES[phase];
+    events.push({ type: 'Normal', reason: phase, message: words ?? phase });
   }
   return events;
 }

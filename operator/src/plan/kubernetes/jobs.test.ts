@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  aDonePod,
   aJob,
   aModuleObject,
   applied,
@@ -108,7 +109,8 @@ test('a Job of an earlier run of the same name is none of ours', () => {
 });
 
 test('a module that is complete does not start again when its Job is gone', () => {
-  const complete = plan(aRun(), { jobs: [ended(aJob('first'), 'Complete'), aJob('second')] });
+  const jobsNow = [ended(aJob('first'), 'Complete'), aJob('second')];
+  const complete = plan(aRun(), { jobs: jobsNow, pods: [aDonePod('first')] });
   expect(applied(complete, 'Job').map(({ metadata }) => metadata?.name)).toEqual(['small-second']);
   const later = jobs(following(aRun(), complete), { jobs: [aJob('second')] });
   expect(later.map(({ metadata }) => metadata?.name)).toEqual(['small-second']);

@@ -1,28 +1,36 @@
+import type { Failure } from '@greedy-infomax/crds';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
-import { moduleFailure } from './failure.ts';
-import { isComplete, isFailed, queueLabels } from './jobs.ts';
-import { KUEUE_QUEUE, REASONS, SILENT_SECONDS } from './names.ts';
+import { type Completion, isSameFailure } from './completion.ts';
+import { withConditions } from './conditions.ts';
+import { lastFailure, moduleFailure } from './failure.ts';
+import { isFailed, queueLabels } from './jobs.ts';
+import { BACKOFF_LIMIT, KUEUE_QUEUE, REASONS, SILENT_SECONDS } from './names.ts';
 import { millis, selectorOf, timestamp } from './objects.ts';
 import { pendingCause } from './pending.ts';
 import { isActive, isReady, reportOf, trainerStatus, trainers } from './pods.ts';
 import { figuresOf, pickFigures } from './progress.ts';
+import { isTrouble } from './severity.ts';
 import type {
   Accuracy,
   Cause,
   KubernetesRun,
   ModuleResourceStatus,
   ModuleRow,
+  ObservedModule,
   ObservedReport,
   Phase,
+  Warnings,
 } from './types.ts';
 
-/** All that is known of one module. */
+/** Everything known about one module. */
 export interface ModuleState {
   run: KubernetesRun;
   name: string;
   /** Trainers that there should be. */
   wanted: number;
   job: V1Job | undefined;
+  /** The module's own object. */
+  object?: ObservedModule;
   /** The module that must have spent its budget before this one begins. */
   waitsFor?: string;
   /** Whether the checkpoints of a former run of this name are still being removed. */
@@ -30,10 +38,14 @@ export interface ModuleState {
   /** Those of the job. */
   pods: readonly V1Pod[];
   reports: readonly ObservedReport[];
-  warnings: ReadonlyMap<string, Cause>;
-  /** What the newest readouts found, if they are new. */
+  warnings: Warnings;
+  /** Whether the operator has lost NATS, so that silence says nothing about trainers. */
+  natsAway: boolean;
+  /** What proves that the module is complete, or what is missing for it. */
+  completion: Completion | undefined;
+  /** Accuracies that the newest evaluation found, if it is new. */
   accuracy: Accuracy | undefined;
-  /** What status said of it last. */
+  /** Row of the module in the run's present status. */
   old: ModuleRow | undefined;
   now: Date;
 }
@@ -43,14 +55,20 @@ interface Finding {
   cause?: Cause;
 }
 
-/** What status says of a module. What was known once stays: figures, accuracy, that it is complete. */
+/** Returns the module's row in the run's status. What was known once stays: figures, accuracy, completion, failures. */
 export function moduleRow(state: ModuleState): ModuleRow {
-  const { name, wanted, job, pods, reports, accuracy, old } = state;
-  const { phase, cause } = finding(state);
+  const { name, wanted, pods, reports, accuracy, completion, old } = state;
+  const failure = failureIn(state);
+  const restarts = restartsOf(state, failure);
+  const { phase, cause } = finding(state, restarts);
   const known = trainers(pods, wanted).flatMap((pod) => (pod && reportOf(pod, reports)) ?? []);
-  const restarts = Math.max(old?.restarts ?? 0, job?.status?.failed ?? 0);
   const { accuracy: after = old?.accuracy, accuracyUntrained = old?.accuracyUntrained } =
     accuracy ?? {};
+  const figures =
+    phase === 'Training' || phase === 'Starting'
+      ? figuresOf(known, old)
+      : figuresOf([], figuresOf(known, old));
+  const evidence = completion?.proven ? completion.evidence : undefined;
   return {
     name,
     phase,
@@ -58,20 +76,64 @@ export function moduleRow(state: ModuleState): ModuleRow {
     replicas: phase === 'Complete' || cause?.reason === REASONS.turn ? 0 : wanted,
     readyReplicas: pods.filter(isReady).length,
     ...(restarts > 0 && { restarts }),
-    ...(phase === 'Training' || phase === 'Starting'
-      ? figuresOf(known, old)
-      : figuresOf([], figuresOf(known, old))),
+    ...(failure && { lastFailure: failure }),
+    ...figures,
+    ...(evidence && { ...evidence, samples: Math.max(figures.samples ?? 0, evidence.samples) }),
     ...(phase === 'Complete' && { percent: 100 }),
     ...(after !== undefined && { accuracy: after }),
     ...(accuracyUntrained !== undefined && { accuracyUntrained }),
   };
 }
 
-function finding(state: ModuleState): Finding {
-  const { run, name, wanted, job, pods, reports, old } = state;
-  if (old?.phase === 'Complete' || isComplete(job)) return { phase: 'Complete' };
+/** The newest failure of the module's trainers; the former one where nothing newer is known. */
+function failureIn({ run, pods, reports, completion, old }: ModuleState): Failure | undefined {
+  // The pods of a suspended run end because they are told to.
+  const found = run.spec.suspend ? undefined : lastFailure(pods, reports);
+  const unproven = completion && !completion.proven ? completion.failure : undefined;
+  return [old?.lastFailure, found, unproven]
+    .filter((each) => each !== undefined)
+    .toSorted((a, b) => (millis(a.time) ?? 0) - (millis(b.time) ?? 0))
+    .at(-1);
+}
+
+/** A Job cannot repeat an index that succeeded, so one without proof counts here; see `isOverLimit`. */
+function restartsOf({ job, completion, old }: ModuleState, failure: Failure | undefined): number {
+  const before = Math.max(old?.restarts ?? 0, job?.status?.failed ?? 0);
+  const isNew =
+    completion?.proven === false &&
+    isSameFailure(completion.failure, failure) &&
+    !isSameFailure(failure, old?.lastFailure);
+  return before + (isNew ? 1 : 0);
+}
+
+/** Whether a module has failed as often as its Job may fail. */
+const isOverLimit = (job: V1Job | undefined, restarts: number): boolean =>
+  restarts > (job?.spec?.backoffLimit ?? BACKOFF_LIMIT);
+
+function finding(state: ModuleState, restarts: number): Finding {
+  const { run, name, wanted, job, pods, reports, completion, old } = state;
+  if (old?.phase === 'Complete' || completion?.proven) {
+    const keeper = completion?.proven ? completion.keeper : undefined;
+    return { phase: 'Complete', ...(keeper && { cause: keeper }) };
+  }
   if (job && isFailed(job)) {
     return { phase: 'Failed', cause: moduleFailure(name, job, pods, reports) };
+  }
+  if (completion?.proven === false) {
+    const { pod, message } = completion.failure;
+    const words = pod === undefined ? message : `${message} (${pod})`;
+    return isOverLimit(job, restarts)
+      ? {
+          phase: 'Failed',
+          cause: {
+            reason: REASONS.moduleFailed,
+            message: `module ${name}: ${words} (it failed too often)`,
+          },
+        }
+      : {
+          phase: 'Pending',
+          cause: { reason: REASONS.restarting, message: `starts again: ${words}` },
+        };
   }
   if (run.spec.suspend) return { phase: pods.some(isActive) ? 'Suspending' : 'Suspended' };
   if (state.waitsFor !== undefined) {
@@ -96,7 +158,7 @@ function finding(state: ModuleState): Finding {
 }
 
 /** Every trainer runs. */
-function atWork(pods: readonly V1Pod[], { reports, now }: ModuleState): Finding {
+function atWork(pods: readonly V1Pod[], { reports, now, natsAway }: ModuleState): Finding {
   const each = pods.map((pod) => ({ pod, report: reportOf(pod, reports) }));
   const failed = each.find(({ report }) => report?.phase === 'failed')?.report;
   if (failed) {
@@ -114,7 +176,7 @@ function atWork(pods: readonly V1Pod[], { reports, now }: ModuleState): Finding 
       .filter(({ pod }) => isActive(pod))
       .map(({ pod, report }) => heardOf(pod, report) ?? now.getTime()),
   );
-  if (now.getTime() - quietSince < SILENT_SECONDS * 1000) return { phase };
+  if (natsAway || now.getTime() - quietSince < SILENT_SECONDS * 1000) return { phase };
   const message = `no report since ${timestamp(new Date(quietSince))}`;
   return { phase, cause: { reason: REASONS.silent, message } };
 }
@@ -127,11 +189,65 @@ export function hasSpentBudget(row: ModuleRow): boolean {
   return row.phase === 'Complete' || row.phase === 'Forwarding';
 }
 
-/** What the module's own object says of it. */
-export const moduleResourceStatus = (state: ModuleState, row: ModuleRow): ModuleResourceStatus => ({
-  phase: row.phase,
-  replicas: state.pods.filter((pod) => isActive(pod) && !pod.metadata?.deletionTimestamp).length,
-  readyReplicas: row.readyReplicas,
-  selector: selectorOf(state.run.metadata.name, state.name),
-  ...pickFigures(row),
-});
+/** Returns the status of the module's own object. */
+export function moduleResourceStatus(
+  { run, name, object, pods, now }: ModuleState,
+  row: ModuleRow,
+): ModuleResourceStatus {
+  const { phase, readyReplicas, replicas, restarts, lastFailure, message } = row;
+  const generation = object?.metadata?.generation;
+  const reason = row.reason ?? phase;
+  const words = message ?? WORDS[phase] ?? phase;
+  const isOver = phase === 'Complete' || phase === 'Failed' || phase === 'Stopped';
+  const ready = phase === 'Complete' || (!isOver && replicas > 0 && readyReplicas >= replicas);
+  const works = phase === 'Starting' || phase === 'Training' || phase === 'Forwarding';
+  const trouble = phase === 'Failed' || isTrouble(row.reason);
+  const count = `${readyReplicas} of ${replicas} trainers are ready`;
+  return {
+    phase,
+    replicas: pods.filter((pod) => isActive(pod) && !pod.metadata?.deletionTimestamp).length,
+    readyReplicas,
+    selector: selectorOf(run.metadata.name, name),
+    ...(restarts !== undefined && { restarts }),
+    ...(lastFailure && { lastFailure }),
+    ...pickFigures(row),
+    conditions: withConditions(
+      object?.status?.conditions,
+      [
+        {
+          type: 'Ready',
+          status: ready,
+          reason: isOver ? phase : ready ? REASONS.ready : REASONS.notReady,
+          message: isOver ? words : count,
+        },
+        { type: 'Progressing', status: works, reason, message: words },
+        trouble
+          ? { type: 'Degraded', status: true, reason, message: words }
+          : {
+              type: 'Degraded',
+              status: false,
+              reason: REASONS.healthy,
+              message: 'nothing needs attention',
+            },
+        ...(phase === 'Complete' || phase === 'Failed'
+          ? [{ type: phase, status: true, reason, message: words }]
+          : []),
+        ...(phase === 'Failed'
+          ? [{ type: 'Stalled' as const, status: true, reason, message: words }]
+          : []),
+      ],
+      { now, generation },
+    ),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  };
+}
+
+const WORDS: Partial<Record<Phase, string>> = {
+  Starting: 'all trainers run; not all have made their first step',
+  Training: 'all trainers train',
+  Forwarding: 'the budget is spent; later modules still need its output',
+  Complete: 'the budget is spent, and a checkpoint of the last step is written',
+  Suspending: 'its trainers write checkpoints and end',
+  Suspended: 'the run is suspended',
+  Stopped: 'the run ended before the module did',
+};

@@ -72,6 +72,12 @@ export const EVENT_MESSAGE_MAX = 1000;
 export type ConditionType =
   | 'Ready'
   | 'Progressing'
+  /** Something needs attention: a trainer fails, waits for what does not come, or is lost with its node. */
+  | 'Degraded'
+  /** The run cannot go on by itself; kstatus takes it for failed. */
+  | 'Stalled'
+  /** Only on runs whose operator has lost NATS once. */
+  | 'NATSReachable'
   | 'Suspended'
   | 'Evaluated'
   | 'Complete'
@@ -96,6 +102,8 @@ export const REASONS = {
   finished: 'RunFinished',
   resumed: 'Resumed',
   notSuspended: 'NotSuspended',
+  /** Nothing needs attention. */
+  healthy: 'AsExpected',
   /** No pod yet: the Job controller has not come to it. */
   noPods: 'PodsNotCreated',
   /** No pod yet: Kueue has not admitted the Job. */
@@ -106,6 +114,20 @@ export const REASONS = {
   turn: 'WaitsForModule',
   /** A pod failed, and the next one waits for its backoff. */
   restarting: 'Restarting',
+  /** A pod failed for good, and its Job is about to. */
+  failing: 'TrainerFailing',
+  /** The node of a pod does not answer. */
+  nodeLost: 'NodeLost',
+  /** The kubelet pulls an image. */
+  pulling: 'PullingImage',
+  /** A trainer has ended, and another container keeps its pod. */
+  sidecar: 'SidecarKeepsPod',
+  /** A trainer ended with exit code 0 and left no proof that it finished its training. */
+  noEvidence: 'NoEvidence',
+  initFailed: 'InitContainerFailed',
+  podFailed: 'PodFailed',
+  natsAway: 'NATSUnavailable',
+  natsBack: 'NATSConnected',
   scaledToZero: 'ScaledToZero',
   /** Reports have stopped coming. */
   silent: 'NoReports',

@@ -119,7 +119,7 @@ test('a Job whose pods cannot get in since the server was closed is made anew', 
 
 test('only a pod of the run that waits for a volume makes the Secret be looked for', () => {
   const missed = (name: string | undefined, reason: string) => {
-    const warnings = new Map([[`Pod/${name}`, { reason, message: '' }]]);
+    const warnings = new Map([[`Pod/${name}`, [{ reason, message: '', at: 0 }]]]);
     return closed(aRun(), { ...atWork(), warnings }).credentials?.missed;
   };
   const { name } = aPod('first').metadata ?? {};

@@ -70,7 +70,7 @@ export function plannedCredentials(
 }
 
 const waitsForVolume = ({ metadata }: V1Pod, { warnings }: Observed): boolean =>
-  warnings?.get(`Pod/${metadata?.name}`)?.reason === 'FailedMount';
+  warnings?.get(`Pod/${metadata?.name}`)?.some(({ reason }) => reason === 'FailedMount') ?? false;
 
 /** What a trainer's pod has of it. */
 export function natsParts(run: KubernetesRun, { natsUrl, natsSecret }: PlanOptions) {

@@ -9,6 +9,7 @@ import {
   following,
   plan,
   removed,
+  trained,
 } from './testing/builders.ts';
 
 test('a run has its modules, their configurations and Jobs, and a stream between them', () => {
@@ -47,7 +48,8 @@ test('of a run that is being deleted only the streams are to be removed', () => 
 
 test.each(['Complete', 'Failed'] as const)('a run that is %s never starts again', (type) => {
   const jobs = [ended(aJob('first'), type), ended(aJob('second'), type)];
-  const finished = following(aRun(), plan(aRun(), { jobs }));
+  const { pods } = trained();
+  const finished = following(aRun(), plan(aRun(), { jobs, pods }));
   const again = plan(finished, {}, after(1000));
   expect(again).toMatchObject({ apply: [], remove: [], streams: null, events: [] });
   expect(again.status).toEqual(finished.status);

@@ -12,6 +12,7 @@ import { releasable } from '../release.ts';
 import { planRun, type RunPlan } from '../run.ts';
 import { configMap, unusedConfigMaps } from './children.ts';
 import { formerCleanups, plannedCleanup } from './cleanup.ts';
+import { completionOf } from './completion.ts';
 import { deadlineCause, deadlineLeft } from './deadline.ts';
 import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evaluation.ts';
 import { accuraciesOf, readoutsOf } from './evaluation-results.ts';
@@ -26,7 +27,8 @@ import {
 import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
-import { childName, jobRef, ownedBy, refTo } from './objects.ts';
+import { OVERDUE } from './nodes.ts';
+import { childName, jobRef, millis, ownedBy, refTo } from './objects.ts';
 import { podTemplateErrors } from './pod-template-errors.ts';
 import { isActive, podsOf } from './pods.ts';
 import {
@@ -74,7 +76,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
   const { run, now } = input;
   const observed = own(run, input.observed);
   const isFolderInUse = formerCleanups(input.observed.jobs, run).length > 0;
-  const readouts = readoutsOf(run, observed);
+  const readouts = readoutsOf(run, observed, now);
   const accuracies = accuraciesOf(readouts);
   const states: ModuleState[] = [];
   const rows: ModuleRow[] = [];
@@ -93,15 +95,9 @@ function planTraining(input: PlanInput): KubernetesPlan {
     rows.push(moduleRow(states.at(-1) as ModuleState));
   }
   const evaluation = evaluationOf(run, readouts, rows);
-  const moduleStatus = new Map(
-    states.map((state, i) => [
-      childName(run.metadata.name, state.name),
-      moduleResourceStatus(state, rows[i] as ModuleRow),
-    ]),
-  );
   const released = run.spec.modules.map(({ name }) => name);
   const withStatus = (status: RunStatus) => ({
-    moduleStatus,
+    moduleStatus: moduleStatuses(states, rows, status),
     status,
     events: transitions(run.status, status),
   });
@@ -145,6 +141,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
   const activePods = states.flatMap(({ pods }) => pods).filter(isActive).length;
   const waits = [
     left,
+    ...overdueIn(states, now),
     ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
   ].filter((wait) => wait !== undefined);
   return {
@@ -152,10 +149,47 @@ function planTraining(input: PlanInput): KubernetesPlan {
     streams: trained ? null : streamsOf(resolved.plan),
     credentials: plannedCredentials(run, resolved.plan.streams, observed, input.options),
     released: stillNeeded,
-    ...withStatus(activeStatus(run, rows, activePods, evaluation, now)),
+    ...withStatus(
+      activeStatus({
+        run,
+        rows,
+        activePods,
+        evaluation,
+        reports: observed.reports,
+        nats: observed.nats,
+        now,
+      }),
+    ),
     ...(waits.length > 0 && { requeueAfterSeconds: Math.min(...waits) / 1000 }),
   };
 }
+
+/** The status of each module's object, which agrees with the module's row in the run's status. */
+function moduleStatuses(
+  states: readonly ModuleState[],
+  rows: readonly ModuleRow[],
+  { modules = [] }: RunStatus,
+): KubernetesPlan['moduleStatus'] {
+  return new Map(
+    states.map((state, i) => [
+      childName(state.run.metadata.name, state.name),
+      moduleResourceStatus(
+        state,
+        modules.find(({ name }) => name === state.name) ?? (rows[i] as ModuleRow),
+      ),
+    ]),
+  );
+}
+
+/** Milliseconds until each pod that is deleted counts as lost with its node. */
+const overdueIn = (states: readonly ModuleState[], now: Date): number[] =>
+  states
+    .flatMap(({ pods }) => pods)
+    .filter(isActive)
+    .map(({ metadata }) => millis(metadata?.deletionTimestamp))
+    .filter((deletion) => deletion !== undefined)
+    .map((deletion) => deletion + OVERDUE - now.getTime())
+    .filter((wait) => wait > 0);
 
 /** Phases in which reports come, or are missed. */
 const AT_WORK: ReadonlySet<string> = new Set(['Starting', 'Training', 'Forwarding']);
@@ -192,19 +226,23 @@ function moduleState(
   { run, observed, now }: PlanInput,
 ): Omit<ModuleState, 'accuracy'> {
   const { name } = module;
-  const object = childName(run.metadata.name, name);
-  const job = observed.jobs.find(({ metadata }) => metadata?.name === object);
+  const child = childName(run.metadata.name, name);
+  const job = observed.jobs.find(({ metadata }) => metadata?.name === child);
+  const object = observed.modules.find(({ metadata }) => metadata?.name === child);
+  const wanted = wantedReplicas(module, object);
+  const pods = podsOf(observed.pods, job);
+  const reports = observed.reports.filter((report) => report.module === name);
   return {
     run,
     name,
-    wanted: wantedReplicas(
-      module,
-      observed.modules.find(({ metadata }) => metadata?.name === object),
-    ),
+    wanted,
     job,
-    pods: podsOf(observed.pods, job),
-    reports: observed.reports.filter((report) => report.module === name),
+    object,
+    pods,
+    reports,
     warnings: observed.warnings ?? new Map(),
+    natsAway: observed.nats !== undefined,
+    completion: completionOf({ run, name, wanted, job, pods, reports }),
     old: run.status?.modules?.find((row) => row.name === name),
     now,
   };
@@ -299,12 +337,19 @@ function children(
     ],
     remove: unusedConfigMaps(observed.configMaps, configMaps, observed.jobs),
   };
-  for (const [i, { job, wanted, old, waitsFor, isFolderInUse }] of states.entries()) {
+  for (const [i, { job, wanted, old, waitsFor, isFolderInUse, completion }] of states.entries()) {
     // A module that is complete stays so, even if its Job is deleted.
-    if (isComplete(job) || old?.phase === 'Complete') continue;
+    if (completion?.proven || old?.phase === 'Complete') continue;
     if (waitsFor !== undefined || isFolderInUse) continue;
     // Its name is taken until its last pod has ended.
     if (job && going(job)) continue;
+    if (completion?.proven === false) {
+      // An index that succeeded never runs again, so another Job takes its place.
+      plan.remove.push(...(job ? [jobRef(job)] : []));
+      continue;
+    }
+    // The pods have succeeded, but have not been seen to.
+    if (isComplete(job)) continue;
     const planned = trainerJob({
       run,
       module: run.spec.modules[i] as Module,

@@ -36,7 +36,7 @@ export function renderRun(run: Run, namespace: string, options: PlanOptions): Re
     options,
   });
   const failed = status.conditions?.find(({ reason }) => reason === REASONS.invalid);
-  if (failed) throw new UnrenderableRunError(failed.message);
+  if (failed) throw new UnrenderableRunError(status.message ?? failed.message);
   return { objects: apply.map(withoutOwner), streams: streams ?? [] };
 }
 

@@ -1,46 +1,60 @@
 import { conditionOf, isTrue, type NewCondition, withConditions } from './conditions.ts';
+import { humanDuration } from './duration.ts';
 import type { Evaluation } from './evaluation.ts';
 import { REASONS } from './names.ts';
-import { timestamp } from './objects.ts';
+import { millis, timestamp } from './objects.ts';
+import { isAfterFailure, isTrouble } from './severity.ts';
 import { suspensionMessage } from './suspend.ts';
-import type { Cause, KubernetesRun, ModuleRow, Phase, RunStatus } from './types.ts';
+import type { Cause, KubernetesRun, ModuleRow, ObservedReport, Phase, RunStatus } from './types.ts';
 
 /** How a run ended. */
 export interface Ending extends Cause {
   type: 'Complete' | 'Failed';
 }
 
-/** A finished run never starts again: what ended it stands in its status for good. */
+/** Whether the run has ended. It never starts again: what ended it stays in its status. */
 export const isFinished = (status: RunStatus | undefined): boolean =>
   isTrue(status?.conditions, 'Complete') || isTrue(status?.conditions, 'Failed');
 
-/** The status of a run that goes on, from what its modules are at. */
-export function activeStatus(
-  run: KubernetesRun,
-  rows: ModuleRow[],
-  activePods: number,
-  evaluation: Evaluation,
-  now: Date,
-): RunStatus {
+/** What the status of a run that goes on is made from. */
+export interface ActiveRun {
+  run: KubernetesRun;
+  rows: ModuleRow[];
+  activePods: number;
+  evaluation: Evaluation;
+  reports: readonly ObservedReport[];
+  /** Why the operator cannot use NATS; undefined if it can. */
+  nats: Cause | undefined;
+  now: Date;
+}
+
+/** Returns the status of a run that goes on. */
+export function activeStatus(active: ActiveRun): RunStatus {
+  const { run, rows, activePods, evaluation, reports, nats, now } = active;
   const phase = evaluation.pending ? evaluationPhase(run, activePods) : runPhase(rows);
   const cause = run.spec.suspend
     ? { reason: phase, message: suspensionMessage(run, activePods) }
     : evaluation.pending
       ? evaluation.waits
-      : runCause(rows);
-  const progressing = PROGRESSING.includes(phase) && !(evaluation.pending && cause);
+      : (runCause(rows) ?? nats);
+  const progressing =
+    PROGRESSING.includes(phase) && !(evaluation.pending && cause) && !(nats && cause === nats);
   return {
     phase,
     ...(cause && { message: cause.message }),
-    ...summary(rows),
+    ...summary(rows, run),
+    ...reported(run, reports),
     conditions: conditions(run, now, [
       ready(rows),
       {
         type: 'Progressing',
         status: progressing,
         reason: cause?.reason ?? phase,
-        message: cause?.message ?? WORDS[phase] ?? '',
+        message: cause?.message ?? PHASES[phase] ?? '',
       },
+      degraded(rows),
+      ...natsCondition(run, nats),
+      ...notStalled(run),
       ...suspended(run, phase, cause),
       ...(evaluation.condition ? [evaluation.condition] : []),
     ]),
@@ -51,7 +65,7 @@ export function activeStatus(
   };
 }
 
-/** The status of a run that has just ended. */
+/** Returns the status of a run that has just ended. */
 export function endedStatus(
   run: KubernetesRun,
   rows: readonly ModuleRow[],
@@ -63,12 +77,18 @@ export function endedStatus(
   return {
     phase: type,
     message,
-    ...summary(modules),
+    ...summary(modules, run),
+    ...reported(run, []),
     conditions: conditions(run, now, [
-      { type: 'Ready', status: false, reason: REASONS.finished, message },
-      { type: 'Progressing', status: false, reason: REASONS.finished, message },
+      // Who waits for Ready waits for the result: kstatus takes Ready for done and Stalled for failed.
+      { type: 'Ready', status: type === 'Complete', reason: type, message: ENDED },
+      { type: 'Progressing', status: false, reason: REASONS.finished, message: ENDED },
+      type === 'Failed' ? { type: 'Degraded', status: true, reason, message: ENDED } : NOT_DEGRADED,
+      ...(type === 'Failed'
+        ? [{ type: 'Stalled' as const, status: true, reason, message }]
+        : notStalled(run)),
       ...(conditionOf(run.status?.conditions, 'Suspended')
-        ? [{ ...NOT_SUSPENDED, message: 'the run has ended' }]
+        ? [{ ...NOT_SUSPENDED, message: ENDED }]
         : []),
       ...(evaluation.condition ? [evaluation.condition] : []),
       { type, status: true, reason, message },
@@ -81,6 +101,8 @@ export function endedStatus(
   };
 }
 
+const ENDED = 'the run has ended';
+
 function stopped(row: ModuleRow): ModuleRow {
   const { reason, message, etaSeconds, samplesPerSecond, ...rest } = row;
   if (row.phase === 'Complete') return row;
@@ -88,7 +110,7 @@ function stopped(row: ModuleRow): ModuleRow {
   return { ...rest, phase: 'Stopped', replicas: 0 };
 }
 
-/** The status of a run that ended before: as it was, but for pods that went. */
+/** Returns the status of a run that ended before: only the number of ready pods may have changed. */
 export function finishedStatus(run: KubernetesRun, rows: readonly ModuleRow[]): RunStatus {
   const { status = {} } = run;
   const now = new Map(rows.map((row) => [row.name, row]));
@@ -103,16 +125,14 @@ export function finishedStatus(run: KubernetesRun, rows: readonly ModuleRow[]): 
   };
 }
 
-/**
- * The status of a run that trains and whose spec was changed into one that cannot be: nothing is undone
- * until it is mended.
- */
+/** Returns the status of a run that trains and whose changed spec is invalid: its trainers go on as before. */
 export function heldStatus(run: KubernetesRun, message: string, now: Date): RunStatus {
   return {
     ...run.status,
     message,
     conditions: conditions(run, now, [
       { type: 'Progressing', status: false, reason: REASONS.invalid, message },
+      { type: 'Stalled', status: true, reason: REASONS.invalid, message },
     ]),
     ...generation(run),
   };
@@ -128,7 +148,7 @@ function evaluationPhase({ spec }: KubernetesRun, activePods: number): Phase {
 const evaluated = ({ evaluatedSamples }: Pick<Evaluation, 'evaluatedSamples'>) =>
   evaluatedSamples === undefined ? {} : { evaluatedSamples };
 
-/** From the one that is furthest behind: a run trains only when all its modules do at least that. */
+/** The phase of the module that is furthest behind. */
 function runPhase(rows: readonly ModuleRow[]): Phase {
   const order: Phase[] = [
     'Suspending',
@@ -142,17 +162,17 @@ function runPhase(rows: readonly ModuleRow[]): Phase {
   return order.find((phase) => begun.some((row) => row.phase === phase)) ?? 'Complete';
 }
 
-/** Nothing holds it up: in iterative order it comes later. */
+/** Whether the module comes later, in iterative order. */
 const waitsItsTurn = ({ reason }: ModuleRow): boolean => reason === REASONS.turn;
 
-const WORDS: Partial<Record<Phase, string>> = {
+export const PHASES: Partial<Record<Phase, string>> = {
   Starting: 'all trainers run; not all have made their first step',
-  Training: 'all trainers are at work',
+  Training: 'all trainers train',
   Forwarding: 'every module has spent its budget',
-  Evaluating: 'all modules are trained and are being read out',
+  Evaluating: 'all modules are trained; linear probes are trained on them',
 };
 
-/** What holds the run up: the cause that the first module has, and how many more there are. */
+/** The cause that blocks the first of the blocked modules, and the number of the others. */
 function runCause(rows: readonly ModuleRow[]): Cause | undefined {
   const held = rows.filter((row) => row.message !== undefined && !waitsItsTurn(row));
   const [first] = held.filter(({ phase }) => phase === 'Pending').concat(held);
@@ -179,9 +199,55 @@ function ready(rows: readonly ModuleRow[]): NewCondition {
       };
 }
 
+const NOT_DEGRADED = {
+  type: 'Degraded',
+  status: false,
+  reason: REASONS.healthy,
+  message: 'nothing needs attention',
+} as const;
+
+/** Names the modules that need attention; the words stand in their rows and in Progressing. */
+function degraded(rows: readonly ModuleRow[]): NewCondition {
+  const [first, ...others] = rows.filter(({ reason }) => isTrouble(reason));
+  if (!first) return NOT_DEGRADED;
+  const names = [first, ...others].map(({ name }) => name).join(', ');
+  const { reason = first.phase, lastFailure } = first;
+  const isFailing = lastFailure && isAfterFailure(reason);
+  return {
+    type: 'Degraded',
+    status: true,
+    reason: isFailing ? lastFailure.reason : reason,
+    message: `${others.length > 0 ? 'modules' : 'module'} ${names}: see their message and lastFailure`,
+  };
+}
+
+/** Only for a run whose operator has lost NATS once. */
+function natsCondition(run: KubernetesRun, nats: Cause | undefined): NewCondition[] {
+  const type = 'NATSReachable';
+  if (nats) return [{ type, status: false, ...nats }];
+  if (!conditionOf(run.status?.conditions, type)) return [];
+  return [{ type, status: true, reason: REASONS.natsBack, message: 'the operator uses NATS' }];
+}
+
+/** Only for a run that was stalled once. */
+const notStalled = ({ status }: KubernetesRun): NewCondition[] =>
+  conditionOf(status?.conditions, 'Stalled')
+    ? [{ type: 'Stalled', status: false, reason: REASONS.healthy, message: 'the run gets on' }]
+    : [];
+
+/** The time of the newest report; the former one where there is none. */
+function reported(
+  { status }: KubernetesRun,
+  reports: readonly ObservedReport[],
+): Pick<RunStatus, 'lastReportTime'> {
+  const times = reports.map(({ receivedAt, at }) => receivedAt ?? at);
+  const newest = Math.max(millis(status?.lastReportTime) ?? 0, ...times);
+  return newest > 0 ? { lastReportTime: timestamp(new Date(newest)) } : {};
+}
+
 const NOT_SUSPENDED = { type: 'Suspended', status: false, reason: REASONS.notSuspended } as const;
 
-/** There only for runs that were suspended once. */
+/** Only for a run that was suspended once. */
 function suspended(run: KubernetesRun, phase: Phase, cause: Cause | undefined): NewCondition[] {
   const message = cause?.message ?? '';
   if (run.spec.suspend) {
@@ -197,16 +263,29 @@ const conditions = (run: KubernetesRun, now: Date, changes: NewCondition[]) =>
 const generation = ({ metadata }: KubernetesRun): Pick<RunStatus, 'observedGeneration'> =>
   metadata.generation === undefined ? {} : { observedGeneration: metadata.generation };
 
-function summary(rows: readonly ModuleRow[]): Pick<RunStatus, 'ready' | 'percent' | 'etaSeconds'> {
+type Summary = Pick<
+  RunStatus,
+  'ready' | 'percent' | 'etaSeconds' | 'eta' | 'restarts' | 'lastFailure'
+>;
+
+function summary(rows: readonly ModuleRow[], { status }: KubernetesRun): Summary {
   const etas = rows.flatMap(({ etaSeconds }) => etaSeconds ?? []);
   const training = rows.filter(({ phase }) => phase === 'Training');
+  // As long as one of them has none, the end of the run is unknown.
+  const isKnown = etas.length > 0 && etas.length >= training.length && !rows.some(waitsItsTurn);
+  const etaSeconds = Math.max(...etas);
+  const restarts = rows.reduce((sum, row) => sum + (row.restarts ?? 0), 0);
+  const failed = rows
+    .flatMap(({ name, lastFailure }) => (lastFailure ? { ...lastFailure, module: name } : []))
+    .toSorted((a, b) => (millis(a.time) ?? 0) - (millis(b.time) ?? 0))
+    .at(-1);
+  const lastFailure = failed ?? status?.lastFailure;
   return {
     ...readyOf(rows),
     percent: Math.min(...rows.map(({ percent = 0 }) => percent)),
-    // As long as one of them has none, nobody knows when the run will be done.
-    ...(etas.length > 0 &&
-      etas.length >= training.length &&
-      !rows.some(waitsItsTurn) && { etaSeconds: Math.max(...etas) }),
+    ...(isKnown && { etaSeconds, eta: humanDuration(etaSeconds) }),
+    ...(restarts > 0 && { restarts }),
+    ...(lastFailure && { lastFailure }),
   };
 }
 

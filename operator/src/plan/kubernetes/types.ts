@@ -52,15 +52,29 @@ export interface Observed {
   pods: readonly V1Pod[];
   /** The newest of each replica. */
   reports: readonly ObservedReport[];
-  /** The newest Warning event about each Job and pod, as long as it is recent, by `Kind/name`. */
-  warnings?: ReadonlyMap<string, Cause>;
+  /** Recent Warning events about Jobs and pods. */
+  warnings?: Warnings;
+  /** Why the operator cannot use NATS; undefined if it can. */
+  nats?: Cause;
 }
+
+/** A Warning event, which says what was so at a time and perhaps is not any more. */
+export interface Warning extends Cause {
+  /** Uid of the object that it is about. */
+  uid?: string;
+  /** When it was last seen, in milliseconds since the epoch. */
+  at: number;
+}
+
+/** Warning events by the `Kind/name` of their object. */
+export type Warnings = ReadonlyMap<string, readonly Warning[]>;
 
 /** `receivedAt`: milliseconds by the operator's own clock, against which silence is measured. */
 export type ObservedReport = Report & { receivedAt?: number };
 
 export interface ObservedModule extends KubernetesObject {
   spec: ModuleResource['spec'];
+  status?: ModuleStatus;
 }
 
 export interface PlanOptions {
@@ -98,6 +112,8 @@ export interface PlannedEvent {
   type: 'Normal' | 'Warning';
   reason: string;
   message: string;
+  /** Module that it is about; its own object gets the event, too. */
+  module?: { name: string; message: string };
 }
 
 export interface KubernetesPlan {

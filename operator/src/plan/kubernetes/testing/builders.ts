@@ -1,4 +1,9 @@
-import { parseRun, type Report } from '@greedy-infomax/crds';
+import {
+  encodeTrainerEnding,
+  parseRun,
+  type Report,
+  type TrainedEnding,
+} from '@greedy-infomax/crds';
 import type { V1Job, V1ObjectMeta, V1Pod } from '@kubernetes/client-node';
 import { CONTAINER, TEMPLATE_HASH } from '../names.ts';
 import { childMetadata, childName, timestamp } from '../objects.ts';
@@ -140,6 +145,48 @@ export function aPod(module: string, replica = 0, change: Partial<V1Pod> = {}): 
   };
 }
 
+/** A trainer's word that its module is complete. */
+export const anEnding = (module: string, change: Partial<TrainedEnding> = {}): TrainedEnding => ({
+  outcome: 'complete',
+  run: 'run-1',
+  module,
+  replica: 0,
+  step: 20,
+  samples: 640,
+  budget: 640,
+  checkpoint: { step: 20, file: 'checkpoint-000000020.safetensors', sha256: 'a'.repeat(64) },
+  ...change,
+});
+
+/** A pod whose trainer ended with exit code 0 and left `message`. */
+export const aDonePod = (
+  module: string,
+  message = encodeTrainerEnding(anEnding(module)),
+  replica = 0,
+): V1Pod =>
+  aPod(module, replica, {
+    status: {
+      phase: 'Succeeded',
+      containerStatuses: [
+        containerStatus({
+          terminated: { exitCode: 0, message, startedAt: START, finishedAt: after(1) },
+        }),
+      ],
+    },
+  });
+
+/** The run with all modules training from the start, so that each has a Job. */
+const atOnce = (run: KubernetesRun): KubernetesRun => ({
+  ...run,
+  spec: { ...run.spec, order: aRun().spec.order },
+});
+
+/** Modules that are complete: their Jobs, and pods with proof. */
+export const trained = (run = aRun(), modules = ['first', 'second']): Partial<Observed> => ({
+  jobs: modules.map((module) => ended(aJob(module, atOnce(run)), 'Complete')),
+  pods: modules.map((module) => aDonePod(module)),
+});
+
 type ContainerStatus = NonNullable<NonNullable<V1Pod['status']>['containerStatuses']>[0];
 
 export const containerStatus = (state: ContainerStatus['state']): ContainerStatus => ({
@@ -188,7 +235,7 @@ export const aReport = (module: string, change: Partial<Report> = {}): Report =>
 });
 
 export const aModuleObject = (module: string, replicas: number): ObservedModule => ({
-  metadata: childMetadata(aRun(), module, childName('small', module)),
+  metadata: { ...childMetadata(aRun(), module, childName('small', module)), generation: 1 },
   spec: { runName: 'small', index: 0, replicas },
 });
 
