@@ -35,8 +35,14 @@ export interface Outcome {
   obstacle?: NameTakenError | RefusedError;
 }
 
+/** Those of a plan are immutable, and their names tell what they hold. */
+const PLANNED_CONFIG_MAPS: Resource = { ...CONFIG_MAPS, metadataOnly: true };
+
 const RESOURCES: ReadonlyMap<string | undefined, Resource> = new Map(
-  [RUNS, MODULES, JOBS, CONFIG_MAPS].map((resource) => [resource.kind, resource as Resource]),
+  [RUNS, MODULES, JOBS, PLANNED_CONFIG_MAPS].map((resource) => [
+    resource.kind,
+    resource as Resource,
+  ]),
 );
 
 /** `beforeJobs`: what else must be there before the first pod is. @throws ApiError, UnreachableError */

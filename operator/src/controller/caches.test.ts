@@ -35,8 +35,16 @@ afterEach(async () => {
   await server.close();
 });
 
+const ownerReferences = (name: string) => [
+  { apiVersion: 'greedyinfomax.dev/v1alpha1', kind: 'GreedyInfoMaxRun', name, uid: name },
+];
 const job = (name: string, run: string) => ({
-  metadata: { namespace: NAMESPACE, name, labels: { 'greedyinfomax.dev/run': run } },
+  metadata: {
+    namespace: NAMESPACE,
+    name,
+    labels: { 'greedyinfomax.dev/run': run },
+    ownerReferences: ownerReferences(run),
+  },
 });
 const jobsOf = (run: string) =>
   caches.childrenOf(`${NAMESPACE}/${run}`).jobs.map(({ metadata }) => metadata.name);
@@ -104,4 +112,55 @@ it('warnings about a Job count until they are gone, and its run is looked at for
   await expect.poll(() => told.length).toBe(5);
   expect(warnings()).toEqual([]);
   expect(told).toEqual(Array(5).fill('team/b'));
+});
+
+it('objects with our labels that are not ours are not kept, nor what nobody reads of ours', async () => {
+  const CONFIG_MAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
+  const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+  const labels = { 'greedyinfomax.dev/run': 'a' };
+  const data = { config: 'x'.repeat(100_000) };
+  const of = (name: string, owners: unknown) =>
+    ({ metadata: { namespace: NAMESPACE, name, labels, ownerReferences: owners }, data }) as never;
+  for (const [name, owners] of [
+    ['without-owner', undefined],
+    ['of-another', [{ ...ownerReferences('a')[0], apiVersion: 'example.com/v1' }]],
+    ['of-nothing', [null]],
+    ['odd', 'owner'],
+  ] as const) {
+    server.put(CONFIG_MAPS, of(name, owners));
+    server.put(JOBS, of(name, owners));
+    server.put(PODS, of(name, owners));
+  }
+  const huge = job('huge', 'a');
+  server.put(JOBS, { ...huge, spec: { template: 'x'.repeat(200_000) } } as never);
+  server.put(CONFIG_MAPS, of('a-first-123', ownerReferences('a')));
+  const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'a-first', uid: '1' };
+  server.put(PODS, {
+    ...(of('a-first-0', [owner]) as object),
+    spec: { nodeName: 'node-1', containers: [{ name: 'trainer', env: data }], volumes: data },
+    status: { phase: 'Running', message: data.config },
+  } as never);
+  await expect.poll(() => caches.childrenOf('team/a').pods).toHaveLength(1);
+  const { jobs, configMaps, pods } = caches.childrenOf('team/a');
+  expect(jobs.map(({ metadata }) => metadata.name)).toEqual(['a-first']);
+  expect(configMaps.map(({ metadata }) => metadata.name)).toEqual(['a-first-123']);
+  expect(configMaps[0]).not.toHaveProperty('data');
+  expect(pods[0]).toMatchObject({
+    spec: { nodeName: 'node-1', containers: [{ name: 'trainer' }] },
+    status: { phase: 'Running' },
+  });
+  expect(JSON.stringify(pods[0]).length).toBeLessThan(6000);
+  // One that becomes another's is no longer ours.
+  server.put(JOBS, { ...job('a-first', 'a'), metadata: { namespace: NAMESPACE, name: 'a-first' } });
+  await expect.poll(() => jobsOf('a')).toEqual([]);
+});
+
+it('asks for the metadata of ConfigMaps alone', () => {
+  const accepts = server.seen
+    .filter(({ path }) => path.endsWith('/configmaps'))
+    .map(({ accept }) => accept);
+  expect(accepts).toEqual([
+    'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+    'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+  ]);
 });

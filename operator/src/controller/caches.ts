@@ -15,6 +15,7 @@ import {
 } from '../kube/resource.ts';
 import { millis } from '../plan/kubernetes/objects.ts';
 import type { Warning, Warnings } from '../plan/kubernetes/types.ts';
+import { configMapOfRun, ownedByRun, podOfJob, warningOfChild } from './kept-objects.ts';
 
 /** What the operator sees of the cluster: runs, and all that belongs to each. */
 
@@ -41,6 +42,8 @@ interface CoreEvent extends KubeObject {
 const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events' };
 /** The API server sends no bookmarks to watches of events: they must end before they count as dead. */
 const WARNINGS_SECONDS = 35;
+/** Maximum number of warnings that are kept about one object, the newest. */
+const WARNINGS_MAX = 16;
 
 /** `event`: name of the event, which changes when it is seen again. */
 type NamedWarning = Warning & { event: string };
@@ -59,15 +62,21 @@ export class Caches {
   /** Without `namespaces`: of all. */
   constructor(client: Client, namespaces: readonly string[] | undefined, log: Logger) {
     const ofRuns = { log, labelSelector: LABELS.run };
+    const keep = ownedByRun;
     this.runs = new NamespacesInformer(client, RUNS, namespaces, { log });
-    this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log });
-    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, ofRuns);
-    this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, ofRuns);
-    this.#pods = new NamespacesInformer(client, PODS, namespaces, ofRuns);
+    this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log, keep });
+    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, { ...ofRuns, keep });
+    this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, {
+      ...ofRuns,
+      keep: configMapOfRun,
+      metadataOnly: true,
+    });
+    this.#pods = new NamespacesInformer(client, PODS, namespaces, { ...ofRuns, keep: podOfJob });
     this.#warnings = new NamespacesInformer(client, WARNINGS, namespaces, {
       log,
       fieldSelector: 'type=Warning',
       watchSeconds: WARNINGS_SECONDS,
+      keep: warningOfChild,
     });
     this.#byRun = {
       modules: indexed(this.#modules),
@@ -145,9 +154,10 @@ export class Caches {
     const others = before.filter((each) => each.event !== name);
     const uid = involvedObject?.uid;
     const warning = { reason, message, at: lastSeen(event), event: name, ...(uid && { uid }) };
-    const now = change === 'deleted' ? others : [...others, warning];
+    const now = change === 'deleted' ? others : [...others, warning].slice(-WARNINGS_MAX);
     if (now.length > 0) ofNamespace.set(about, now);
     else ofNamespace.delete(about);
+    if (ofNamespace.size === 0) this.#warningsByNamespace.delete(namespace);
   }
 }
 

@@ -55,7 +55,12 @@ export interface CallOptions {
   contentType?: string;
   signal?: AbortSignal;
   timeoutSeconds?: number;
+  /** Media type of the answer. Default: application/json. */
+  accept?: string;
 }
+
+/** Maximum characters of a line of a watch. The largest object that etcd takes has 1.5 MiB. */
+const LINE_MAX = 16_777_216;
 
 export interface ObjectList<T> {
   metadata: { resourceVersion: string; continue?: string };
@@ -183,15 +188,16 @@ export class Client {
    */
   async *lines(
     path: string,
-    { query, idleSeconds, signal }: { query: Query; idleSeconds: number; signal: AbortSignal },
+    options: { query: Query; idleSeconds: number; signal: AbortSignal; accept?: string },
   ): AsyncGenerator<string> {
-    const { body } = await this.#send('GET', path, { query, idleSeconds, signal });
+    const { body } = await this.#send('GET', path, options);
     let rest = '';
     try {
       body.setEncoding('utf8');
       for await (const chunk of body) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
+        if (rest.length > LINE_MAX) throw new Error(`a line of more than ${LINE_MAX} characters`);
         yield* lines;
       }
     } catch (cause) {
@@ -209,7 +215,14 @@ export class Client {
   async #send(
     method: string,
     path: string,
-    { query, body, contentType, signal, idleSeconds }: CallOptions & { idleSeconds: number },
+    {
+      query,
+      body,
+      contentType,
+      signal,
+      idleSeconds,
+      accept,
+    }: CallOptions & { idleSeconds: number },
   ): Promise<Dispatcher.ResponseData> {
     const what = `${method} ${path}`;
     const url = new URL(`${this.#access.server}${path}`);
@@ -223,7 +236,7 @@ export class Client {
         method: method as Dispatcher.HttpMethod,
         headers: {
           ...headers,
-          accept: 'application/json',
+          accept: accept ?? 'application/json',
           'user-agent': 'greedy-infomax',
           ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
         },

@@ -14,6 +14,10 @@ export interface InformerOptions {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  /** Ask for the metadata of objects alone. */
+  metadataOnly?: boolean;
+  /** What is kept of an object, which may be changed; undefined: it is not mirrored, as if it were not there. Default: all. */
+  keep?: (object: KubeObject) => KubeObject | undefined;
   log?: Logger;
   /** How the wait grows after failures in a row. */
   backoff?: { firstMs: number; maxMs: number };
@@ -48,7 +52,9 @@ interface WatchEvent<T> {
 export class Informer<T extends KubeObject> {
   readonly #client: Client;
   readonly #resource: Resource<T>;
-  readonly #options: Required<Omit<InformerOptions, 'namespace' | 'labelSelector' | 'log'>> &
+  readonly #options: Required<
+    Omit<InformerOptions, 'namespace' | 'labelSelector' | 'log' | 'keep'>
+  > &
     InformerOptions;
   readonly #handlers = new Set<Handler<T>>();
   readonly #synced = Promise.withResolvers<void>();
@@ -70,11 +76,12 @@ export class Informer<T extends KubeObject> {
       idleSeconds: 75,
       watchSeconds: 300,
       relistSeconds: 600,
-      pageSize: 500,
+      pageSize: 100,
       clock: systemClock,
       wait: pause,
       random: Math.random,
       fieldSelector: '',
+      metadataOnly: false,
       ...options,
     };
   }
@@ -154,8 +161,12 @@ export class Informer<T extends KubeObject> {
     do {
       // Without a resourceVersion: never older than what was seen, also after a change of API server.
       const query = this.#query({ limit: pageSize, continue: token });
-      page = await this.#client.list(this.#resource, namespace, { query, signal });
-      for (const item of page.items) now.set(keyOf(item), this.#kept(item));
+      const accept = this.#accept('PartialObjectMetadataList');
+      page = await this.#client.list(this.#resource, namespace, { query, signal, accept });
+      for (const item of page.items) {
+        const kept = this.#kept(item);
+        if (kept) now.set(keyOf(kept), kept);
+      }
       token = page.metadata.continue || undefined;
     } while (token !== undefined);
     const before = this.#objects;
@@ -178,7 +189,8 @@ export class Informer<T extends KubeObject> {
       timeoutSeconds: Math.ceil(watchSeconds * (1 + random())),
     });
     const path = pathOf(this.#resource, namespace);
-    for await (const line of this.#client.lines(path, { query, idleSeconds, signal })) {
+    const accept = this.#accept('PartialObjectMetadata');
+    for await (const line of this.#client.lines(path, { query, idleSeconds, signal, accept })) {
       if (line.trim() !== '') yield parseEvent<T>(line);
     }
   }
@@ -190,9 +202,9 @@ export class Informer<T extends KubeObject> {
       const key = keyOf(object);
       const before = this.#objects.get(key);
       const next = this.#kept(object);
-      if (type === 'DELETED') {
+      if (type === 'DELETED' || next === undefined) {
         this.#objects.delete(key);
-        if (before) this.#tell('deleted', next, before);
+        if (before) this.#tell('deleted', next ?? before, before);
       } else {
         this.#objects.set(key, next);
         this.#compare(next, before);
@@ -228,17 +240,34 @@ export class Informer<T extends KubeObject> {
     }
   }
 
-  /** Items of a list lack kind and version; managed fields are as large as the rest and never read. */
-  #kept(object: T): T {
+  #accept(as: string): string | undefined {
+    return this.#options.metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1` : undefined;
+  }
+
+  /** Items of a list lack kind and version. Fields that nobody reads are as large as the rest. */
+  #kept(object: T): T | undefined {
     const { apiVersion, kind } = this.#resource;
     const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
       managedFields?: unknown;
     };
+    const { [LAST_APPLIED]: __, ...annotations } = metadata.annotations ?? {};
+    const trimmed = {
+      ...object,
+      apiVersion,
+      kind,
+      metadata: { ...metadata, ...(metadata.annotations && { annotations }) },
+    };
+    const { keep = (all) => all } = this.#options;
+    const kept = keep(trimmed) as T | undefined;
+    if (kept === undefined) return undefined;
     const before = this.#objects.get(keyOf(object));
-    this.#last = share({ ...object, apiVersion, kind, metadata }, before ?? this.#last);
+    this.#last = share(kept, before ?? this.#last);
     return this.#last;
   }
 }
+
+/** Where kubectl apply leaves a copy of the whole object. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 const isTooOld = (error: unknown): boolean =>
   error instanceof GoneError || (error instanceof ApiError && error.status === 410);

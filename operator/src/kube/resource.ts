@@ -89,6 +89,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   fixed?: readonly string[];
   /** Fields of the spec that keep their value when they are no longer applied: others may set them from then on. */
   kept?: readonly string[];
+  /** Only the metadata is mirrored and compared: the rest never changes, as the name says what it is. */
+  metadataOnly?: boolean;
   /** Carries the type only; never there at run time. */
   object?: T;
 }

@@ -243,8 +243,15 @@ const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 const hashOf = (value: unknown): string => hash(canonicalJson(value) ?? '', 16);
 
-/** Without what cannot change: a Job keeps the template that it was made with. */
-function withoutFixed<T extends KubeObject>({ fixed = [] }: Resource<T>, object: T): T {
+/** Without what cannot change: a Job keeps the template that it was made with, an immutable ConfigMap its data. */
+function withoutFixed<T extends KubeObject>(
+  { metadataOnly, fixed = [] }: Resource<T>,
+  object: T,
+): T {
+  if (metadataOnly) {
+    const { apiVersion, kind, metadata } = object;
+    return { apiVersion, kind, metadata } as T;
+  }
   const { spec } = object as { spec?: object };
   if (spec === undefined || fixed.length === 0) return object;
   const changing = Object.entries(spec).filter(([field]) => !fixed.includes(field));

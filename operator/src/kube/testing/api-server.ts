@@ -24,6 +24,7 @@ export interface Seen {
   path: string;
   query: URLSearchParams;
   contentType: string | undefined;
+  accept: string | undefined;
   body: unknown;
 }
 
@@ -185,6 +186,7 @@ export class TestApiServer {
       path: url.pathname,
       query: url.searchParams,
       contentType: request.headers['content-type'],
+      accept: request.headers.accept,
       body: body === '' ? undefined : JSON.parse(body),
     };
     this.seen.push(seen);
