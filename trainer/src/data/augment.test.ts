@@ -40,6 +40,18 @@ describe('augmentation', () => {
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(40);
   });
 
+  it('draws rows and columns apart, also where there are as many', () => {
+    const square = Uint8Array.from({ length: 600 * 16 }, (_, i) => i % 16);
+    const out = augment(square, [600, 4, 4, 1], settings({}), ordinals(600), 1);
+    const counts = new Map<number, number>();
+    for (let at = 0; at < out.length; at += 4) {
+      const corner = out[at] as number;
+      counts.set(corner, (counts.get(corner) ?? 0) + 1);
+    }
+    expect([...counts.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 4, 5, 6, 8, 9, 10]);
+    for (const count of counts.values()) expect(Math.abs(count - 600 / 9)).toBeLessThan(35);
+  });
+
   it('mirrors half of the images', () => {
     const counts = crops({ pad: 0, crop: 3, flip: true });
     expect([...counts.keys()].sort()).toEqual(

@@ -109,6 +109,17 @@ describe('an encoder', () => {
   });
 });
 
+describe('the first weights', () => {
+  const first = (overrides: Partial<ModuleConfig>) =>
+    moduleWeights(config(overrides))['layers.0.weight']?.values;
+  it('are the same for every replica and attempt, and others for each module and seed', () => {
+    expect(first({})).toEqual(first({}));
+    expect(first({ index: 1 })).not.toEqual(first({}));
+    expect(first({ seed: 3 })).not.toEqual(first({}));
+    expect(first({ seed: 3 })).not.toEqual(first({ index: 1 }));
+  });
+});
+
 describe('a module', () => {
   it.each(['float32', 'bfloat16'] as const)(
     'lowers its loss from about chance in %s',

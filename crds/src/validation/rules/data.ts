@@ -27,17 +27,17 @@ const pathMistakes = ({ data }: Draft): Mistake[] =>
 /** Images are cropped and cut into patches, speech into windows; nothing may seem to do what it does not. */
 function viewMistakes({ data, own }: Draft): Mistake[] {
   if (!data) return [];
-  const [needs, none]: (readonly string[])[] =
+  const [needs, none] =
     domainOf(data) === 'speech' ? [SPEECH_FIELDS, IMAGE_FIELDS] : [IMAGE_FIELDS, SPEECH_FIELDS];
   return [
-    ...(needs ?? [])
+    ...needs
       .filter((field) => !own.includes(field))
       .map((field) => ({ path: ['spec', field], message: `is missing; ${data.format} needs it` })),
-    ...(none ?? [])
+    ...none
       .filter((field) => own.includes(field))
       .map((field) => ({
         path: ['spec', field],
-        message: `does not go with ${data.format}, which takes ${needs?.join(' and ')}; leave it out`,
+        message: `does not go with ${data.format}, which takes ${needs.join(' and ')}; leave it out`,
       })),
   ];
 }
