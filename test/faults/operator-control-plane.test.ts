@@ -133,12 +133,11 @@ it('a run is deleted while NATS does not answer, and its streams when it does ag
   expect(await streamsOf('unseen')).toHaveLength(1);
 });
 
-it('a run that goes without having been let go leaves no streams', async () => {
+it('a run that is deleted while the operator is frozen leaves no streams', async () => {
   await startAndWait('hurried');
   expect(await streamsOf('hurried')).toHaveLength(1);
   operator.child.kill('SIGSTOP');
   try {
-    await removeFinalizers('hurried');
     await scene.deleteRun('hurried');
     expect(await scene.run('hurried')).toBeUndefined();
   } finally {
@@ -155,7 +154,6 @@ it('a run is deleted while neither NATS nor the operator is there, and the next 
   await eventually('the stream', async () => (await streamsOf('orphaned')).length === 1);
   await operator.stop();
   await scene.deleteRun('orphaned');
-  await removeFinalizers('orphaned');
   await eventually('the run to be gone', async () => !(await scene.run('orphaned')));
   operator = await scene.operator();
   await eventually('no stream', async () => (await streamsOf('orphaned')).length === 0, {
@@ -164,8 +162,30 @@ it('a run is deleted while neither NATS nor the operator is there, and the next 
   expect(await streamsOf('unseen')).toHaveLength(1);
 });
 
-const removeFinalizers = (run: string) =>
-  scene.kubectl('patch', 'gimrun', run, '--type=merge', '-p={"metadata":{"finalizers":[]}}');
+it('an operator with an older CRD is not ready and names the fields, until the CRD is updated', async () => {
+  const file = CRDS[1] as string;
+  const definition = parse(readFileSync(file, 'utf8'));
+  delete definition.spec.versions[0].schema.openAPIV3Schema.properties.status.properties.ready;
+  const readiness = async () => {
+    const response = await fetch(`${operator.healthUrl}/readyz`);
+    return { isReady: response.ok, text: await response.text() };
+  };
+  await operator.stop();
+  await scene.cluster.apply(stringify(definition));
+  operator = await scene.operator();
+  const { text } = await eventually(
+    'what is missing',
+    async () => {
+      const answer = await readiness();
+      return answer.text.includes('it lacks') && answer;
+    },
+    { operator },
+  );
+  expect(text).toContain('crds failed: CRD greedyinfomaxruns.greedyinfomax.dev is older');
+  expect(text).toContain('it lacks status.ready;');
+  await scene.kubectl('apply', `--filename=${file}`);
+  await eventually('a ready operator', async () => (await readiness()).isReady, { operator });
+});
 
 /** Makes etcd forget all versions of the past. Its gateway speaks JSON, with 64-bit numbers as strings. */
 async function compactEtcd(url: string): Promise<void> {

@@ -12,6 +12,7 @@ import { connectPatiently } from '../nats/connection.ts';
 import { openSigner, type Signer } from '../nats/signer.ts';
 import { parseRunDefaults } from '../plan/kubernetes/run-defaults.ts';
 import { Controller } from './controller.ts';
+import { CrdVersions } from './crd-versions.ts';
 import { Metrics } from './metrics.ts';
 
 /** The operator: reconciles GreedyInfoMaxRun objects on a cluster. */
@@ -74,17 +75,21 @@ async function main(): Promise<number> {
     metrics,
   });
 
+  const crds = new CrdVersions(client, log);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const watching = new AbortController();
   const electing = new AbortController();
   const health = await openHealthServer(Number(values['health-port']), {
     healthz: { ping: () => true },
-    readyz: { caches: () => controller.synced || 'not filled yet' },
+    readyz: {
+      caches: () => controller.synced || 'not filled yet',
+      crds: () => crds.problem ?? true,
+    },
   });
   const served = await metrics.open(Number(values['metrics-port']));
 
-  const watches = controller.watch(watching.signal);
+  const watches = Promise.all([controller.watch(watching.signal), crds.watch(watching.signal)]);
   void connectNats(controller, metrics, stop.signal);
   let leading: Promise<void> = Promise.resolve();
   const election = new Election(client, {

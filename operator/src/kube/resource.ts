@@ -136,6 +136,16 @@ export const EVENTS: Resource<EventObject> = {
   plural: 'events',
 };
 
+/** A CRD, as far as it is read. */
+export type CrdObject = KubeObject & {
+  spec: { versions: { name: string; served: boolean; schema?: { openAPIV3Schema?: object } }[] };
+};
+export const CRDS: Resource<CrdObject> = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+};
+
 /** `/apis/batch/v1/namespaces/NAMESPACE/jobs/NAME/SUBRESOURCE`; without namespace: in all of them. */
 export function pathOf(
   { apiVersion, plural }: Resource,
