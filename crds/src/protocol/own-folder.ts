@@ -22,7 +22,7 @@ export class FolderError extends Error {
 /** What to do about an error of the operating system. */
 const ADVICE: Record<string, string> = {
   EEXIST: 'remove what is there, or use another path',
-  EACCES: 'give this user the right to write there',
+  EACCES: 'give this user the right to use it',
   EDQUOT: 'raise the quota, or free some space',
   EISDIR: 'give the path of a file',
   ELOOP: 'remove the links that point to each other',
@@ -31,7 +31,7 @@ const ADVICE: Record<string, string> = {
   ENOENT: 'check the path',
   ENOSPC: 'free some space there',
   ENOTDIR: 'use a path all of whose parents are folders',
-  EPERM: 'give this user the right to write there',
+  EPERM: 'give this user the right to use it',
   EROFS: 'the file system is read-only; use a folder on another one',
 };
 

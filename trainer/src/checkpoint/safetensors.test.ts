@@ -125,6 +125,33 @@ describe('safetensors', () => {
     ],
     ['an overlap', fileOf({ x: f32(0, 4), y: f32(2, 6) }, 6), /y begins at byte 2/],
     ['bytes that no tensor covers', fileOf({ x: f32(0, 4) }, 5), /need 4 bytes.*has 5/],
+    [
+      'a key that comes twice',
+      fileOf(`{"x":${JSON.stringify(f32(0, 4))},"x":${JSON.stringify(f32(0, 4))}}`, 4),
+      /has the key "x" twice/,
+    ],
+    [
+      'a field that comes twice',
+      fileOf('{"x":{"dtype":"I32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4),
+      /has the key "dtype" twice/,
+    ],
+    [
+      'a size that is no whole number as it is written',
+      fileOf('{"x":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}', 4),
+      /has the number 1\.0/,
+    ],
+    [
+      'an offset with an exponent',
+      fileOf('{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}', 4),
+      /has the number 4e0/,
+    ],
+    [
+      'a shape that overflows',
+      fileOf({ x: f32(0, 0, [2 ** 40, 2 ** 40, 0]) }),
+      /too many elements/,
+    ],
+    ['half of a surrogate pair', fileOf('{"__metadata__":{"a":"\\ud800"}}'), /not Unicode/],
+    ['white space before the header', fileOf(' {}'), /not a JSON object from its first byte on/],
     ['missing data', fileOf({ x: f32(0, 4) }, 3), /need 4 bytes.*has 3/],
   ])('refuses to read %s', (_, file, message) => {
     expect(() => decodeSafetensors(file)).toThrow(SafetensorsError);

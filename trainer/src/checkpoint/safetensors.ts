@@ -92,12 +92,13 @@ function checkTensor(name: string, { dtype, shape, data }: StoredTensor): void {
 
 /** Takes a file apart; the tensors are copies. Throws a `SafetensorsError` for whatever the format forbids. */
 export function decodeSafetensors(file: Uint8Array): Safetensors {
-  const { header, data } = split(file);
+  const { header, text, data } = split(file);
   const metadata = parseMetadata(header[METADATA]);
   const infos = Object.entries(header)
     .filter(([name]) => name !== METADATA)
     .map(([name, value]) => ({ name, ...parseInfo(name, value) }))
     .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkStrictly(text);
   let at = 0;
   for (const { name, begin, end } of infos) {
     if (begin !== at) {
@@ -117,7 +118,11 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
   return { tensors: Object.fromEntries(tensors), metadata };
 }
 
-function split(file: Uint8Array): { header: Record<string, unknown>; data: Uint8Array } {
+function split(file: Uint8Array): {
+  header: Record<string, unknown>;
+  text: string;
+  data: Uint8Array;
+} {
   if (file.length < PREFIX_BYTES) {
     throw new SafetensorsError(`the file has ${file.length} bytes; even an empty one has more`);
   }
@@ -129,16 +134,48 @@ function split(file: Uint8Array): { header: Record<string, unknown>; data: Uint8
   }
   const dataAt = PREFIX_BYTES + Number(size);
   let header: unknown;
+  let text: string;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    header = JSON.parse(text.decode(file.subarray(PREFIX_BYTES, dataAt)));
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    text = decoder.decode(file.subarray(PREFIX_BYTES, dataAt));
+    header = JSON.parse(text);
   } catch (error) {
     throw new SafetensorsError(`the header is not JSON: ${(error as Error).message}`);
   }
-  if (!isObject(header)) throw new SafetensorsError('the header is not a JSON object');
+  if (!isObject(header) || !text.startsWith('{')) {
+    throw new SafetensorsError('the header is not a JSON object from its first byte on');
+  }
   // Not file.subarray: of a Buffer that is a Buffer, whose slice() would be no copy.
   const data = new Uint8Array(file.buffer, file.byteOffset + dataAt, file.length - dataAt);
-  return { header, data };
+  return { header, text, data };
+}
+
+/**
+ * Checks in valid JSON what `JSON.parse` lets pass and the reference implementation refuses: keys that come twice, numbers
+ * that are not written as whole numbers, and half of a surrogate pair.
+ */
+function checkStrictly(json: string): void {
+  /** Keys of each open object; null for an array. */
+  const open: (Set<string> | null)[] = [];
+  let last = '';
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[{}[\]:]/g)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(null);
+    else if (token === '}' || token === ']') open.pop();
+    else if (token === ':') {
+      const key = JSON.parse(last) as string;
+      const keys = open.at(-1);
+      if (keys?.has(key)) throw new SafetensorsError(`the header has the key ${last} twice`);
+      keys?.add(key);
+    } else if (token.startsWith('"')) {
+      if (!(JSON.parse(token) as string).isWellFormed()) {
+        throw new SafetensorsError(`the header has a text that is not Unicode: ${token}`);
+      }
+    } else if (!/^\d+$/.test(token)) {
+      throw new SafetensorsError(`the header has the number ${token}; whole numbers are right`);
+    }
+    last = token;
+  }
 }
 
 function parseMetadata(metadata: unknown = {}): Record<string, string> {
@@ -169,7 +206,13 @@ function parseInfo(name: string, info: unknown) {
   return { dtype: dtype as Dtype, shape, begin, end };
 }
 
-const elements = (shape: readonly number[]): number => shape.reduce((n, size) => n * size, 1);
+/** Product of the sizes. Throws a `SafetensorsError` where it, or a part of it, is too large to be a number of elements. */
+const elements = (shape: readonly number[]): number =>
+  shape.reduce((n, size) => {
+    const product = n * size;
+    if (Number.isSafeInteger(product)) return product;
+    throw new SafetensorsError(`the shape [${shape.join(', ')}] has too many elements`);
+  }, 1);
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

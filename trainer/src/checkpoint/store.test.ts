@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -105,6 +106,7 @@ describe('a damaged checkpoint', () => {
     ['cut short', (file) => truncateSync(file, statSync(file).size - 3), /need 16 bytes/],
     ['empty', (file) => truncateSync(file, 0), /has 0 bytes/],
     ['a folder', (file) => replaceByFolder(file), /EISDIR/],
+    ['a link to nothing', (file) => replaceByLink(file), /no such file behind its name/],
   ])('that is %s is passed over with the reason', async (_, damage, why) => {
     damage(fileOf(2));
     const loaded = await open().loadNewest();
@@ -139,6 +141,11 @@ describe('a damaged checkpoint', () => {
     expect(readdirSync(folder)).toEqual(['checkpoint-000000003.safetensors']);
   });
 });
+
+function replaceByLink(file: string): void {
+  rmSync(file);
+  symlinkSync(`${file}-nowhere`, file);
+}
 
 function replaceByFolder(file: string): void {
   rmSync(file);

@@ -84,14 +84,15 @@ export class CheckpointStore {
    * The newest checkpoint that is whole, or null; and the damaged files that are newer. Throws a
    * `ConfigMismatchError` if that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
    */
-  async loadNewest(): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
+  async loadNewest(attempts = 10): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
     const skipped: Skipped[] = [];
     for (const file of await this.#checkpoints()) {
       const where = this.#files.where(file);
       try {
         const bytes = await this.#files.read(file);
-        // The writer has newer ones since the names were read.
-        if (bytes === null) return this.loadNewest();
+        // The writer has newer ones since the names were read. A link to nothing is always gone.
+        if (bytes === null && attempts > 1) return this.loadNewest(attempts - 1);
+        if (bytes === null) throw new CheckpointError('there is no such file behind its name');
         const { checkpoint, sha256 } = this.#parse(where, bytes);
         this.newest = { step: checkpoint.step, file, sha256 };
         return { checkpoint, skipped };

@@ -2,15 +2,34 @@ import { existsSync, openSync, read as readCallback } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { adviceFor } from '@greedy-infomax/crds/own-folder';
 import { DataError } from './errors.ts';
 
 const read = promisify(readCallback);
 
-/** Reads a file whole. Throws a `DataError` that says what `expected` there. */
-export async function readDataFile(file: string, expected: string): Promise<Uint8Array> {
+/** Bytes of the largest file that is read whole: four hours of speech are 460 MB. */
+const MOST_BYTES = 2 ** 31 - 1;
+
+/**
+ * Reads a file of at most `most` bytes whole. Throws a `DataError` that says what `expected` there, also for what is no
+ * file, such as a pipe, and before any memory is taken for a larger one.
+ */
+export async function readDataFile(
+  file: string,
+  expected: string,
+  most = MOST_BYTES,
+): Promise<Uint8Array> {
   try {
+    const found = await stat(file);
+    if (!found.isFile()) throw new DataError(`${file} is no file; it should be ${expected}`);
+    if (found.size > most) {
+      throw new DataError(
+        `${file} has ${found.size} bytes; at most ${most} are read as ${expected}: cut it in several files`,
+      );
+    }
     return await readFile(file);
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw unreadable(file, expected, error as Error);
   }
 }
@@ -90,4 +109,7 @@ export async function openRecords(
 }
 
 const unreadable = (file: string, expected: string, cause: Error): DataError =>
-  new DataError(`cannot read ${file} (${cause.message}); it should be ${expected}`, { cause });
+  new DataError(
+    `cannot read ${file} (${cause.message}${adviceFor(cause) ? `: ${adviceFor(cause)}` : ''}); it should be ${expected}`,
+    { cause },
+  );

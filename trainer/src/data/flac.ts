@@ -10,17 +10,18 @@ const THREADS = Math.max(1, Math.min(8, availableParallelism() - 1));
 /** Milliseconds without work after which the threads end; they would keep the process alive. */
 const IDLE = 1000;
 
+/** Samples of the longest file. */
+const MOST_SAMPLES = 4 * 3600 * SAMPLE_RATE;
+/** Milliseconds that decoding a file may take. */
+const MOST_TIME = 120_000;
+
 /** What the decoder calls 1 is the largest value of 16 bits. */
 const FULL_SCALE = 2 ** 15 - 1;
 
 /** The samples of a FLAC file of one channel, 16,000 a second. Throws a `DataError` that names `file`. */
 export async function decodeFlac(bytes: Uint8Array, file: string): Promise<Int16Array> {
   const total = streamLength(bytes, file);
-  const { channelData, samplesDecoded, sampleRate } = await withDecoder(async (decoder) => {
-    const decoded = await decoder.decodeFile(bytes);
-    await decoder.reset();
-    return decoded;
-  });
+  const { channelData, samplesDecoded, sampleRate } = await decoded(bytes, file);
   const [channel] = channelData;
   // The decoder passes over frames that are damaged, without an error.
   if (!channel || samplesDecoded === 0 || samplesDecoded < total) {
@@ -38,7 +39,32 @@ export async function decodeFlac(bytes: Uint8Array, file: string): Promise<Int16
   );
 }
 
-/** Samples of the stream by its first block, 0 if it does not say: 36 bits behind the tag, the block's header and 13 bytes. */
+/** Decodes in a thread, which ends if it fails or takes too long. Throws a `DataError`. */
+function decoded(bytes: Uint8Array, file: string) {
+  return withDecoder(async (decoder) => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done in ${MOST_TIME} ms`)), MOST_TIME);
+    });
+    try {
+      const found = await Promise.race([decoder.decodeFile(bytes), late]);
+      await Promise.race([decoder.reset(), late]);
+      return found;
+    } catch (cause) {
+      throw new DataError(
+        `${file} cannot be decoded: ${(cause as Error).message}; fetch it again`,
+        { cause },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  });
+}
+
+/**
+ * Samples of the stream by its first block; 0 if it does not say. Throws a `DataError` for another rate, for several
+ * channels and for a stream that is too long, before anything is decoded.
+ */
 function streamLength(bytes: Uint8Array, file: string): number {
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 4));
   if (text !== 'fLaC' || bytes.length < 42) {
@@ -47,7 +73,21 @@ function streamLength(bytes: Uint8Array, file: string): number {
     );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return (view.getUint8(21) & 0xf) * 2 ** 32 + view.getUint32(22);
+  // The block has a header of 4 bytes; its fields of 20, 3, 5 and 36 bits begin at byte 18 of the file.
+  const rate = view.getUint32(18) >>> 12;
+  const channels = ((view.getUint8(20) >> 1) & 7) + 1;
+  const total = (view.getUint8(21) & 0xf) * 2 ** 32 + view.getUint32(22);
+  if (channels !== 1 || rate !== SAMPLE_RATE) {
+    throw new DataError(
+      `${file} has ${rate} samples a second, ${channels} channel(s); ${SAMPLE_RATE} and 1 would be right`,
+    );
+  }
+  if (total > MOST_SAMPLES) {
+    throw new DataError(
+      `${file} announces ${total} samples; at most ${MOST_SAMPLES}, four hours, are read: cut it in several files`,
+    );
+  }
+  return total;
 }
 
 const idle: FLACDecoderWebWorker[] = [];
@@ -60,13 +100,24 @@ async function withDecoder<T>(use: (decoder: FLACDecoderWebWorker) => Promise<T>
   clearTimeout(end);
   const decoder = idle.pop() ?? (running < THREADS ? await openDecoder() : await nextFree());
   try {
-    return await use(decoder);
+    const result = await use(decoder);
+    handOn(decoder);
+    return result;
+  } catch (error) {
+    // It may still be at work on what it cannot decode.
+    (decoder as FLACDecoderWebWorker & { terminate(): void }).terminate();
+    running -= 1;
+    if (waiting.length > 0) handOn(await openDecoder());
+    throw error;
   } finally {
-    const next = waiting.shift();
-    if (next) next(decoder);
-    else idle.push(decoder);
     if (idle.length === running) end = setTimeout(freeAll, IDLE);
   }
+}
+
+function handOn(decoder: FLACDecoderWebWorker): void {
+  const next = waiting.shift();
+  if (next) next(decoder);
+  else idle.push(decoder);
 }
 
 const nextFree = () => new Promise<FLACDecoderWebWorker>((resolve) => waiting.push(resolve));

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { type ImageSet, imageBytes, pickLabels, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { filesBelow, folderNames } from './files.ts';
+import { decodeRaster, RASTER_FORMATS } from './raster.ts';
 
 /**
  * A folder of image files: train/CLASS/… and test/CLASS/…, and unlabeled/… to train on where there is one.
@@ -52,10 +52,10 @@ async function imagesInFiles(
 ): Promise<ImageSet> {
   const [first] = entries;
   if (!first) {
-    throw new DataError(`${root} holds no image files; png, jpg, webp, gif, tiff or avif are read`);
+    throw new DataError(`${root} holds no image files; ${RASTER_FORMATS} would be right`);
   }
-  const { info } = await decode(first.file);
-  const shape = [info.height, info.width, CHANNELS] as const;
+  const { rows, cols } = await decodeRaster(first.file);
+  const shape = [rows, cols, CHANNELS] as const;
   const size = imageBytes(shape);
   const labels = entries.map(({ label }) => label);
   return {
@@ -67,33 +67,13 @@ async function imagesInFiles(
       await Promise.all(
         indices.map(async (index, i) => {
           const { file } = entries[index] as Entry;
-          const image = await decode(file);
-          if (image.info.height !== shape[0] || image.info.width !== shape[1]) {
-            throw new DataError(
-              `${file} has ${image.info.height} x ${image.info.width} pixels, ${first.file} has ${shape[0]} x ${shape[1]}; bring all images to one size`,
-            );
-          }
-          pixels.set(image.data, i * size);
+          const { data } = await decodeRaster(file, { rows, cols, like: first.file });
+          pixels.set(data, i * size);
         }),
       );
       return { pixels, labels: pickLabels(labels, indices) };
     },
   };
-}
-
-async function decode(file: string) {
-  try {
-    return await sharp(file)
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-  } catch (cause) {
-    throw new DataError(
-      `${file} is not a whole image: ${(cause as Error).message}; mend it or take it away`,
-      { cause },
-    );
-  }
 }
 
 const classNames = (root: string): Promise<string[]> =>

@@ -55,10 +55,13 @@ async function readIdx(file: string, dimensions: number) {
   return { sizes, values };
 }
 
+/** Bytes of the largest data set that is unpacked: EMNIST has 640 MB. */
+const MOST_UNPACKED = 2 ** 31 - 1;
+
 async function unpacked(file: string, bytes: Uint8Array): Promise<Uint8Array> {
   if (!file.endsWith('.gz')) return bytes;
   try {
-    return await promisify(gunzip)(bytes);
+    return await promisify(gunzip)(bytes, { maxOutputLength: MOST_UNPACKED });
   } catch (cause) {
     throw new DataError(`${file} is no whole gzip file: ${(cause as Error).message}`, { cause });
   }

@@ -221,10 +221,12 @@ describe('a folder of images', () => {
     await refuses(open('images', folder), /train holds no image files; png, jpg/);
     await putImage(folder, 'train/cat/1.png', WHITE);
     await putImage(folder, 'train/cat/2.png', WHITE, { width: 5 });
-    put(folder, 'train/cat/3.jpg', [1, 2, 3]);
+    put(folder, 'train/cat/3.jpg', [0xff, 0xd8, 0xff, 1, 2, 3]);
+    put(folder, 'train/cat/4.jpg', [1, 2, 3]);
     const set = await open('images', folder);
     await refuses(set.read([0, 1]), /2\.png has 3 x 5 pixels, .*1\.png has 3 x 4; bring all/);
     await refuses(set.read([2]), /3\.jpg is not a whole image.*mend it/);
+    await refuses(set.read([3]), /4\.jpg is of no known format.*png, jpg, .* would be right/);
     await putImage(folder, 'test/horse/1.png', WHITE);
     await refuses(
       open('images', folder, 'test'),

@@ -4,6 +4,8 @@ import { DataError } from './errors.ts';
 const PCM = 1;
 /** The same with a longer header; what follows is told by its own first field. */
 const EXTENSIBLE = 0xfffe;
+/** Sizes of a chunk that a program writes which does not know the size. */
+const UNKNOWN_SIZES = new Set([0, 0xffffffff]);
 const WANTED = `${SAMPLE_RATE} samples a second of 16 bits, one channel`;
 
 /** The samples of a WAV file of 16 bits, one channel, 16,000 a second. Throws a `DataError` that names `file`. */
@@ -21,8 +23,15 @@ export function decodeWave(bytes: Uint8Array, file: string): Int16Array {
       checkFormat(view, body, file);
       known = true;
     } else if (tag(at) === 'data' && known) {
-      // A program that writes to a pipe does not know the length and says too much; what is there counts.
-      return samples(bytes, body, Math.min(size, bytes.length - body));
+      // A program that writes to a pipe does not know the length: the samples end with the file.
+      const there = bytes.length - body;
+      if (UNKNOWN_SIZES.has(size)) return samples(bytes, body, there);
+      if (size > there) {
+        throw new DataError(
+          `${file} announces ${size} bytes of samples, but ${there} are there: it is cut short; fetch it again`,
+        );
+      }
+      return samples(bytes, body, size);
     }
     at = body + size + (size & 1);
   }

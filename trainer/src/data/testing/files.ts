@@ -53,3 +53,34 @@ export function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
   header.writeUInt32LE(pcm.byteLength, 40);
   return Buffer.concat([header, Buffer.from(pcm.buffer)]);
 }
+
+/** A FLAC file of one frame, whose samples are not compressed (RFC 9639). */
+export function flac(pcm: Int16Array): Uint8Array {
+  const info = Buffer.alloc(42);
+  info.write('fLaC', 0);
+  info.set([0x80, 0, 0, 34], 4); // the last block of metadata, of 34 bytes
+  info.writeUInt16BE(pcm.length, 8); // least and
+  info.writeUInt16BE(pcm.length, 10); // most samples of a frame
+  info.writeUInt32BE(SAMPLE_RATE * 2 ** 12 + 15 * 2 ** 4, 18); // one channel, 15 + 1 bits a sample
+  info.writeUInt32BE(pcm.length, 22);
+  const head = Buffer.from([0xff, 0xf8, 0x75, 0x08, 0, 0, 0]); // length at the end, 16 kHz, 16 bits, frame 0
+  head.writeUInt16BE(pcm.length - 1, 5);
+  const body = Buffer.alloc(2 * pcm.length);
+  for (const [i, value] of pcm.entries()) body.writeInt16BE(value, 2 * i);
+  const frame = Buffer.concat([head, Buffer.from([crc(head, 8, 0x07), 0x02]), body]);
+  const end = Buffer.alloc(2);
+  end.writeUInt16BE(crc(frame, 16, 0x8005));
+  return Buffer.concat([info, frame, end]);
+}
+
+function crc(bytes: Uint8Array, bits: number, polynomial: number): number {
+  const top = 2 ** (bits - 1);
+  let sum = 0;
+  for (const byte of bytes) {
+    sum ^= byte << (bits - 8);
+    for (let i = 0; i < 8; i += 1) {
+      sum = ((sum << 1) ^ (sum & top ? polynomial : 0)) & (2 * top - 1);
+    }
+  }
+  return sum;
+}
