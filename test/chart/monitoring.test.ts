@@ -163,3 +163,11 @@ it('nothing for monitoring is there unless wanted', async () => {
     'greedy-infomax-nats',
   ]);
 });
+
+it('the names of runs are served only when asked for', async () => {
+  const argsOf = async (...values: Parameters<typeof render>) =>
+    find(await render(...values), 'Deployment', 'greedy-infomax-operator').spec.template.spec
+      .containers[0].args;
+  expect(await argsOf()).not.toContain('--metrics-runs');
+  expect(await argsOf('monitoring')).toContain('--metrics-runs');
+});

@@ -32,6 +32,7 @@ const { values } = parseArgs({
     'lease-namespace': { type: 'string' },
     'health-port': { type: 'string', default: '8081' },
     'metrics-port': { type: 'string', default: '8080' },
+    'metrics-runs': { type: 'boolean', default: false },
     concurrency: { type: 'string', default: '8' },
   },
 });
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
   if (values['trainer-image'] === undefined) {
     throw new Error('--trainer-image IMAGE (or TRAINER_IMAGE) is missing');
   }
-  const metrics = new Metrics();
+  const metrics = new Metrics({ runs: values['metrics-runs'] });
   const access = loadKubeConfig(values.kubeconfig);
   const client = new Client(access, metrics.observeRequests(new URL(access.server).host));
   const concurrency = Number(values.concurrency);

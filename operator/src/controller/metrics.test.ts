@@ -83,7 +83,7 @@ it('shows the lead, NATS and the runs', async () => {
 });
 
 it('shows how modules train, what is known of it, until the run is gone', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics({ runs: true });
   metrics.setTraining('default', 'a', 'first', { loss: 1.5, samples: 64 });
   metrics.setTraining('default', 'a', 'second', { loss: null });
   metrics.setTraining('default', 'ab', 'first', { loss: 2 });
@@ -102,7 +102,7 @@ it('shows how modules train, what is known of it, until the run is gone', async 
 });
 
 it('bounds the number of series', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics({ runs: true });
   for (let i = 0; i < 600; i++) metrics.setTraining('default', `run-${i}`, 'first', { loss: i });
   const shown = await samples(metrics, 'greedyinfomax_module_loss');
   expect(Object.keys(shown)).toHaveLength(500);
@@ -121,10 +121,16 @@ it('prefixes every series and ends the names of counters alone in _total', async
 });
 
 it('lets a count go back when a trainer restarts from a checkpoint', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics({ runs: true });
   metrics.setTraining('default', 'a', 'first', { samples: 640 });
   metrics.setTraining('default', 'a', 'first', { samples: 320 });
   expect(Object.values(await samples(metrics, 'greedyinfomax_module_samples_total'))).toEqual([
     320,
   ]);
+});
+
+it('tells nothing of single runs unless asked to', async () => {
+  const metrics = new Metrics();
+  metrics.setTraining('default', 'secret-project', 'first', { loss: 1.5 });
+  expect(await metrics.registry.metrics()).not.toContain('secret-project');
 });

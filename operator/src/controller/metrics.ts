@@ -53,7 +53,14 @@ export class Metrics {
     ['reason'],
   );
 
-  constructor() {
+  readonly #showsRuns: boolean;
+
+  /**
+   * `runs`: whether modules of runs have series, which tell names and losses of all tenants to whoever may read the metrics.
+   * Default false.
+   */
+  constructor({ runs = false }: { runs?: boolean } = {}) {
+    this.#showsRuns = runs;
     collectDefaultMetrics({ register: this.registry, prefix: METRICS_PREFIX });
     // The library has a few gauges whose names end as only a counter's may.
     for (const name of ['resources', 'handles', 'requests']) {
@@ -142,8 +149,9 @@ export class Metrics {
     for (const [phase, count] of Object.entries(byPhase)) this.#runs.set({ phase }, count);
   }
 
-  /** Sets the series of a module; a module beyond the maximum gets none. */
+  /** Sets the series of a module, if runs are shown; a module beyond the maximum gets none. */
   setTraining(namespace: string, run: string, module: string, figures: ModuleFigures): void {
+    if (!this.#showsRuns) return;
     const key = `${namespace}/${run}`;
     const ofRun = this.#modules.get(key) ?? new Set<string>();
     if (!ofRun.has(module)) {
