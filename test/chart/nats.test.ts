@@ -24,7 +24,9 @@ async function tried(...values: Values[]): Promise<string> {
       writeFileSync(join(folder, name), text);
     }
     // A certificate's files are read only when the server starts for good.
-    const text = (await configuration(...values)).replace(/tls \{[^}]*\}/, '');
+    const text = (await configuration(...values))
+      .replace(/tls \{[^}]*\}/, '')
+      .replace('/data/accounts', join(folder, 'accounts'));
     writeFileSync(join(folder, 'nats-server.conf'), text);
     const { stderr } = await run(SERVER, ['-t', '--config', join(folder, 'nats-server.conf')]);
     return stderr;
@@ -58,6 +60,16 @@ describe('the configuration of NATS', () => {
     expect(await configuration()).toContain('max_file_store: 0\n');
   });
 
+  it('opens the monitoring port only on purpose', async () => {
+    expect(await configuration()).not.toContain('http');
+    expect(JSON.stringify(await render())).not.toContain('8222');
+    const open = { nats: { monitoring: { enabled: true } } };
+    expect(await configuration(open)).toContain('http_port: 8222\n');
+    const services = ofKind(await render(open), 'Service');
+    const ports = services.flatMap(({ spec }) => spec.ports.map(({ port }: Rendered) => port));
+    expect(ports.filter((port) => port === 8222)).toHaveLength(1);
+  });
+
   it('is closed unless opened on purpose', async () => {
     expect(await configuration()).toContain('include auth.conf');
     expect(await configuration('open')).not.toContain('auth');
@@ -70,8 +82,8 @@ describe('the pod', () => {
     const config = volumes.find(({ name }: Rendered) => name === 'config').projected.sources;
     expect(config[0].configMap.name).toBe(NAME);
     expect(config[1].secret).toEqual({
-      name: 'greedy-infomax-nats-auth',
-      // Neither the operator's credentials nor the signing key: the server needs none.
+      name: 'greedy-infomax-nats-keys',
+      // Neither the system account's credentials nor the signing key: the server needs none.
       items: [{ key: 'auth.conf', path: 'auth.conf' }],
     });
     expect(containers[0].args).toEqual(['--config=/etc/nats/nats-server.conf']);
@@ -204,7 +216,7 @@ describe('the hook that makes the keys', () => {
     for (const each of found) if (each !== job) expect(weight(each)).toBeLessThan(weight(job));
     expect(job.spec.template.spec.containers[0].args).toEqual([
       '--namespace=gim',
-      '--secret=greedy-infomax-nats-auth',
+      '--secret=greedy-infomax-nats-keys',
     ]);
   });
 
@@ -223,7 +235,7 @@ describe('the hook that makes the keys', () => {
 
   it('is not the only way: a Secret that is there takes its place everywhere', async () => {
     const text = JSON.stringify(await render({ nats: { auth: { existingSecret: 'from-vault' } } }));
-    expect(text).not.toContain('greedy-infomax-nats-auth');
-    expect(text.match(/from-vault/g)).toHaveLength(4); // NATS, operator twice, install check
+    expect(text).not.toContain('greedy-infomax-nats-keys');
+    expect(text.match(/from-vault/g)).toHaveLength(5); // NATS, operator and install check twice
   });
 });

@@ -18,8 +18,11 @@ describe('the Deployment', () => {
     expect(container.command).toEqual(ENTRYPOINT);
     expect(container.args).toEqual([
       '--nats=nats://greedy-infomax-nats.gim.svc:4222',
-      '--nats-creds=/etc/greedy-infomax/nats/operator.creds',
-      '--nats-signing-key=/etc/greedy-infomax/nats/signing.seed',
+      '--nats-creds=/etc/greedy-infomax/nats/system.creds',
+      '--nats-operator-key=/etc/greedy-infomax/nats/operator.seed',
+      // Without a volume for files, no account may have any.
+      '--nats-account-limits={"connections":2000,"consumers":2000,"diskBytes":0,"memoryBytes":2147483648,"streams":1000,"subscriptions":20000}',
+      '--nats-credentials-lifetime=86400',
       '--trainer-image=greedy-infomax/trainer:0.1.0',
       '--lease-namespace=gim',
       '--concurrency=8',
@@ -34,28 +37,45 @@ describe('the Deployment', () => {
       secret.items[0].path,
     ]);
     expect(files).toEqual([
-      ['greedy-infomax-nats-auth', 'operator.creds'],
-      ['greedy-infomax-nats-auth', 'signing.seed'],
+      ['greedy-infomax-nats-keys', 'system.creds'],
+      ['greedy-infomax-nats-keys', 'operator.seed'],
     ]);
   });
 
   it('takes address and Secrets of an external NATS', async () => {
-    expect((await argsOf('external-nats')).slice(0, 4)).toEqual([
+    const args = await argsOf('external-nats');
+    expect(args.slice(0, 3)).toEqual([
+      '--nats=nats://nats.messaging.svc:4222',
+      '--nats-creds=/etc/greedy-infomax/nats/system.creds',
+      '--nats-operator-key=/etc/greedy-infomax/nats/operator.seed',
+    ]);
+    expect(args).toContain('--nats-ca=/etc/greedy-infomax/nats/ca.crt');
+    expect(args.join()).toContain('"diskBytes":2147483648'); // the chart does not know the server's disk
+    const { volumes } = await pod('external-nats');
+    const names = volumes[0].projected.sources.map(({ secret }: Rendered) => secret.name);
+    expect(names).toEqual(['nats-keys', 'nats-keys', 'nats-ca']);
+  });
+
+  it('takes one account of an external NATS for all namespaces', async () => {
+    expect((await argsOf('external-nats-one-account')).slice(0, 5)).toEqual([
       '--nats=nats://nats.messaging.svc:4222',
       '--nats-creds=/etc/greedy-infomax/nats/operator.creds',
       '--nats-signing-key=/etc/greedy-infomax/nats/signing.seed',
+      '--nats-credentials-lifetime=86400',
       '--nats-ca=/etc/greedy-infomax/nats/ca.crt',
     ]);
-    const { volumes } = await pod('external-nats');
+    const { volumes } = await pod('external-nats-one-account');
     const names = volumes[0].projected.sources.map(({ secret }: Rendered) => secret.name);
     expect(names).toEqual(['nats-operator', 'nats-ca', 'nats-signing']);
+    const both = { nats: { external: { keysSecret: 'nats-keys' } } };
+    await expect(render('external-nats-one-account', both)).rejects.toThrow(/excludes credsSecret/);
   });
 
   it('mounts nothing when NATS is open', async () => {
     const { containers, volumes } = await pod('open');
     expect(volumes).toBeUndefined();
     expect(containers[0].volumeMounts).toBeUndefined();
-    expect(containers[0].args.join()).not.toMatch(/creds|signing|-ca=/);
+    expect(containers[0].args.join()).not.toMatch(/creds|-key|-ca=/);
   });
 
   it.each(['tls-by-cert-manager', 'tls-by-secret'])('trusts the authority of %s', async (name) => {

@@ -69,11 +69,12 @@ export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   const cluster = await startCluster({ nodes: 0 });
   const closed = closedNats ? await startClosedNats() : undefined;
   const nats = closed?.nats ?? (await startNats());
-  const access = { url: nats.url, ...(closed && { creds: closed.operatorCreds }) };
-  const connection = await connect({ ...connectionOptions(access), reconnectTimeWait: 100 });
+  const connection = closed
+    ? await closed.insider(NAMESPACE)
+    : await connect({ ...connectionOptions({ url: nats.url }), reconnectTimeWait: 100 });
   const flags = closed && [
-    `--nats-creds=${closed.operatorCreds}`,
-    `--nats-signing-key=${closed.signingSeed}`,
+    `--nats-creds=${closed.systemCreds}`,
+    `--nats-operator-key=${closed.operatorSeed}`,
   ];
   const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
   await kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));

@@ -2,9 +2,20 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSigner, type Signer } from '../../operator/src/nats/signer.ts';
+import { encodeUser } from '@nats-io/jwt';
+import { createUser } from '@nats-io/nkeys';
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import pino from 'pino';
+import { DEFAULT_LIMITS } from '../../operator/src/nats/account-claims.ts';
+import { DerivedKeys } from '../../operator/src/nats/account-keys.ts';
+import { AccountStore } from '../../operator/src/nats/account-store.ts';
+import { connectionOptions, type NatsAccess } from '../../operator/src/nats/connection.ts';
+import {
+  NamespaceAccounts,
+  type NamespaceAccountsOptions,
+} from '../../operator/src/nats/namespace-accounts.ts';
 import { writeAuth } from '../../operator/src/nats-keys/files.ts';
-import { makeAuth, type NatsAuth } from '../../operator/src/nats-keys/keys.ts';
+import { makeAuth, type NatsAuth, resolverConfig } from '../../operator/src/nats-keys/keys.ts';
 import { trainerPermissions } from '../../operator/src/plan/nats-permissions.ts';
 import type { RunPlan } from '../../operator/src/plan/run.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
@@ -13,18 +24,24 @@ import { startNats, type TestNats } from '../support/nats.ts';
 
 export interface ClosedNats {
   nats: TestNats;
-  /** Files that init.ts writes. */
-  authConf: string;
-  operatorCreds: string;
-  signingSeed: string;
-  /** With TLS: who signed the server's certificate. */
+  keys: DerivedKeys;
+  /** Files that nats-keys/main.ts writes. */
+  systemCreds: string;
+  operatorSeed: string;
+  /** With TLS: the certificate of the CA. */
   ca: string;
+  /** The operator's side, connected; closed by `stop`. */
+  accounts(options?: Partial<NamespaceAccountsOptions>): Promise<NamespaceAccounts>;
   /** Writes the credentials of the run's trainers; the file's name. */
-  credsOf(plan: RunPlan): Promise<string>;
+  credsOf(accounts: NamespaceAccounts, plan: RunPlan, generation?: number): Promise<string>;
+  /** Connects as a user with all rights in the account of a namespace, which is made if need be; the caller closes it. */
+  insider(namespace: string): Promise<NatsConnection>;
   /** Writes credentials of another server; the file's name. */
   strange(): Promise<string>;
   /** Writes a file that goes with the server; its name. */
   write(name: string, content: string): string;
+  /** Removes the server's folder of accounts, as with a new pod. */
+  loseAccounts(): void;
   /** Closes the server with other keys from its next start; the returned function renews the operator's file. */
   renewKeys(): Promise<() => void>;
   stop(): Promise<void>;
@@ -36,35 +53,60 @@ interface ClosedNatsOptions {
   host?: string;
   /** Default: new keys. */
   auth?: NatsAuth;
+  /** Further lines of the server's configuration. */
+  config?: string[];
 }
 
 export async function startClosedNats({
   tls = false,
   host = '127.0.0.1',
   auth,
+  config = [],
 }: ClosedNatsOptions = {}): Promise<ClosedNats> {
   const folder = mkdtempSync(join(tmpdir(), 'gim-auth-'));
-  const keys = auth ?? (await makeAuth());
-  writeAuth(folder, keys);
+  const files = auth ?? (await makeAuth());
+  writeAuth(folder, files);
   const file = (name: string) => join(folder, name);
-  const config = [`include "auth.conf"`];
+  const lines = [resolverConfig(file('accounts')), 'include "auth.conf"', ...config];
   if (tls) {
     makeCertificates(folder, host);
-    config.push(`tls { cert_file: "${file('server.crt')}", key_file: "${file('server.key')}" }`);
+    lines.push(`tls { cert_file: "${file('server.crt')}", key_file: "${file('server.key')}" }`);
   }
-  writeFileSync(file('server.conf'), config.join('\n'));
-  const signer: Signer = await openSigner(
-    { file: 'operator.creds', content: keys['operator.creds'] },
-    { file: 'signing.seed', content: keys['signing.seed'] },
-  );
+  writeFileSync(file('server.conf'), lines.join('\n'));
+  const keys = new DerivedKeys({ file: 'operator.seed', content: files['operator.seed'] });
   const nats = await startNats(host, { config: file('server.conf') });
+  const access = {
+    url: nats.url,
+    creds: file('system.creds'),
+    ...(tls && { ca: file('ca.crt') }),
+  };
+  const stopping = new AbortController();
+  const opened: NamespaceAccounts[] = [];
   return {
     nats,
-    authConf: file('auth.conf'),
-    operatorCreds: file('operator.creds'),
-    signingSeed: file('signing.seed'),
+    keys,
+    systemCreds: file('system.creds'),
+    operatorSeed: file('operator.seed'),
     ca: file('ca.crt'),
-    async credsOf({ run, modules, streams, bucket }) {
+    async accounts(options = {}) {
+      const accounts = new NamespaceAccounts({
+        access,
+        keys,
+        limits: DEFAULT_LIMITS,
+        lifetimeSeconds: 3600,
+        owner: () => 'us',
+        log: pino({ level: 'silent' }),
+        ...options,
+      });
+      opened.push(accounts);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const events = { onConnected: () => {}, onState: () => resolve() };
+      accounts.start(events, stopping.signal);
+      await promise;
+      return accounts;
+    },
+    async credsOf(accounts, plan, generation = 0) {
+      const { run, modules, streams, bucket } = plan;
       const edges = streams.map(({ name, consumer, sampleBytes }) => ({
         stream: name,
         consumer: consumer.name,
@@ -72,29 +114,51 @@ export async function startClosedNats({
       }));
       const id = { ...run, uid: modules[0]?.uid ?? '' };
       const permissions = trainerPermissions(id, edges, { bucket: bucket !== null });
-      const creds = file(`${run.name}.creds`);
-      writeFileSync(creds, await signer.mint(run.name, permissions));
+      const creds = file(`${run.namespace}-${run.name}.creds`);
+      const { namespace, name, uid } = id;
+      const user = { namespace, uid, name, permissions, generation };
+      writeFileSync(creds, await accounts.mint(user));
       return creds;
     },
+    async insider(namespace) {
+      const system = await connect(connectionOptions(access));
+      const store = new AccountStore(system, keys, DEFAULT_LIMITS);
+      const none = { memoryBytes: 0, diskBytes: 0, revocations: {} };
+      if (!(await store.read(namespace))) await store.write(namespace, 'us', none);
+      await system.close();
+      const user = createUser();
+      const rights = { pub: { allow: ['>'] }, sub: { allow: ['>'] } };
+      const jwt = await encodeUser('insider', user, keys.account(namespace), rights);
+      return connect({
+        ...connectionOptions(withoutCreds(access)),
+        reconnectTimeWait: 100,
+        authenticator: jwtAuthenticator(jwt, user.getSeed()),
+      });
+    },
     async strange() {
-      writeFileSync(file('strange.creds'), (await makeAuth())['operator.creds']);
+      writeFileSync(file('strange.creds'), (await makeAuth())['system.creds']);
       return file('strange.creds');
     },
     write(name, content) {
       writeFileSync(file(name), content, { mode: 0o600 });
       return file(name);
     },
+    loseAccounts: () => rmSync(file('accounts'), { recursive: true }),
     async renewKeys() {
       const renewed = await makeAuth();
       writeFileSync(file('auth.conf'), renewed['auth.conf']);
-      return () => writeFileSync(file('operator.creds'), renewed['operator.creds']);
+      return () => writeFileSync(file('system.creds'), renewed['system.creds']);
     },
     async stop() {
+      stopping.abort();
+      await Promise.all(opened.map((accounts) => accounts.close()));
       await nats.stop();
       rmSync(folder, { recursive: true });
     },
   };
 }
+
+const withoutCreds = ({ creds: _, ...access }: NatsAccess): NatsAccess => access;
 
 /** A CA of its own, and a certificate of it for localhost and the address. */
 function makeCertificates(folder: string, address: string): void {

@@ -89,8 +89,8 @@ it('a run gets a Secret that lets its trainers in, and no write follows', async 
     natsUrl: closed.nats.url,
     trainerImage: NODE_IMAGE,
     flags: [
-      `--nats-creds=${closed.operatorCreds}`,
-      `--nats-signing-key=${closed.signingSeed}`,
+      `--nats-creds=${closed.systemCreds}`,
+      `--nats-operator-key=${closed.operatorSeed}`,
       `--nats-ca=${closed.ca}`,
     ],
   });

@@ -27,7 +27,13 @@ afterEach(async () => {
 });
 
 it('a server with a certificate of a CA of its own is trusted with that CA only', async () => {
-  const { nats, operatorCreds: creds, ca } = later(await startClosedNats({ tls: true }));
+  const closed = later(await startClosedNats({ tls: true }));
+  const { nats, ca } = closed;
+  const accounts = await closed.accounts();
+  await accounts.open('team');
+  const permissions = { publish: ['a'], subscribe: ['a'] };
+  const user = { namespace: 'team', uid: 'u', name: 'test', permissions, generation: 0 };
+  const creds = closed.write('test.creds', await accounts.mint(user));
   const url = `nats://localhost:${nats.port}`;
   const operator = later(await connect(connectionOptions({ url, creds, ca })));
   expect(operator.info?.tls_required).toBe(true);
@@ -50,7 +56,7 @@ it('with a CA nothing is said to a server without TLS', async () => {
 
 it('credentials that were renewed are used at the next attempt, however many were refused', async () => {
   const closed = later(await startClosedNats());
-  const { nats, operatorCreds: creds } = closed;
+  const { nats, systemCreds: creds } = closed;
   const operator = later(await connect(connectionOptions({ url: nats.url, creds })));
   const trainer = later(await connectNats({ natsUrl: nats.url, natsCreds: creds }, 'trainer'));
   const refused = [operator, trainer].map(async (connection) => {

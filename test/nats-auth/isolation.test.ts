@@ -12,10 +12,9 @@ import {
   weightsSubject,
 } from '@greedy-infomax/crds';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publishControl, TrainerReports } from '../../operator/src/controller/trainer-reports.ts';
-import { connectionOptions } from '../../operator/src/nats/connection.ts';
 import { ensureStreams } from '../../operator/src/nats/streams.ts';
 import { aReport } from '../../operator/src/plan/kubernetes/testing/builders.ts';
 import { planRun, type RunPlan } from '../../operator/src/plan/run.ts';
@@ -54,17 +53,24 @@ let trainer: NatsConnection;
 beforeAll(async () => {
   closed = await startClosedNats();
   const { url } = closed.nats;
-  operator = await connect(connectionOptions({ url, creds: closed.operatorCreds }));
-  for (const { streams, state, bucket } of [a, b]) {
+  const accounts = await closed.accounts();
+  for (const plan of [a, b]) {
+    const { streams, state, bucket } = plan;
+    const { namespace, uid } = idOf(plan);
+    await accounts.admit({ namespace, uid, memoryBytes: 64 * 2 ** 20, files: true });
+    operator = (await accounts.open(namespace)) as NatsConnection;
     await ensureStreams(operator, [...streams, state, ...(bucket ? [bucket] : [])]);
   }
-  access = { natsUrl: url, natsCreds: await closed.credsOf(a), inboxPrefix: inboxPrefix(runA) };
+  access = {
+    natsUrl: url,
+    natsCreds: await closed.credsOf(accounts, a),
+    inboxPrefix: inboxPrefix(runA),
+  };
   trainer = await connectNats(access, 'trainer');
 });
 
 afterAll(async () => {
   await trainer?.close();
-  await operator?.close();
   await closed?.stop();
 });
 
@@ -123,10 +129,10 @@ describe('the trainers of a run', () => {
   it('report to the operator and hear its word', async () => {
     const heard: string[] = [];
     const reports = new TrainerReports(
-      operator,
       ({ name }) => heard.push(name),
       () => [{ name: 'one', replicas: 1 }],
     );
+    reports.listen(operator, 'team');
     await operator.flush();
     const messenger = await Messenger.open({ ...access, run: runA, module: 'one', replica: 0 });
     messenger.report(aReport('one', { run: runA.uid }));
@@ -260,10 +266,10 @@ describe('the server', () => {
 it('a report in the name of a run with another uid is passed over', async () => {
   const heard: string[] = [];
   const reports = new TrainerReports(
-    operator,
     ({ name }) => heard.push(name),
     () => [{ name: 'one', replicas: 1 }],
   );
+  reports.listen(operator, 'team');
   await operator.flush();
   const subject = `gim.team.a.${runA.uid}.report.one.0`;
   trainer.publish(subject, JSON.stringify(aReport('one', { run: runB.uid })));

@@ -73,9 +73,9 @@ export const weightsSubject = (run: RunId, module: string, replica: number, part
 export const reportSubject = (run: RunId, module: string, replica: number): string =>
   `${subjectPrefix(run)}.report.${module}.${replica}`;
 
-/** Every report of a run, and of all runs. */
+/** Every report of a run, and of all runs of a namespace; '*' means all namespaces. */
 export const reportSubjects = (run: RunId): string => `${subjectPrefix(run)}.report.*.*`;
-export const ALL_REPORTS = 'gim.*.*.*.report.*.*';
+export const reportsOfNamespace = (namespace: string): string => `gim.${namespace}.*.*.report.*.*`;
 
 /** Where the operator tells trainers what to do (core NATS, `Control` as JSON, repeated). */
 export const controlSubject = (run: RunId): string => `${subjectPrefix(run)}.control`;

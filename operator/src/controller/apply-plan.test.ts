@@ -3,6 +3,7 @@ import { Client } from '../kube/client.ts';
 import type { KubeObject, RunObject } from '../kube/resource.ts';
 import { Applier } from '../kube/server-side-apply.ts';
 import { TestApiServer } from '../kube/testing/api-server.ts';
+import { noNats } from '../nats/testing/tenants.ts';
 import type { KubernetesPlan } from '../plan/kubernetes/types.ts';
 import { carryOut, withWritten } from './apply-plan.ts';
 import type { Children } from './caches.ts';
@@ -29,7 +30,7 @@ const OBJECTS = [object('Job', 'j'), object('ConfigMap', 'c'), object('GreedyInf
 
 const carry = (plan: object, beforeJobs: Promise<unknown> = Promise.resolve()) =>
   carryOut(
-    { client, applier: new Applier(client), credentials: new RunCredentials(client, null) },
+    { client, applier: new Applier(client), credentials: new RunCredentials(client, noNats()) },
     run,
     { apply: [], remove: [], ...plan } as unknown as KubernetesPlan,
     NOTHING,

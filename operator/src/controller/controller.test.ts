@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Client } from '../kube/client.ts';
 import { pathOf, RUNS } from '../kube/resource.ts';
 import { TestApiServer } from '../kube/testing/api-server.ts';
+import { noNats } from '../nats/testing/tenants.ts';
 import { aRun, OPTIONS } from '../plan/kubernetes/testing/builders.ts';
 import { Controller } from './controller.ts';
 import { Metrics } from './metrics.ts';
@@ -33,7 +34,7 @@ function start(): () => Promise<void> {
     client,
     namespaces: [NAMESPACE],
     plan: OPTIONS,
-    signer: null,
+    nats: noNats(),
     concurrency: 4,
     identity: 'test',
     log: pino({ level: 'silent' }),

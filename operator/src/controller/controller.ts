@@ -1,13 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/event-recorder.ts';
 import { keyOf, RUNS, type RunObject } from '../kube/resource.ts';
 import { Applier } from '../kube/server-side-apply.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
-import type { Signer } from '../nats/signer.ts';
 import { type LeftBehind, sweepStreams } from '../nats/sweep.ts';
+import type { NatsTenants } from '../nats/tenants.ts';
 import { natsAway } from '../plan/kubernetes/nats-away.ts';
 import { isFinished } from '../plan/kubernetes/status.ts';
 import type { Cause, PlanOptions } from '../plan/kubernetes/types.ts';
@@ -32,8 +31,7 @@ export interface ControllerOptions {
   /** Default: all namespaces. */
   namespaces?: readonly string[];
   plan: PlanOptions;
-  /** Makes the users that `plan.natsSecret` asks for. */
-  signer: Signer | null;
+  nats: NatsTenants;
   concurrency: number;
   identity: string;
   log: Logger;
@@ -55,8 +53,9 @@ export class Controller {
   #turn: Promise<void> = Promise.resolve();
   /** Whether runs changed since they were last shown. */
   #isNews = true;
-  #nats: NatsConnection | null = null;
-  #reports: TrainerReports | null = null;
+  readonly #reports: TrainerReports;
+  /** Whether the next sweep also visits accounts of namespaces without runs. */
+  #sweepsAll = true;
   /** Since when there is no connection to NATS; undefined: there is one. */
   #natsAwaySince: Date | undefined = new Date();
 
@@ -70,15 +69,24 @@ export class Controller {
       instance: options.identity,
       log,
     });
+    this.#reports = new TrainerReports(
+      ({ namespace, name }, isTransition) => {
+        const key = `${namespace}/${name}`;
+        if (isTransition) this.#queue.add(key);
+        else this.#queue.addAfter(key, FIGURES_AFTER);
+      },
+      (uid) => this.#reconciler.toldOf(uid)?.modules,
+      (reason) => metrics.countDroppedReport(reason),
+    );
     this.#reconciler = new Reconciler({
       client,
       applier: this.#applier,
       recorder: this.#recorder,
-      nats: () => this.#nats,
+      nats: options.nats,
       natsProblem: () => this.#natsProblem(),
-      reports: (uid) => this.#reports?.of(uid) ?? [],
+      reports: (uid) => this.#reports.of(uid),
       plan: options.plan,
-      credentials: new RunCredentials(client, options.signer),
+      credentials: new RunCredentials(client, options.nats),
       log,
       operator: () => this.#leading,
       onStreamsLeft: () => this.#sweepIn(SWEEP_SOON),
@@ -99,31 +107,33 @@ export class Controller {
     return this.#caches.synced;
   }
 
+  /** Name of this operator in the whole world; undefined until it leads. */
+  get leading(): string | undefined {
+    return this.#leading;
+  }
+
   /** Fills the caches and keeps them fresh; does nothing else, so a standby may run it. */
   async watch(signal: AbortSignal): Promise<void> {
     await this.#caches.watch(signal);
   }
 
-  /** From now on, also again after a new connection: streams in memory are gone with the old server. */
-  useNats(connection: NatsConnection): void {
-    this.#nats = connection;
-    this.#reports = new TrainerReports(
-      connection,
-      ({ namespace, name }, isTransition) => {
-        const key = `${namespace}/${name}`;
-        if (isTransition) this.#queue.add(key);
-        else this.#queue.addAfter(key, FIGURES_AFTER);
+  /** Connects to NATS, and stays connected until `signal` is aborted. */
+  connectNats(signal: AbortSignal): void {
+    const { nats, metrics } = this.#options;
+    nats.start(
+      {
+        onState: (connected) => {
+          metrics.setNatsConnected(connected);
+          if (connected) this.#natsAwaySince = undefined;
+          else this.#natsIsAway();
+        },
+        onConnected: (connection, namespace, isNew) => {
+          if (isNew) this.#reports.listen(connection, namespace);
+          this.#natsIsBack(namespace);
+        },
       },
-      (uid) => this.#reconciler.toldOf(uid)?.modules,
-      (reason) => this.#options.metrics.countDroppedReport(reason),
+      signal,
     );
-    void (async () => {
-      for await (const { type } of connection.status()) {
-        if (type === 'disconnect') this.#natsIsAway();
-        if (type === 'reconnect') this.#natsIsBack();
-      }
-    })();
-    this.#natsIsBack();
   }
 
   /**
@@ -185,10 +195,12 @@ export class Controller {
   }
 
   /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
-  #natsIsBack(): void {
-    this.#natsAwaySince = undefined;
-    this.#reconciler.doubtStreams();
-    for (const run of this.#caches.runs.list()) this.#queue.add(keyOf(run));
+  #natsIsBack(namespace: string | undefined): void {
+    this.#reconciler.markStreamsUnverified(namespace);
+    for (const run of this.#caches.runs.list()) {
+      if (namespace === undefined || run.metadata.namespace === namespace)
+        this.#queue.add(keyOf(run));
+    }
     this.#sweepIn(0);
   }
 
@@ -200,20 +212,31 @@ export class Controller {
   }
 
   async #sweep(): Promise<void> {
-    const { log } = this.#options;
-    if (this.#nats === null || this.#leading === undefined) return;
+    const { log, nats } = this.#options;
+    if (this.#leading === undefined) return;
     try {
-      const swept = await sweepStreams(this.#nats, this.#leading, (left) =>
-        this.#needsStreams(left),
-      );
-      if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
-      // A run of the same name may have been made this very moment.
-      for (const { namespace, run } of swept) this.#queue.add(`${namespace}/${run}`);
+      const namespaces = await nats.namespaces(this.#sweepsAll);
+      for (const namespace of namespaces) await this.#sweepOne(namespace, this.#leading);
+      this.#sweepsAll = false;
       this.#sweepIn(SWEEP_EVERY);
     } catch (error) {
       log.warn({ err: error }, 'cannot look for streams left behind');
       this.#sweepIn(SWEEP_SOON);
     }
+  }
+
+  /** `namespace` is undefined where all namespaces share one account. */
+  async #sweepOne(namespace: string | undefined, operator: string): Promise<void> {
+    const { log, nats } = this.#options;
+    const connection = await nats.open(namespace ?? '');
+    if (connection === null) return;
+    const swept = await sweepStreams(connection, operator, (left) => this.#needsStreams(left));
+    if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
+    // A run of the same name may have been made this very moment.
+    for (const { namespace: of, run } of swept) this.#queue.add(`${of}/${run}`);
+    if (namespace === undefined) return;
+    const uids = new Set(this.#caches.runs.list().map(({ metadata }) => metadata.uid));
+    await nats.settle(namespace, (uid) => uids.has(uid));
   }
 
   /** By the API server's own word: this cache may lag behind what an earlier leader has done. */
@@ -227,13 +250,14 @@ export class Controller {
   }
 
   #tellTrainers(): void {
-    if (this.#nats === null || this.#nats.isClosed()) return;
     for (const { run, released, modules } of this.#reconciler.told()) {
-      const counts = this.#reports?.countsOf(run.uid);
+      const connection = this.#options.nats.connection(run.namespace);
+      if (connection === null || connection.isClosed()) continue;
+      const counts = this.#reports.countsOf(run.uid);
       const teams = modules.map(
-        ({ name, replicas }) => [name, { replicas, samples: counts?.of(name) ?? {} }] as const,
+        ({ name, replicas }) => [name, { replicas, samples: counts.of(name) }] as const,
       );
-      publishControl(this.#nats, run, released, Object.fromEntries(teams));
+      publishControl(connection, run, released, Object.fromEntries(teams));
     }
   }
 
@@ -262,7 +286,7 @@ export class Controller {
     const { namespace = '', name, uid = '' } = run.metadata;
     this.#applier.forget(run);
     this.#reconciler.noteDeleted(run);
-    this.#reports?.forget(uid);
+    this.#reports.forget(uid);
     this.#options.metrics.forgetRun(namespace, name);
   }
 

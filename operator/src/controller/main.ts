@@ -8,8 +8,7 @@ import { openHealthServer } from '../kube/health.ts';
 import { loadKubeConfig, ownNamespace } from '../kube/kube-config.ts';
 import { Election } from '../kube/leader-election.ts';
 import { parseNamespaces } from '../kube/multi-namespace-informer.ts';
-import { connectPatiently } from '../nats/connection.ts';
-import { openSigner, type Signer } from '../nats/signer.ts';
+import { openTenants } from '../nats/open-tenants.ts';
 import { parseRunDefaults } from '../plan/kubernetes/run-defaults.ts';
 import { Controller } from './controller.ts';
 import { CrdVersions } from './crd-versions.ts';
@@ -23,7 +22,10 @@ const { values } = parseArgs({
     namespaces: { type: 'string' },
     nats: { type: 'string', default: process.env.NATS_URL ?? 'nats://nats:4222' },
     'nats-creds': { type: 'string' },
+    'nats-operator-key': { type: 'string' },
     'nats-signing-key': { type: 'string' },
+    'nats-account-limits': { type: 'string' },
+    'nats-credentials-lifetime': { type: 'string', default: '86400' },
     'nats-ca': { type: 'string' },
     'trainer-nats': { type: 'string' },
     'run-defaults': { type: 'string' },
@@ -55,11 +57,22 @@ async function main(): Promise<number> {
   const access = loadKubeConfig(values.kubeconfig);
   const client = new Client(access, metrics.observeRequests(new URL(access.server).host));
   const concurrency = Number(values.concurrency);
-  const signer = await signerOf(values['nats-creds'], values['nats-signing-key']);
+  const nats = await openTenants({
+    url: values.nats,
+    creds: values['nats-creds'],
+    operatorKey: values['nats-operator-key'],
+    signingKey: values['nats-signing-key'],
+    ca: values['nats-ca'],
+    limits: values['nats-account-limits'],
+    lifetimeSeconds: Number(values['nats-credentials-lifetime']),
+    owner: () => controller.leading,
+    log,
+  });
+  const signs = nats.lifetimeSeconds !== null;
   const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
   const file = values['run-defaults'];
   const runDefaults = file && parseRunDefaults(readFileSync(file, 'utf8'), file);
-  const controller = new Controller({
+  const controller: Controller = new Controller({
     client,
     namespaces: parseNamespaces(values.namespaces),
     plan: {
@@ -67,9 +80,9 @@ async function main(): Promise<number> {
       natsUrl: values['trainer-nats'] ?? values.nats,
       allowHostAccess: values['allow-host-access'],
       ...(runDefaults && { runDefaults }),
-      ...((signer || ca) && { natsSecret: { user: signer !== null, ...(ca && { ca }) } }),
+      ...((signs || ca) && { natsSecret: { user: signs, ...(ca && { ca }) } }),
     },
-    signer,
+    nats,
     concurrency,
     identity,
     log,
@@ -91,7 +104,7 @@ async function main(): Promise<number> {
   const served = await metrics.open(Number(values['metrics-port']));
 
   const watches = Promise.all([controller.watch(watching.signal), crds.watch(watching.signal)]);
-  void connectNats(controller, metrics, stop.signal);
+  controller.connectNats(stop.signal);
   let leading: Promise<void> = Promise.resolve();
   const election = new Election(client, {
     namespace: values['lease-namespace'] ?? ownNamespace(),
@@ -116,34 +129,4 @@ async function main(): Promise<number> {
   await Promise.all([health.close(), served.close(), client.close()]);
   setTimeout(() => process.exit(), 1000).unref(); // the NATS client may still be trying to connect
   return 0;
-}
-
-/** Null: trainers get no credentials. @throws NatsKeyError */
-async function signerOf(
-  creds: string | undefined,
-  key: string | undefined,
-): Promise<Signer | null> {
-  if (key === undefined) return null;
-  if (creds === undefined) {
-    throw new Error('--nats-signing-key needs --nats-creds, whose account the new users belong to');
-  }
-  const read = (file: string) => ({ file, content: readFileSync(file, 'utf8') });
-  return openSigner(read(creds), read(key));
-}
-
-/** Runs go on without NATS as far as they can; streams and reports come with it. */
-async function connectNats(
-  controller: Controller,
-  metrics: Metrics,
-  signal: AbortSignal,
-): Promise<void> {
-  const access = { url: values.nats, creds: values['nats-creds'], ca: values['nats-ca'] };
-  const connection = await connectPatiently(access, 'greedy-infomax-operator', log, signal);
-  if (connection === null) return;
-  metrics.setNatsConnected(true);
-  controller.useNats(connection);
-  for await (const { type } of connection.status()) {
-    if (type === 'disconnect') metrics.setNatsConnected(false);
-    if (type === 'reconnect') metrics.setNatsConnected(true);
-  }
 }

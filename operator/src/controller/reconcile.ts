@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RunId } from '@greedy-infomax/crds';
-import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Client } from '../kube/client.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
@@ -15,7 +14,9 @@ import {
 } from '../kube/resource.ts';
 import type { Applier, NameTakenError } from '../kube/server-side-apply.ts';
 import { together } from '../kube/settle-all.ts';
+import type { NatsTenants } from '../nats/tenants.ts';
 import { scaleUndone } from '../plan/kubernetes/modules.ts';
+import { REASONS } from '../plan/kubernetes/names.ts';
 import { childName } from '../plan/kubernetes/objects.ts';
 import { withNameTaken } from '../plan/kubernetes/obstacles.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
@@ -36,6 +37,8 @@ import { RunStreams } from './run-streams.ts';
 const STATUS_EVERY = 5;
 /** Seconds until streams are looked after again that could not be. */
 const STREAMS_AGAIN = 1;
+/** The same where NATS has no room for them. */
+const ROOM_AGAIN = 10;
 /** Plans that are carried out in a row, each with what the one before came to; mostly the second finds nothing to do. */
 const ROUNDS = 3;
 /** A time to live or a deadline is looked at so often at least: the system's date may be set meanwhile. */
@@ -45,8 +48,7 @@ export interface ReconcilerOptions {
   client: Client;
   applier: Applier;
   recorder: EventRecorder;
-  /** Null until the first connection to NATS. */
-  nats: () => NatsConnection | null;
+  nats: NatsTenants;
   /** Why NATS cannot be used for the runs of a namespace; undefined if it can. */
   natsProblem?: (namespace: string) => Cause | undefined;
   /** The newest reports of the run with that uid. */
@@ -110,14 +112,17 @@ export class Reconciler {
     this.#options.credentials.forget(uid);
   }
 
-  /** Streams may be gone, as after a new connection to NATS. */
-  doubtStreams(): void {
-    this.#streams.doubt();
+  /** Marks the streams of a namespace, or of all, unverified, as after a new connection to NATS. */
+  markStreamsUnverified(namespace?: string): void {
+    this.#streams.markUnverified(namespace);
   }
 
   /** Notes the streams of a run whose deletion the cache has just seen; `gone` deletes them. */
   noteDeleted(run: RunObject): void {
-    if (isOurs(asRun(run))) this.#streams.noteDeleted(run);
+    if (isOurs(asRun(run))) {
+      this.#streams.noteDeleted(run);
+      this.#options.credentials.revoke(run);
+    }
     this.forget(run.metadata.uid ?? '');
   }
 
@@ -155,7 +160,8 @@ export class Reconciler {
     const waits = [
       plan.requeueAfterSeconds,
       done.settled ? undefined : 0,
-      done.hasStreams ? undefined : STREAMS_AGAIN,
+      streamsAgain(done.streamsCause),
+      this.#options.credentials.renewAfterSeconds(uid),
       cleanupWait,
       await this.#writeStatus(cached, run, plan, done.children),
     ].filter((wait) => wait !== undefined);
@@ -171,7 +177,8 @@ export class Reconciler {
     const run = asRun(before);
     let children = observed;
     for (let round = 1; ; round++) {
-      const nats = this.#options.natsProblem?.(run.metadata.namespace);
+      const nats =
+        this.#options.natsProblem?.(run.metadata.namespace) ?? this.#streams.limitOf(uid);
       const seen = { ...asObserved(children, reports(uid)), ...(nats && { nats }) };
       const input = { run, observed: seen, now, options };
       const plan = planKubernetes(input);
@@ -190,8 +197,8 @@ export class Reconciler {
       const settled = written.length === 0 || obstacle !== undefined;
       const isDeferred = !settled && this.#defers(uid);
       if (settled || isDeferred || round === ROUNDS) {
-        const hasStreams = await streams;
-        return { plan, children, obstacle, settled, isDeferred, hasStreams };
+        const streamsCause = await streams;
+        return { plan, children, obstacle, settled, isDeferred, streamsCause };
       }
     }
   }
@@ -240,11 +247,12 @@ export class Reconciler {
     }
   }
 
-  /** Whether there is nothing left to do about them. */
-  async #ensureStreams(run: RunObject, { streams }: KubernetesPlan): Promise<boolean> {
+  /** Resolves with the cause if the streams are not as planned. */
+  async #ensureStreams(run: RunObject, { streams }: KubernetesPlan): Promise<Cause | undefined> {
     if (streams !== null) return this.#streams.ensure(run, streams);
     await this.#streams.delete(run);
-    return true;
+    if (isFinished(asRun(run).status)) this.#options.credentials.revoke(run);
+    return undefined;
   }
 
   /** Writes status and then events; resolves with the seconds to wait if it is too early to write. */
@@ -282,6 +290,12 @@ export class Reconciler {
     );
     return undefined;
   }
+}
+
+/** Seconds until the streams are looked after again. */
+function streamsAgain(cause: Cause | undefined): number | undefined {
+  if (cause === undefined) return undefined;
+  return cause.reason === REASONS.natsLimit ? ROOM_AGAIN : STREAMS_AGAIN;
 }
 
 /** What is left of a plan when an object of it cannot be made. */

@@ -1,26 +1,42 @@
-import { type Client, isAlreadyThere } from '../kube/client.ts';
+import { type Client, METADATA_ONLY } from '../kube/client.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
-import { controllerOf, SECRETS, type SecretObject } from '../kube/resource.ts';
-import type { Signer } from '../nats/signer.ts';
-import type { PlannedCredentials } from '../plan/kubernetes/nats-secret.ts';
+import { controllerOf, type RunObject, SECRETS, type SecretObject } from '../kube/resource.ts';
+import { FIELD_MANAGER } from '../kube/server-side-apply.ts';
+import type { NatsTenants } from '../nats/tenants.ts';
+import { GRACE_SECONDS } from '../plan/kubernetes/names.ts';
+import {
+  base64,
+  credentialsGeneration,
+  type PlannedCredentials,
+} from '../plan/kubernetes/nats-secret.ts';
 
 /** Milliseconds between two attempts to make a Secret again that a pod seems to miss. */
 const AGAIN = 60_000;
+/** Milliseconds in which the trainers of a run that has ended are gone. */
+const LAST_CHECKPOINT = 1.5 * GRACE_SECONDS * 1000;
+
+interface Written {
+  /** Milliseconds of the clock. */
+  at: number;
+  generation: number;
+}
 
 /**
- * Makes the Secret of each run once. The operator may create Secrets and nothing else with them, so it
- * cannot read those of others; that one is there it learns when it tries to make it.
+ * Writes the Secret with the NATS credentials of each run, and renews it before the credentials expire. Secrets are
+ * never read: writes are server-side apply, and the answer holds metadata alone.
  */
 export class RunCredentials {
   readonly #client: Client;
-  readonly #signer: Signer | null;
+  readonly #nats: NatsTenants;
   readonly #clock: Clock;
-  /** When it was last seen to be there, by uid of the run. */
-  readonly #seenAt = new Map<string, number>();
+  /** By uid of the run. */
+  readonly #written = new Map<string, Written>();
+  /** Uids of runs whose credentials are revoked. */
+  readonly #revoked = new Set<string>();
 
-  constructor(client: Client, signer: Signer | null, clock: Clock = systemClock) {
+  constructor(client: Client, nats: NatsTenants, clock: Clock = systemClock) {
     this.#client = client;
-    this.#signer = signer;
+    this.#nats = nats;
     this.#clock = clock;
   }
 
@@ -28,22 +44,67 @@ export class RunCredentials {
   async ensure({ secret, user, missed }: PlannedCredentials): Promise<void> {
     const object = secret as SecretObject;
     const run = controllerOf(object)?.uid ?? '';
-    const seenAt = this.#seenAt.get(run);
-    if (seenAt !== undefined && !(missed && this.#clock.now() - seenAt >= AGAIN)) return;
-    const creds =
-      user && this.#signer
-        ? { [user.key]: await this.#signer.mint(user.name, user.permissions) }
-        : {};
-    try {
-      const stringData = { ...object.stringData, ...creds };
-      await this.#client.create(SECRETS, { ...object, stringData });
-    } catch (error) {
-      if (!isAlreadyThere(error)) throw error;
+    const before = this.#written.get(run);
+    const generation = user?.generation ?? 0;
+    if (before !== undefined && before.generation === generation) {
+      const age = this.#clock.now() - before.at;
+      if (age < this.#renewAfter() && !(missed && age >= AGAIN)) return;
     }
-    this.#seenAt.set(run, this.#clock.now());
+    const creds =
+      user && this.#nats.lifetimeSeconds !== null
+        ? { [user.key]: base64(await this.#nats.mint(user)) }
+        : {};
+    await this.#apply({ ...object, data: { ...object.data, ...creds } });
+    this.#written.set(run, { at: this.#clock.now(), generation });
+    if (user && generation > 0) this.#revoke(user, generation, 0);
+  }
+
+  async #apply(secret: SecretObject): Promise<void> {
+    const { namespace = '', name } = secret.metadata;
+    const query = { fieldManager: FIELD_MANAGER, force: true };
+    await this.#client.patch(SECRETS, namespace, name, 'apply', secret, {
+      query,
+      accept: METADATA_ONLY,
+    });
+  }
+
+  /**
+   * Revokes the credentials of a run that has ended, unless all of them have expired. Its trainers may still be writing
+   * their last checkpoint, so this waits for `afterMs`.
+   */
+  revoke({ metadata, status }: RunObject, afterMs = LAST_CHECKPOINT): void {
+    const { uid = '', namespace = '', annotations } = metadata;
+    const { lifetimeSeconds } = this.#nats;
+    if (this.#revoked.has(uid) || typeof lifetimeSeconds !== 'number') return;
+    const { completionTime } = (status ?? {}) as { completionTime?: string };
+    const ended = completionTime === undefined ? Number.NaN : Date.parse(completionTime);
+    if (this.#clock.date().getTime() - ended > lifetimeSeconds * 1000) return;
+    this.#revoked.add(uid);
+    this.#revoke({ namespace, uid }, credentialsGeneration(annotations) + 1, afterMs);
+  }
+
+  /** Tries until NATS takes it. */
+  #revoke(user: { namespace: string; uid: string }, below: number, afterMs: number): void {
+    setTimeout(() => {
+      this.#nats.revoke(user, below).catch(() => this.#revoke(user, below, AGAIN));
+    }, afterMs).unref();
+  }
+
+  /** Seconds until `ensure` renews the credentials; undefined if it does not. */
+  renewAfterSeconds(run: string): number | undefined {
+    const written = this.#written.get(run);
+    if (written === undefined || this.#renewAfter() === Number.POSITIVE_INFINITY) return undefined;
+    return Math.max(0, (written.at + this.#renewAfter() - this.#clock.now()) / 1000);
   }
 
   forget(run: string): void {
-    this.#seenAt.delete(run);
+    this.#written.delete(run);
+    this.#revoked.delete(run);
+  }
+
+  /** Milliseconds: well before half of the lifetime, as the kubelet takes a minute or two to refresh a mounted file. */
+  #renewAfter(): number {
+    const { lifetimeSeconds } = this.#nats;
+    return typeof lifetimeSeconds === 'number' ? lifetimeSeconds * 400 : Number.POSITIVE_INFINITY;
   }
 }

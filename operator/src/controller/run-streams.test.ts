@@ -5,19 +5,23 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import type { RunObject } from '../kube/resource.ts';
 import { TestClock } from '../kube/testing/clock.ts';
+import type { NatsTenants } from '../nats/tenants.ts';
+import { openNats } from '../nats/testing/tenants.ts';
 import { aRun } from '../plan/kubernetes/testing/builders.ts';
 import { planBucket } from '../plan/stream.ts';
 import { RunStreams } from './run-streams.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
+let tenants: NatsTenants;
 let streams: RunStreams;
 const clock = new TestClock();
 beforeAll(async () => {
   nats = await startNats();
   connection = await connect({ servers: nats.url });
+  tenants = await openNats(nats.url);
   streams = new RunStreams({
-    nats: () => connection,
+    nats: tenants,
     operator: () => 'us',
     onLeft: () => {},
     log: pino({ level: 'silent' }),
@@ -25,6 +29,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
+  await tenants.close();
   await connection.close();
   await nats.stop();
 });
@@ -48,7 +53,7 @@ it.each([
   const run = aRun({ checkpoints }, { metadata } as never) as unknown as RunObject;
   const key = { namespace: run.metadata.namespace ?? '', name: run.metadata.name };
   const bucket = planBucket({ ...key, uid }, retain === true);
-  expect(await streams.ensure(run, [bucket])).toBe(true);
+  expect(await streams.ensure(run, [bucket])).toBeUndefined();
   expect(await names()).toContain(bucket.name);
   await streams.delete(run);
   expect((await names()).includes(bucket.name)).toBe(stays);
@@ -56,7 +61,7 @@ it.each([
 
 it.each([
   ['after some seconds', () => clock.advance(10_000)],
-  ['at once when they may be gone', () => streams.doubt()],
+  ['at once when they may be gone', () => streams.markUnverified('team')],
 ])('looks after streams that were good again %s', async (_, turn) => {
   const run = aRun({}, { metadata: { name: 'kept' } }) as unknown as RunObject;
   const bucket = planBucket({ namespace: 'team', name: 'kept', uid: 'run-1' }, false);
@@ -64,7 +69,7 @@ it.each([
   await streams.ensure(run, [bucket]);
   await (await jetstreamManager(connection)).streams.delete(bucket.name);
   clock.advance(9999);
-  expect(await streams.ensure(run, [bucket])).toBe(true);
+  expect(await streams.ensure(run, [bucket])).toBeUndefined();
   expect(await isThere()).toBe(false);
   turn();
   await streams.ensure(run, [bucket]);

@@ -1,10 +1,10 @@
 import {
-  ALL_REPORTS,
   type Control,
   controlSubject,
   type Report,
   type RunId,
   type RunKey,
+  reportsOfNamespace,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { SampleCounts } from '../plan/merge-reports.ts';
@@ -15,23 +15,31 @@ import { type ExpectedModules, ReportStore } from './report-store.ts';
 export class TrainerReports {
   readonly #store: ReportStore;
 
+  readonly #onReport: (run: RunKey, isTransition: boolean) => void;
+  readonly #onDropped: (reason: string) => void;
+
   /**
    * `onReport`: called for each report that is kept; `isTransition` says whether it tells more than new figures. `expected`:
    * the modules of the run with that uid, undefined if it has no trainers. `onDropped`: called for each other report.
    */
   constructor(
-    connection: NatsConnection,
     onReport: (run: RunKey, isTransition: boolean) => void,
     expected: (uid: string) => ExpectedModules | undefined,
     onDropped: (reason: string) => void = () => {},
   ) {
     this.#store = new ReportStore(expected);
-    connection.subscribe(ALL_REPORTS, {
+    this.#onReport = onReport;
+    this.#onDropped = onDropped;
+  }
+
+  /** Subscribes to the reports of all runs; `namespace`: only to those of its runs, as in an account of its own. */
+  listen(connection: NatsConnection, namespace?: string): void {
+    connection.subscribe(reportsOfNamespace(namespace ?? '*'), {
       callback: (error, message) => {
         if (error) return;
         const taken = this.#store.take(message.subject, message.data);
-        if ('dropped' in taken) onDropped(taken.dropped);
-        else onReport(taken.run, taken.isTransition);
+        if ('dropped' in taken) this.#onDropped(taken.dropped);
+        else this.#onReport(taken.run, taken.isTransition);
       },
     });
   }

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { Client } from '../kube/client.ts';
 import { timeoutSignal } from '../kube/clock.ts';
 import { loadKubeConfig } from '../kube/kube-config.ts';
-import { connectPatiently } from '../nats/connection.ts';
+import { openTenants } from '../nats/open-tenants.ts';
 import { checkApi, checkJetStream, checkOperator, InstallCheckError } from './checks.ts';
 
 /**
@@ -18,14 +20,16 @@ const { values } = parseArgs({
     deployment: { type: 'string', default: 'greedy-infomax-operator' },
     nats: { type: 'string', default: 'nats://nats:4222' },
     'nats-creds': { type: 'string' },
+    'nats-operator-key': { type: 'string' },
     'nats-ca': { type: 'string' },
     'within-seconds': { type: 'string', default: '120' },
   },
 });
 
+/** More than the stream of the check reserves. */
+const CHECK_BYTES = 1_048_576;
 const withinSeconds = Number(values['within-seconds']);
 const client = new Client(loadKubeConfig(values.kubeconfig));
-const access = { url: values.nats, creds: values['nats-creds'], ca: values['nats-ca'] };
 
 const checks: Record<string, () => Promise<string>> = {
   API: () => checkApi(client),
@@ -36,18 +40,36 @@ const checks: Record<string, () => Promise<string>> = {
       withinSeconds,
     }),
   NATS: async () => {
-    const timeout = timeoutSignal(withinSeconds);
-    const log = pino({}, process.stderr);
-    const connection = await connectPatiently(access, 'greedy-infomax-install-check', log, timeout);
-    if (connection === null) {
-      throw new InstallCheckError(
-        `no connection to ${access.url} within ${withinSeconds} s; the reason stands above`,
-      );
-    }
+    const signal = timeoutSignal(withinSeconds);
+    // No namespace has a dot in its name.
+    const namespace = `install-check.${randomUUID()}`;
+    const nats = await openTenants({
+      url: values.nats,
+      creds: values['nats-creds'],
+      operatorKey: values['nats-operator-key'],
+      signingKey: undefined,
+      ca: values['nats-ca'],
+      limits: undefined,
+      lifetimeSeconds: withinSeconds,
+      owner: () => namespace,
+      log: pino({}, process.stderr),
+    });
+    nats.start({ onConnected: () => {}, onState: () => {} }, signal);
     try {
-      return await checkJetStream(connection);
+      const run = { namespace, uid: namespace, memoryBytes: CHECK_BYTES, files: false };
+      for (; !signal.aborted; await sleep(200)) {
+        const connection = await nats.open(namespace);
+        if (connection === null) continue;
+        await nats.admit(run);
+        const said = await checkJetStream(connection);
+        await nats.settle(namespace, () => false);
+        return said;
+      }
+      throw new InstallCheckError(
+        `no connection to ${values.nats} within ${withinSeconds} s; the reason stands above`,
+      );
     } finally {
-      await connection.close();
+      await nats.close();
     }
   },
 };

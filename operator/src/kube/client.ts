@@ -67,6 +67,9 @@ export interface ObjectList<T> {
   items: T[];
 }
 
+/** The answer holds the object's metadata alone. */
+export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+
 export type PatchType = 'apply' | 'merge' | 'json';
 
 const PATCH_TYPES: Record<PatchType, string> = {
@@ -139,10 +142,10 @@ export class Client {
     name: string,
     type: PatchType,
     body: unknown,
-    { subresource, query }: { subresource?: string; query?: Query } = {},
+    { subresource, query, accept }: { subresource?: string; query?: Query; accept?: string } = {},
   ): Promise<T> {
     const path = pathOf(resource, namespace, name, subresource);
-    return this.call('PATCH', path, { body, query, contentType: PATCH_TYPES[type] });
+    return this.call('PATCH', path, { body, query, accept, contentType: PATCH_TYPES[type] });
   }
 
   /**

@@ -1,86 +1,59 @@
 import { encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
-import { createAccount, createOperator, createUser, type KeyPair } from '@nats-io/nkeys';
+import { createAccount, createOperator, createUser } from '@nats-io/nkeys';
 
 /**
- * The keys that close a NATS server: one account that holds all runs, and who may come in. The server
- * checks signatures and keeps no list of users, so a user for each run takes no word with it.
+ * The keys that close a NATS server: whom it trusts, the system account through which accounts are pushed, and the key
+ * that signs accounts (decision 18).
  */
 
 export interface NatsAuth {
-  /** For nats-server.conf to include: whom the server trusts, and the accounts. Nothing in it is secret. */
+  /** For nats-server.conf to include: the trusted operator and the system account. Holds nothing secret. */
   'auth.conf': string;
-  /** Of the operator: every right in the account of the runs. */
-  'operator.creds': string;
-  /** Signs users of that account. */
-  'signing.seed': string;
+  /** Credentials of a user of the system account. */
+  'system.creds': string;
+  /** Seed of the operator's signing key: signs accounts, and the keys of accounts and users are derived from it. */
+  'operator.seed': string;
 }
 
-const NO_LIMIT = -1;
-const ACCOUNT_LIMITS = {
-  subs: NO_LIMIT,
-  data: NO_LIMIT,
-  payload: NO_LIMIT,
-  imports: NO_LIMIT,
-  exports: NO_LIMIT,
+const UNLIMITED = -1;
+const SYSTEM_LIMITS = {
+  subs: UNLIMITED,
+  data: UNLIMITED,
+  payload: UNLIMITED,
+  imports: UNLIMITED,
+  exports: UNLIMITED,
   wildcards: true,
-  conn: NO_LIMIT,
-  leaf: NO_LIMIT,
-};
-const JETSTREAM_LIMITS = {
-  mem_storage: NO_LIMIT,
-  disk_storage: NO_LIMIT,
-  streams: NO_LIMIT,
-  consumer: NO_LIMIT,
+  conn: UNLIMITED,
+  leaf: UNLIMITED,
 };
 
-/**
- * Makes everything anew. The keys of the NATS operator and of both accounts are thrown away with the
- * return: nobody can make another account, or widen this one, ever again.
- */
+/** Creates new keys. Those of the operator's identity and of the system account are thrown away. */
 export async function makeAuth(): Promise<NatsAuth> {
-  const operator = createOperator();
+  const [operator, signing] = [createOperator(), createOperator()];
   const system = createAccount();
-  const account = createAccount();
-  const signing = createAccount();
+  const account = system.getPublicKey();
   const operatorJwt = await encodeOperator('greedy-infomax', operator, {
-    system_account: system.getPublicKey(),
+    system_account: account,
+    signing_keys: [signing.getPublicKey()],
   });
-  const systemJwt = await encodeAccount(
-    'system',
-    system,
-    { limits: ACCOUNT_LIMITS },
-    { signer: operator },
-  );
-  const accountJwt = await encodeAccount(
-    'greedy-infomax',
-    account,
-    {
-      limits: { ...ACCOUNT_LIMITS, ...JETSTREAM_LIMITS },
-      signing_keys: [signing.getPublicKey()],
-    },
-    { signer: operator },
-  );
+  const signer = { signer: operator };
+  const systemJwt = await encodeAccount('system', system, { limits: SYSTEM_LIMITS }, signer);
   const user = createUser();
-  const userJwt = await encodeUser(
-    'operator',
-    user,
-    account.getPublicKey(),
-    { pub: { allow: ['>'] }, sub: { allow: ['>'] } },
-    { signer: signing },
-  );
+  const rights = { pub: { allow: ['$SYS.REQ.>'] }, sub: { allow: ['_INBOX.>'] } };
+  const userJwt = await encodeUser('operator', user, system, rights);
+  const lines = [
+    `operator: ${operatorJwt}`,
+    `system_account: ${account}`,
+    `resolver_preload: { ${account}: ${systemJwt} }`,
+  ];
+  const text = new TextDecoder();
   return {
-    'auth.conf': `${[
-      `operator: ${operatorJwt}`,
-      `system_account: ${system.getPublicKey()}`,
-      'resolver: MEMORY',
-      'resolver_preload: {',
-      `  ${system.getPublicKey()}: ${systemJwt}`,
-      `  ${account.getPublicKey()}: ${accountJwt}`,
-      '}',
-    ].join('\n')}\n`,
-    'operator.creds': new TextDecoder().decode(fmtCreds(userJwt, user)),
-    'signing.seed': `${seedOf(signing)}\n`,
+    'auth.conf': `${lines.join('\n')}\n`,
+    'system.creds': text.decode(fmtCreds(userJwt, user)),
+    'operator.seed': `${text.decode(signing.getSeed())}\n`,
   };
 }
 
-const seedOf = (key: KeyPair): string => new TextDecoder().decode(key.getSeed());
+/** The part of nats-server.conf that keeps accounts in `folder`. */
+export const resolverConfig = (folder: string): string =>
+  `resolver: { type: full, dir: "${folder}", allow_delete: true, limit: 100000, timeout: "500ms" }`;

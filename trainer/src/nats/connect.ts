@@ -32,8 +32,8 @@ export class NatsRefusedError extends Error {
 
 /** Milliseconds between attempts to connect. */
 const RETRY = 250;
-/** Refusals in a row that count: a busy server also refuses who could not sign in in time. */
-const REFUSALS = 5;
+/** Refusals in a row that count: the server may be busy, or the operator may still be pushing the account to it. */
+const REFUSALS = 20;
 
 /**
  * Waits for a server as long as it takes, and comes back to it for ever after. Credentials are read again

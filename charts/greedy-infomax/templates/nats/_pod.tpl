@@ -52,19 +52,22 @@ spec:
       ports:
         - name: nats
           containerPort: 4222
+        {{- if $nats.monitoring.enabled }}
         - name: monitor
           containerPort: 8222
+        {{- end }}
+      # The server listens for clients once JetStream has started. The monitoring port is closed by default.
       startupProbe:
-        httpGet: { path: /healthz, port: monitor }
+        tcpSocket: { port: nats }
         periodSeconds: 2
         # The server reads its file store before it answers; a large one takes minutes.
         failureThreshold: 150
       livenessProbe:
-        httpGet: { path: '/healthz?js-enabled-only=true', port: monitor }
+        tcpSocket: { port: nats }
         periodSeconds: 20
         timeoutSeconds: 5
       readinessProbe:
-        httpGet: { path: '/healthz?js-server-only=true', port: monitor }
+        tcpSocket: { port: nats }
         periodSeconds: 5
         timeoutSeconds: 5
       resources:

@@ -11,6 +11,9 @@ export const FORMER_FINALIZER = `${API_GROUP}/streams`;
 /** On a Job: hash of what the run asked for when it was made. Another hash means another Job. */
 export const TEMPLATE_HASH = `${API_GROUP}/template-hash`;
 
+/** On a run: a whole number, 0 by default. A higher one revokes the run's NATS credentials and makes new ones. */
+export const CREDENTIALS_GENERATION = `${API_GROUP}/credentials-generation`;
+
 /** On the Job of a readout: the samples of the slowest module when it was asked for. */
 export const EVALUATED_SAMPLES = `${API_GROUP}/samples`;
 
@@ -91,6 +94,8 @@ export const REASONS = {
   nameTaken: 'NameTaken',
   /** The API server takes an object of the run not as it is, or not now. */
   refused: 'ObjectRefused',
+  /** The NATS account of the namespace, or the server, has no room for the run's streams. */
+  natsLimit: 'NatsLimitReached',
   /** A module's Job failed. */
   moduleFailed: 'ModuleFailed',
   /** `spec.activeDeadlineSeconds` is over. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { isOutdated } from './jobs.ts';
-import { secretName } from './nats-secret.ts';
+import { base64, credentialsGeneration, secretName } from './nats-secret.ts';
 import {
   aJob,
   aPod,
@@ -48,6 +48,9 @@ test('the Secret belongs to this very run and goes with it', () => {
 test('trainers may report, feed and read the edges of the run, and nothing else', () => {
   expect(closed().credentials?.user).toEqual({
     key: 'nats.creds',
+    namespace: 'team',
+    uid: 'run-1',
+    generation: 0,
     name: 'team/small',
     permissions: {
       publish: [
@@ -105,7 +108,7 @@ test('a pod has the Secret as files that it cannot write, beside its configurati
 
 test('a certificate alone makes a Secret without a user', () => {
   const { credentials } = closed(aRun(), {}, { natsSecret: { user: false, ca: 'PEM' } });
-  expect(credentials).toMatchObject({ secret: { stringData: { 'ca.crt': 'PEM' } } });
+  expect(credentials).toMatchObject({ secret: { data: { 'ca.crt': base64('PEM') } } });
   expect(credentials?.user).toBeUndefined();
   const { container } = podOf({ natsSecret: { user: false, ca: 'PEM' } });
   expect(container?.env?.map(({ name }) => name)).not.toContain('NATS_CREDS');
@@ -133,4 +136,16 @@ test('a run that has ended, or is being deleted, needs none', () => {
   expect(closed(aRun(), { jobs }).credentials).toBeUndefined();
   const going = aRun({}, { metadata: { deletionTimestamp: START } });
   expect(closed(going).credentials).toBeUndefined();
+});
+
+test.each([
+  [undefined, 0],
+  ['3', 3],
+  ['-1', 0],
+  ['1.5', 0],
+  ['1e3', 0],
+  ['99999999999', 0],
+])('the generation of credentials in the annotation %j is %i', (text, generation) => {
+  const annotations = { ...(text && { 'greedyinfomax.dev/credentials-generation': text }) };
+  expect(credentialsGeneration(annotations)).toBe(generation);
 });

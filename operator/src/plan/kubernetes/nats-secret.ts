@@ -7,6 +7,7 @@ import type {
 } from '@kubernetes/client-node';
 import { type NatsPermissions, trainerPermissions } from '../nats-permissions.ts';
 import type { StreamPlan } from '../stream.ts';
+import { CREDENTIALS_GENERATION } from './names.ts';
 import { hash, runMetadata, usesBucket } from './objects.ts';
 import type { KubernetesRun, Observed, PlanOptions } from './types.ts';
 
@@ -18,20 +19,24 @@ const CA = 'ca.crt';
 const FOLDER = '/etc/greedy-infomax-nats';
 const VOLUME = 'nats-access';
 
-/**
- * The run's uid is in the name, so that it is never that of an earlier run or of another's making. So is what the
- * credentials allow: one that is there is never written again.
- */
+/** The hash covers the run's uid, so that a later run of the same name has another Secret, and what the credentials allow. */
 export const secretName = (run: KubernetesRun): string => {
   const { name, uid } = run.metadata;
   return `${name}-nats-${hash(usesBucket(run) ? `${uid} bucket` : uid, 8)}`;
 };
 
 export interface PlannedCredentials {
-  /** The Secret but for the credentials: those are new each time they are made. */
+  /** The Secret without the credentials, which are signed anew each time it is written. */
   secret: V1Secret;
   /** Under `key` of the Secret; none where the server lets everybody in. */
-  user?: { key: string; name: string; permissions: NatsPermissions };
+  user?: {
+    key: string;
+    namespace: string;
+    uid: string;
+    name: string;
+    permissions: NatsPermissions;
+    generation: number;
+  };
   /** A pod waits for a volume, which may be this one: somebody may have deleted it. */
   missed: boolean;
 }
@@ -44,7 +49,7 @@ export function plannedCredentials(
   { natsSecret }: PlanOptions,
 ): PlannedCredentials | undefined {
   if (natsSecret === undefined) return undefined;
-  const { namespace, name } = run.metadata;
+  const { namespace, name, uid } = run.metadata;
   const edges = streams.map(({ name: stream, consumer, sampleBytes }) => ({
     stream,
     consumer: consumer.name,
@@ -56,17 +61,30 @@ export function plannedCredentials(
       kind: 'Secret',
       metadata: runMetadata(run, secretName(run)),
       type: 'Opaque',
-      stringData: natsSecret.ca === undefined ? {} : { [CA]: natsSecret.ca },
+      data: natsSecret.ca === undefined ? {} : { [CA]: base64(natsSecret.ca) },
     },
     ...(natsSecret.user && {
       user: {
         key: CREDS,
+        namespace,
+        uid,
         name: `${namespace}/${name}`,
         permissions: trainerPermissions(run.metadata, edges, { bucket: usesBucket(run) }),
+        generation: credentialsGeneration(run.metadata.annotations),
       },
     }),
     missed: observed.pods.some((pod) => waitsForVolume(pod, observed)),
   };
+}
+
+/** Text as the `data` of a Secret holds it: server-side apply does not track `stringData`. */
+export const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** 0 if the annotation is missing or is no whole number from 0 to 1,000,000. */
+export function credentialsGeneration(annotations: Record<string, string> = {}): number {
+  const text = annotations[CREDENTIALS_GENERATION] ?? '0';
+  const number = Number(text);
+  return /^\d{1,7}$/.test(text) && number <= 1_000_000 ? number : 0;
 }
 
 const waitsForVolume = ({ metadata }: V1Pod, { warnings }: Observed): boolean =>

@@ -1,0 +1,322 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { encodeUser } from '@nats-io/jwt';
+import { createUser } from '@nats-io/nkeys';
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+import { type Clock, systemClock } from '../kube/clock.ts';
+import type { AccountLimits } from './account-claims.ts';
+import type { DerivedKeys } from './account-keys.ts';
+import { AccountStore } from './account-store.ts';
+import { connectionOptions, connectPatiently, type NatsAccess } from './connection.ts';
+import { mintUser } from './shared-account.ts';
+import {
+  type ConnectionEvents,
+  NatsLimitError,
+  type NatsTenants,
+  type RunNeeds,
+  type TrainerUser,
+} from './tenants.ts';
+
+/**
+ * An account for each namespace (decision 18). The operator signs the accounts, pushes them to the server through the
+ * system account, and holds one connection into each account whose namespace has runs.
+ */
+
+export interface NamespaceAccountsOptions {
+  /** `creds`: of a user of the system account. */
+  access: NatsAccess;
+  keys: DerivedKeys;
+  limits: AccountLimits;
+  /** Validity of trainers' credentials. */
+  lifetimeSeconds: number;
+  /** Name of this operator; written into the accounts that it uses. */
+  owner: () => string | undefined;
+  log: Logger;
+  clock?: Clock;
+}
+
+/** Milliseconds that `open` waits for a new connection. */
+const OPEN_WITHIN = 3000;
+/**
+ * Milliseconds for which an account that another process has pushed keeps at least the storage that it had: a new
+ * leader learns the needs of the namespace's runs one by one.
+ */
+const KEEP_GRANT = 60_000;
+
+interface Tenant {
+  namespace: string;
+  needs: Map<string, RunNeeds>;
+  /** As on the server when this process first used the account. */
+  before: { memoryBytes: number; diskBytes: number; at: number };
+  revocations: Map<string, number>;
+  /** What the server was last told; undefined: it may not know the account. */
+  pushed: string | undefined;
+  /** The last of the pushes, which follow one another. */
+  pushing: Promise<void>;
+  connection: NatsConnection | null;
+  opening: Promise<NatsConnection | null> | undefined;
+}
+
+export class NamespaceAccounts implements NatsTenants {
+  readonly #options: NamespaceAccountsOptions & { clock: Clock };
+  readonly #tenants = new Map<string, Promise<Tenant>>();
+  readonly #connections = new Map<string, NatsConnection>();
+  #system: NatsConnection | null = null;
+  #store: AccountStore | null = null;
+  #events: ConnectionEvents | null = null;
+  #stopped: AbortSignal | undefined;
+
+  constructor(options: NamespaceAccountsOptions) {
+    this.#options = { clock: systemClock, ...options };
+  }
+
+  get lifetimeSeconds(): number {
+    return this.#options.lifetimeSeconds;
+  }
+
+  start(events: ConnectionEvents, signal: AbortSignal): void {
+    this.#events = events;
+    this.#stopped = signal;
+    void this.#keep(events, signal);
+  }
+
+  async #keep(events: ConnectionEvents, signal: AbortSignal): Promise<void> {
+    const { access, keys, limits, log } = this.#options;
+    const name = 'greedy-infomax-operator accounts';
+    const system = await connectPatiently(access, name, log, signal);
+    if (system === null) return;
+    this.#system = system;
+    this.#store = new AccountStore(system, keys, limits);
+    events.onState(true);
+    await this.#pushAll();
+    for await (const { type } of system.status()) {
+      if (type === 'disconnect') events.onState(false);
+      if (type !== 'reconnect') continue;
+      events.onState(true);
+      // The server may have lost its folder of accounts.
+      await this.#pushAll();
+    }
+  }
+
+  async #pushAll(): Promise<void> {
+    const tenants = await Promise.all([...this.#tenants.values()]);
+    for (const tenant of tenants) {
+      tenant.pushed = undefined;
+      await this.#push(tenant).catch((error: unknown) => this.#warn(tenant.namespace, error));
+    }
+  }
+
+  #warn(namespace: string, err: unknown): void {
+    this.#options.log.warn({ err, namespace }, 'could not update the NATS account');
+  }
+
+  connection(namespace: string): NatsConnection | null {
+    return this.#connections.get(namespace) ?? null;
+  }
+
+  async open(namespace: string): Promise<NatsConnection | null> {
+    const there = this.#connections.get(namespace);
+    if (there) return there;
+    if (this.#store === null) return null;
+    const tenant = await this.#tenant(namespace);
+    await this.#push(tenant);
+    tenant.opening ??= this.#connect(tenant).finally(() => {
+      tenant.opening = undefined;
+    });
+    return Promise.race([tenant.opening, sleep(OPEN_WITHIN, null, { ref: false })]);
+  }
+
+  async admit(run: RunNeeds): Promise<() => Promise<void>> {
+    if (this.#store === null) return async () => {};
+    const { namespace, uid, memoryBytes } = run;
+    const tenant = await this.#tenant(namespace);
+    const others = [...tenant.needs.values()].filter((each) => each.uid !== uid);
+    const all = sum(others) + memoryBytes;
+    const { memoryBytes: limit } = this.#options.limits;
+    if (limit >= 0 && all > limit) {
+      throw new NatsLimitError(
+        `the run needs ${mib(memoryBytes)} of NATS memory; namespace ${namespace} may use ${mib(limit)} (nats.accounts.memory), and its other runs hold ${mib(sum(others))}`,
+      );
+    }
+    const before = tenant.needs.get(uid);
+    tenant.needs.set(uid, run);
+    await this.#push(tenant);
+    return async () => {
+      if (before) tenant.needs.set(uid, before);
+      else tenant.needs.delete(uid);
+      await this.#push(tenant);
+    };
+  }
+
+  async release({ namespace, uid }: { namespace: string; uid: string }): Promise<void> {
+    const tenant = await this.#tenants.get(namespace);
+    if (tenant?.needs.delete(uid)) await this.#push(tenant);
+  }
+
+  async revoke(
+    { namespace, uid }: { namespace: string; uid: string },
+    below: number,
+  ): Promise<void> {
+    if (this.#store === null) throw new NatsUnreachableError('NATS cannot be reached');
+    const { keys, lifetimeSeconds, clock } = this.#options;
+    const tenant = await this.#tenant(namespace);
+    // Later than the end of every JWT of this key, which is never used again.
+    const until = Math.floor(clock.date().getTime() / 1000) + lifetimeSeconds;
+    for (let each = Math.max(0, below - REVOKED_GENERATIONS); each < below; each++) {
+      const key = keys.user(uid, each).getPublicKey();
+      if (!tenant.revocations.has(key)) tenant.revocations.set(key, until);
+    }
+    await this.#push(tenant);
+  }
+
+  mint(user: TrainerUser): Promise<string> {
+    const { keys, lifetimeSeconds, clock } = this.#options;
+    const { namespace, uid, generation } = user;
+    const key = keys.account(namespace);
+    const expires = Math.floor(clock.date().getTime() / 1000) + lifetimeSeconds;
+    const signer = { account: key.getPublicKey(), key };
+    return mintUser(user, keys.user(uid, generation), signer, expires);
+  }
+
+  async namespaces(all: boolean): Promise<string[]> {
+    const known = all && this.#store ? await this.#store.namespaces(this.#options.owner()) : [];
+    return [...new Set([...this.#tenants.keys(), ...known])];
+  }
+
+  async settle(namespace: string, isThere: (uid: string) => boolean): Promise<void> {
+    const { owner } = this.#options;
+    const tenant = await this.#tenants.get(namespace);
+    const connection = this.#connections.get(namespace);
+    const store = this.#store;
+    if (!tenant || !connection || !store) return;
+    for (const uid of tenant.needs.keys()) if (!isThere(uid)) tenant.needs.delete(uid);
+    if (tenant.needs.size > 0) {
+      await this.#push(tenant); // the storage of runs that have ended can be taken back now
+      return;
+    }
+    const jsm = await jetstreamManager(connection, { checkAPI: false });
+    const isEmpty = (await jsm.streams.names().next()).length === 0;
+    if (tenant.needs.size > 0) return; // a run has come meanwhile
+    const isRevoking = this.#revocations(tenant).length > 0;
+    this.#tenants.delete(namespace);
+    this.#connections.delete(namespace);
+    await connection.close();
+    // Without its account, no user of the namespace gets in; with it, revoked ones must stay refused.
+    if (isEmpty && !isRevoking) await store.delete(namespace, owner());
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#connections.values(), ...(this.#system ? [this.#system] : [])];
+    await Promise.all(all.map((connection) => connection.close()));
+  }
+
+  #tenant(namespace: string): Promise<Tenant> {
+    const there = this.#tenants.get(namespace);
+    if (there) return there;
+    const made = this.#readTenant(namespace);
+    this.#tenants.set(namespace, made);
+    made.catch(() => this.#tenants.delete(namespace));
+    return made;
+  }
+
+  async #readTenant(namespace: string): Promise<Tenant> {
+    const before = await this.#store?.read(namespace);
+    const { memoryBytes = 0, diskBytes = 0, revocations = {} } = before ?? {};
+    return {
+      namespace,
+      needs: new Map(),
+      before: { memoryBytes, diskBytes, at: this.#options.clock.now() },
+      revocations: new Map(Object.entries(revocations)),
+      pushed: undefined,
+      pushing: Promise.resolve(),
+      connection: null,
+      opening: undefined,
+    };
+  }
+
+  /** Tells the server what the account may use, unless it knows. */
+  #push(tenant: Tenant): Promise<void> {
+    const push = async () => {
+      const { owner } = this.#options;
+      const grant = { ...this.#storage(tenant), revocations: this.#revocations(tenant) };
+      const wanted = JSON.stringify([grant, owner()]);
+      if (tenant.pushed === wanted) return;
+      if (this.#store === null) throw new NatsUnreachableError('NATS cannot be reached');
+      await this.#store.write(tenant.namespace, owner() ?? '', {
+        ...grant,
+        revocations: Object.fromEntries(grant.revocations),
+      });
+      tenant.pushed = wanted;
+    };
+    tenant.pushing = tenant.pushing.catch(() => {}).then(push);
+    return tenant.pushing;
+  }
+
+  #storage({ needs, before }: Tenant): { memoryBytes: number; diskBytes: number } {
+    const { clock, limits } = this.#options;
+    const isFresh = clock.now() - before.at < KEEP_GRANT;
+    const files = [...needs.values()].some((run) => run.files);
+    return {
+      memoryBytes: Math.max(sum(needs.values()), isFresh ? before.memoryBytes : 0),
+      // Retained checkpoints outlive their run, so the disk is never taken back.
+      diskBytes: files ? limits.diskBytes : before.diskBytes,
+    };
+  }
+
+  /** Those that still matter: afterwards the credentials have expired. */
+  #revocations({ revocations }: Tenant): [string, number][] {
+    const now = this.#options.clock.date().getTime() / 1000;
+    for (const [key, until] of revocations) if (until < now) revocations.delete(key);
+    return [...revocations].toSorted();
+  }
+
+  async #connect(tenant: Tenant): Promise<NatsConnection | null> {
+    const { keys, access, log } = this.#options;
+    const { namespace } = tenant;
+    const user = createUser();
+    const jwt = await encodeUser('operator', user, keys.account(namespace), {
+      pub: { allow: ['>'] },
+      sub: { allow: ['>'] },
+    });
+    const { creds: _, ...server } = access;
+    try {
+      const connection = await connect({
+        ...connectionOptions(server),
+        name: `greedy-infomax-operator ${namespace}`,
+        authenticator: jwtAuthenticator(jwt, user.getSeed()),
+      });
+      if (this.#stopped?.aborted) {
+        await connection.close();
+        return null;
+      }
+      this.#connections.set(namespace, connection);
+      this.#events?.onConnected(connection, namespace, true);
+      void this.#watch(connection, namespace);
+      return connection;
+    } catch (err) {
+      log.warn({ err, namespace }, 'cannot connect to the NATS account of a namespace');
+      return null;
+    }
+  }
+
+  async #watch(connection: NatsConnection, namespace: string): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === 'reconnect') this.#events?.onConnected(connection, namespace, false);
+    }
+    if (this.#connections.get(namespace) === connection) this.#connections.delete(namespace);
+  }
+}
+
+/** How many generations before the present one are revoked: older ones have expired. */
+const REVOKED_GENERATIONS = 16;
+
+/** The system account cannot be reached now. */
+export class NatsUnreachableError extends Error {
+  override readonly name = 'NatsUnreachableError';
+}
+
+const sum = (needs: Iterable<RunNeeds>): number =>
+  [...needs].reduce((total, { memoryBytes }) => total + memoryBytes, 0);
+
+const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
