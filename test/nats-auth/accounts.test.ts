@@ -1,0 +1,181 @@
+import { JetStreamApiError, jetstreamManager, StorageType } from '@nats-io/jetstream';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from '../../operator/src/nats/account-claims.ts';
+import type { NamespaceAccounts } from '../../operator/src/nats/namespace-accounts.ts';
+import { NatsLimitError } from '../../operator/src/nats/tenants.ts';
+import { type ClosedNats, startClosedNats } from './closed-nats.ts';
+
+/** The accounts of namespaces on a real server: storage, users that expire or are revoked, and a server that forgets. */
+
+const MIB = 2 ** 20;
+const SERVER_MEMORY = 100 * MIB;
+const limits = { ...DEFAULT_LIMITS, memoryBytes: 60 * MIB, diskBytes: 0 };
+let closed: ClosedNats;
+let accounts: NamespaceAccounts;
+const open: NatsConnection[] = [];
+
+beforeEach(async () => {
+  const config = [`jetstream { max_memory_store: ${SERVER_MEMORY}, max_file_store: 0 }`];
+  closed = await startClosedNats({ config });
+  accounts = await closed.accounts({ limits });
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((connection) => connection.close()));
+  await closed.stop();
+});
+
+const run = (namespace: string, uid: string, mebibytes: number) => ({
+  namespace,
+  uid,
+  memoryBytes: mebibytes * MIB,
+  files: false,
+});
+const admit = (...args: Parameters<typeof run>) => accounts.admit(run(...args));
+async function connection(namespace: string): Promise<NatsConnection> {
+  const there = await accounts.open(namespace);
+  if (there === null) throw new Error(`no connection to the account of ${namespace}`);
+  return there;
+}
+async function addStream(namespace: string, name: string, mebibytes: number): Promise<void> {
+  const jsm = await jetstreamManager(await connection(namespace), { checkAPI: false });
+  const config = {
+    name,
+    subjects: [name],
+    storage: StorageType.Memory,
+    max_bytes: mebibytes * MIB,
+  };
+  await jsm.streams.add(config);
+}
+const memoryOf = async (namespace: string) => {
+  const jsm = await jetstreamManager(await connection(namespace), { checkAPI: false });
+  return (await jsm.getAccountInfo()).limits.max_memory / MIB;
+};
+const user = (uid: string, generation = 0, namespace = 'a') => ({
+  namespace,
+  uid,
+  name: uid,
+  permissions: { publish: ['x'], subscribe: ['x'] },
+  generation,
+});
+/** Without reconnecting: rejects, or resolves with the reason when the server ends the connection. */
+async function enter(creds: string): Promise<NatsConnection> {
+  const authenticator = credsAuthenticator(new TextEncoder().encode(creds));
+  const entered = await connect({ servers: closed.nats.url, authenticator, reconnect: false });
+  open.push(entered);
+  return entered;
+}
+const end = async (entered: NatsConnection) => String((await entered.closed()) ?? 'closed');
+
+it('an account gets what its runs need, and no more than the limit of a namespace', async () => {
+  await admit('a', 'one', 20);
+  await addStream('a', 'S1', 20);
+  await expect(addStream('a', 'S2', 1)).rejects.toThrow(JetStreamApiError);
+  await admit('a', 'two', 40);
+  await addStream('a', 'S2', 40);
+  expect(await memoryOf('a')).toBe(60);
+  const refused = admit('a', 'three', 1);
+  await expect(refused).rejects.toThrow(NatsLimitError);
+  await expect(refused).rejects.toThrow(
+    'the run needs 1 MiB of NATS memory; namespace a may use 60 MiB (nats.accounts.memory), and its other runs hold 60 MiB',
+  );
+  await accounts.release(run('a', 'two', 40));
+  expect(await memoryOf('a')).toBe(20);
+});
+
+it('a namespace that fills its share leaves the rest to others, whose runs wait for the server alone', async () => {
+  await admit('a', 'one', 60);
+  await addStream('a', 'S', 60);
+  await admit('b', 'one', 30);
+  await addStream('b', 'S', 30);
+  const undo = await admit('b', 'two', 20); // more than the server has left
+  await expect(addStream('b', 'T', 20)).rejects.toThrow(JetStreamApiError);
+  await undo();
+  expect(await memoryOf('b')).toBe(30);
+  await admit('b', 'three', 5);
+  await addStream('b', 'U', 5);
+});
+
+it('credentials end when their time is over', async () => {
+  const brief = await closed.accounts({ limits, lifetimeSeconds: 2 });
+  await admit('a', 'one', 1);
+  const creds = await brief.mint(user('one'));
+  expect(await end(await enter(creds))).toContain('Authentication Expired');
+  await expect(enter(creds)).rejects.toThrow(/Authorization/);
+});
+
+it('a revoked user is turned out and stays out; other runs and later generations stay in', async () => {
+  await admit('a', 'one', 1);
+  const [mine, next, other] = await Promise.all(
+    [user('one'), user('one', 1), user('two')].map((each) => accounts.mint(each)),
+  );
+  const [leaked, neighbour] = [await enter(mine ?? ''), await enter(other ?? '')];
+  await accounts.revoke({ namespace: 'a', uid: 'one' }, 1);
+  expect(await end(leaked)).toContain('Revoked');
+  await expect(enter(mine ?? '')).rejects.toThrow(/Authorization/);
+  await enter(next ?? '');
+  await neighbour.flush();
+});
+
+it('a restarted operator keeps the storage and the revocations of those before it', async () => {
+  await admit('a', 'one', 40);
+  await addStream('a', 'S', 40);
+  const creds = await accounts.mint(user('gone'));
+  await accounts.revoke({ namespace: 'a', uid: 'gone' }, 1);
+  await accounts.close();
+  accounts = await closed.accounts({ limits });
+  await admit('a', 'two', 10);
+  expect(await memoryOf('a')).toBe(40); // the needs of run one are not known yet
+  await expect(enter(creds)).rejects.toThrow(/Authorization/);
+  await admit('a', 'one', 40);
+  expect(await memoryOf('a')).toBe(50);
+});
+
+it('a server that has lost its accounts gets them again, and their users come back', async () => {
+  await admit('a', 'one', 10);
+  await addStream('a', 'S', 10);
+  const revoked = await accounts.mint(user('gone'));
+  await accounts.revoke({ namespace: 'a', uid: 'gone' }, 1);
+  const creds = await accounts.mint(user('one'));
+  await closed.nats.kill();
+  closed.loseAccounts();
+  await closed.nats.restart();
+  await expect
+    .poll(() =>
+      enter(creds).then(
+        () => 'in',
+        () => 'out',
+      ),
+    )
+    .toBe('in');
+  await expect(enter(revoked)).rejects.toThrow(/Authorization/);
+  await expect
+    .poll(() =>
+      addStream('a', 'S', 10).then(
+        () => 'made',
+        (error) => error.message,
+      ),
+    )
+    .toBe('made');
+});
+
+it('an account goes with the last run, unless it holds a stream', async () => {
+  await admit('a', 'one', 10);
+  await addStream('a', 'S', 10);
+  const creds = await accounts.mint(user('one'));
+  const inside = await enter(creds);
+  await accounts.settle('a', () => false);
+  await inside.flush();
+  await (await jetstreamManager(await connection('a'))).streams.delete('S');
+  expect(await accounts.namespaces(true)).toEqual(['a']);
+  await accounts.settle('a', () => false);
+  expect(await end(inside)).toContain('Account Authentication Expired');
+  expect(await accounts.namespaces(true)).toEqual([]);
+  expect(accounts.connection('a')).toBeNull();
+});
+
+it('accounts of another operator are left alone', async () => {
+  const other = await closed.accounts({ limits, owner: () => 'them' });
+  await other.admit(run('theirs', 'one', 1));
+  expect(await accounts.namespaces(true)).toEqual([]);
+});
