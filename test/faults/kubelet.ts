@@ -30,23 +30,60 @@ export async function endPod(
     startedAt: time,
     finishedAt: time,
   };
-  const status = {
+  const conditions = disrupted
+    ? [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' }]
+    : [];
+  await setStatus(scene, pod, {
     phase: exitCode === 0 ? 'Succeeded' : 'Failed',
-    conditions: disrupted
-      ? [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' }]
-      : [],
-    containerStatuses: [
-      {
-        name: 'trainer',
-        image: 'test',
-        imageID: 'test',
-        ready: false,
-        restartCount: 0,
-        state: { terminated },
-      },
-    ],
-  };
-  const path = pathOf(PODS, NAMESPACE, pod.metadata.name, 'status');
+    conditions,
+    containerStatuses: [trainer({ terminated })],
+  });
+}
+
+/** What a kubelet says of a pod whose image is being pulled. */
+export const pulling = () => ({
+  phase: 'Pending',
+  conditions: [
+    holds('PodScheduled'),
+    holds('PodReadyToStartContainers'),
+    { ...holds('Ready'), status: 'False', reason: 'ContainersNotReady' },
+  ],
+  containerStatuses: [trainer({ waiting: { reason: 'ContainerCreating' } })],
+});
+
+/** What a kubelet says of a pod whose trainer has made its first step. */
+export const working = () => ({
+  phase: 'Running',
+  conditions: ['PodScheduled', 'PodReadyToStartContainers', 'ContainersReady', 'Ready'].map(holds),
+  containerStatuses: [
+    { ...trainer({ running: { startedAt: now() } }), ready: true, started: true },
+  ],
+});
+
+/** Reports `status` for the pod of the module that is active now, or will be. */
+export async function setPod(
+  scene: Scene,
+  run: string,
+  module: string,
+  status: object,
+): Promise<void> {
+  const pod = await eventually(`a pod of ${run}-${module}`, () => activePod(scene, run, module));
+  await setStatus(scene, pod, status);
+}
+
+const now = () => new Date().toISOString();
+const holds = (type: string) => ({ type, status: 'True', lastTransitionTime: now() });
+const trainer = (state: object) => ({
+  name: 'trainer',
+  image: 'test',
+  imageID: 'test',
+  ready: false,
+  restartCount: 0,
+  state,
+});
+
+async function setStatus(scene: Scene, { metadata }: PodObject, status: object): Promise<void> {
+  const path = pathOf(PODS, NAMESPACE, metadata.name, 'status');
   const contentType = 'application/merge-patch+json';
   await scene.client.call('PATCH', path, { contentType, body: { status } });
 }
@@ -75,7 +112,7 @@ async function activePod(
     ({ metadata, status }) =>
       metadata.labels?.['greedyinfomax.dev/module'] === module &&
       metadata.deletionTimestamp === undefined &&
-      status?.phase === 'Pending',
+      (status?.phase === 'Pending' || status?.phase === 'Running'),
   );
 }
 

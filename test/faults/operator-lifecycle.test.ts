@@ -55,7 +55,7 @@ describe('a run that another controller manages', () => {
     const run = await scene.run('foreign');
     expect(await scene.left('foreign')).toEqual([]);
     expect(run?.metadata.finalizers).toBeUndefined();
-    expect(run?.status).toBeUndefined();
+    expect(run?.status).toEqual({ observedGeneration: -1 });
   });
 
   it('cannot be handed over', async () => {

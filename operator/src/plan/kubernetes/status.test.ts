@@ -11,6 +11,7 @@ import {
   aRun,
   atWork,
   condition,
+  ended,
   following,
   plan,
   row,
@@ -143,4 +144,78 @@ test('other figures can wait to be written, another phase cannot', () => {
   expect(isUrgent(status, faster.status)).toBe(false);
   expect(isUrgent(status, plan(aRun(), atWork('forwarding')).status)).toBe(true);
   expect(isUrgent(undefined, status)).toBe(true);
+});
+
+/** Status of each condition, by type. */
+const conditionsOf = (planned: ReturnType<typeof plan>) =>
+  Object.fromEntries(planned.status.conditions?.map(({ type, status }) => [type, status]) ?? []);
+
+test.each<[string, ReturnType<typeof plan>, Record<string, string>]>([
+  ['pending', plan(aRun()), { Ready: 'False', Progressing: 'False', Degraded: 'False' }],
+  [
+    'blocked',
+    plan(aRun(), { ...atWork(), pods: [aPod('first'), pending] }),
+    { Ready: 'False', Progressing: 'False', Degraded: 'True' },
+  ],
+  ['at work', plan(aRun(), atWork()), { Ready: 'True', Progressing: 'True', Degraded: 'False' }],
+  [
+    'complete',
+    plan(aRun(), trained()),
+    { Ready: 'True', Progressing: 'False', Degraded: 'False', Complete: 'True' },
+  ],
+  [
+    'failed',
+    plan(aRun(), { jobs: [ended(aJob('first'), 'Failed')] }),
+    { Ready: 'False', Progressing: 'False', Degraded: 'True', Stalled: 'True', Failed: 'True' },
+  ],
+  ['invalid', plan(aRun({ training: {} })), { Ready: 'False', Stalled: 'True', Failed: 'True' }],
+])('conditions of a run that is %s', (_, planned, expected) => {
+  expect(conditionsOf(planned)).toMatchObject(expected);
+  const { Stalled, Complete, Failed } = conditionsOf(planned);
+  expect({ Stalled, Complete, Failed }).toEqual({
+    Stalled: undefined,
+    Complete: undefined,
+    Failed: undefined,
+    ...Object.fromEntries(Object.entries(expected).filter(([type]) => /Sta|Com|Fai/.test(type))),
+  });
+});
+
+test('a run whose changed spec is invalid is stalled until it is mended', () => {
+  const training = following(aRun(), plan(aRun(), atWork()));
+  const held = plan({ ...aRun({ training: {} }), status: training.status }, atWork(), after(2));
+  expect(conditionsOf(held)).toMatchObject({ Stalled: 'True', Progressing: 'False' });
+  const mended = plan(following(aRun(), held), atWork(), after(3));
+  expect(conditionsOf(mended)).toMatchObject({ Stalled: 'False', Progressing: 'True' });
+});
+
+test.each([
+  ['complete', trained(), ['Complete', 'Complete']],
+  ['failed', { jobs: [ended(aJob('first'), 'Failed'), aJob('second')] }, ['Failed', 'Stopped']],
+])(
+  'the modules of a run that is %s say the same as the run, now and later',
+  (_, observed, phases) => {
+    const over = plan(following(aRun(), plan(aRun(), atWork())), observed, after(60));
+    const later = plan(following(aRun(), over), {}, after(90));
+    for (const planned of [over, later]) {
+      expect(planned.status.modules?.map(({ phase }) => phase)).toEqual(phases);
+      expect([...planned.moduleStatus.values()].map(({ phase }) => phase)).toEqual(phases);
+    }
+  },
+);
+
+test('the object of a module says why it waits', () => {
+  const planned = plan(aRun(), { ...atWork(), pods: [aPod('first'), pending] });
+  const type = (each: string) =>
+    planned.moduleStatus.get('small-second')?.conditions?.find((c) => c.type === each);
+  expect(type('Ready')).toMatchObject({ status: 'False', message: '0 of 1 trainers are ready' });
+  expect(type('Progressing')).toMatchObject({ status: 'False', reason: 'Unschedulable' });
+  expect(type('Degraded')).toMatchObject({ status: 'True', reason: 'Unschedulable' });
+});
+
+test('the rate of the slowest gives a time that people can read, and reports their age', () => {
+  const reports = ['first', 'second'].map((name) =>
+    aReport(name, { samplesTotal: 3_000_000, at: after(7).getTime() }),
+  );
+  const { status } = plan(aRun(), { ...atWork(), reports }, after(9));
+  expect(status).toMatchObject({ eta: '1d2h', lastReportTime: '2026-01-01T00:00:07Z' });
 });
