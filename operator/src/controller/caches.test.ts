@@ -135,9 +135,14 @@ it('objects with our labels that are not ours are not kept, nor what nobody read
   server.put(JOBS, { ...huge, spec: { template: 'x'.repeat(200_000) } } as never);
   server.put(CONFIG_MAPS, of('a-first-123', ownerReferences('a')));
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'a-first', uid: '1' };
+  const placed = {
+    nodeName: 'node-1',
+    tolerations: [{ key: 'node.kubernetes.io/unreachable', tolerationSeconds: 60 }],
+    readinessGates: [{ conditionType: 'x' }],
+  };
   server.put(PODS, {
     ...(of('a-first-0', [owner]) as object),
-    spec: { nodeName: 'node-1', containers: [{ name: 'trainer', env: data }], volumes: data },
+    spec: { ...placed, containers: [{ name: 'trainer', env: data }], volumes: data },
     status: { phase: 'Running', message: data.config },
   } as never);
   await expect.poll(() => caches.childrenOf('team/a').pods).toHaveLength(1);
@@ -146,7 +151,7 @@ it('objects with our labels that are not ours are not kept, nor what nobody read
   expect(configMaps.map(({ metadata }) => metadata.name)).toEqual(['a-first-123']);
   expect(configMaps[0]).not.toHaveProperty('data');
   expect(pods[0]).toMatchObject({
-    spec: { nodeName: 'node-1', containers: [{ name: 'trainer' }] },
+    spec: { ...placed, containers: [{ name: 'trainer' }] },
     status: { phase: 'Running' },
   });
   expect(JSON.stringify(pods[0]).length).toBeLessThan(6000);

@@ -36,7 +36,7 @@ export function podOfJob(object: KubeObject): KubeObject | undefined {
     kind,
     metadata: shortened(metadata) as KubeObject['metadata'],
     spec: {
-      ...pick(spec, ['nodeName', 'schedulerName']),
+      ...pick(spec, ['nodeName', 'schedulerName', 'tolerations', 'readinessGates']),
       containers: containers(spec, 'containers'),
       initContainers: containers(spec, 'initContainers'),
     },

@@ -5,7 +5,7 @@ import { withConditions } from './conditions.ts';
 import { lastFailure, moduleFailure } from './failure.ts';
 import { isFailed, queueLabels } from './jobs.ts';
 import { BACKOFF_LIMIT, KUEUE_QUEUE, REASONS, SILENT_SECONDS } from './names.ts';
-import { millis, selectorOf, timestamp } from './objects.ts';
+import { childName, millis, selectorOf, timestamp } from './objects.ts';
 import { pendingCause } from './pending.ts';
 import { isActive, isReady, reportOf, trainerStatus, trainers } from './pods.ts';
 import { figuresOf, pickFigures } from './progress.ts';
@@ -19,6 +19,7 @@ import type {
   ObservedModule,
   ObservedReport,
   Phase,
+  RunStatus,
   Warnings,
 } from './types.ts';
 
@@ -189,8 +190,25 @@ export function hasSpentBudget(row: ModuleRow): boolean {
   return row.phase === 'Complete' || row.phase === 'Forwarding';
 }
 
-/** Returns the status of the module's own object. */
-export function moduleResourceStatus(
+/** The status of each module's object, which agrees with the module's row in the run's status. */
+export function moduleStatuses(
+  states: readonly ModuleState[],
+  rows: readonly ModuleRow[],
+  { modules = [] }: RunStatus,
+): Map<string, ModuleResourceStatus> {
+  return new Map(
+    states.map((state, i) => [
+      childName(state.run.metadata.name, state.name),
+      moduleResourceStatus(
+        state,
+        modules.find(({ name }) => name === state.name) ?? (rows[i] as ModuleRow),
+      ),
+    ]),
+  );
+}
+
+/** Returns the status of a module's own object. */
+function moduleResourceStatus(
   { run, name, object, pods, now }: ModuleState,
   row: ModuleRow,
 ): ModuleResourceStatus {

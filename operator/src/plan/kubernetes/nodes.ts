@@ -12,7 +12,7 @@ import type { Cause } from './types.ts';
  */
 
 /** Milliseconds after which a deleted pod should have ended, beyond its own grace period. */
-export const OVERDUE = 30_000;
+const OVERDUE = 30_000;
 /** Seconds for which a pod tolerates a node that does not answer, if its spec does not say. */
 const TOLERATION_SECONDS = 300;
 
@@ -46,6 +46,15 @@ export function lostNode(pod: V1Pod, now: Date): Cause | undefined {
     message: `node ${node} does not answer since ${timestamp(new Date(since))}; ${eviction}; ${remedy}`,
   };
 }
+
+/** Milliseconds until each pod that is deleted counts as lost with its node. */
+export const overdueIn = (pods: readonly V1Pod[], now: Date): number[] =>
+  pods
+    .filter(isActive)
+    .map(({ metadata }) => millis(metadata?.deletionTimestamp))
+    .filter((deletion) => deletion !== undefined)
+    .map((deletion) => deletion + OVERDUE - now.getTime())
+    .filter((wait) => wait > 0);
 
 function notReadySince({ spec, status }: V1Pod): number | undefined {
   if (status?.phase === 'Unknown' || status?.reason === 'NodeLost') return statusTime(status);

@@ -18,17 +18,12 @@ import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evalua
 import { accuraciesOf, readoutsOf } from './evaluation-results.ts';
 import { transitions } from './events.ts';
 import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
-import {
-  hasSpentBudget,
-  type ModuleState,
-  moduleResourceStatus,
-  moduleRow,
-} from './module-status.ts';
+import { hasSpentBudget, type ModuleState, moduleRow, moduleStatuses } from './module-status.ts';
 import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
-import { OVERDUE } from './nodes.ts';
-import { childName, jobRef, millis, ownedBy, refTo } from './objects.ts';
+import { overdueIn } from './nodes.ts';
+import { childName, jobRef, ownedBy, refTo } from './objects.ts';
 import { podTemplateErrors } from './pod-template-errors.ts';
 import { isActive, podsOf } from './pods.ts';
 import {
@@ -141,7 +136,10 @@ function planTraining(input: PlanInput): KubernetesPlan {
   const activePods = states.flatMap(({ pods }) => pods).filter(isActive).length;
   const waits = [
     left,
-    ...overdueIn(states, now),
+    ...overdueIn(
+      states.flatMap(({ pods }) => pods),
+      now,
+    ),
     ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
   ].filter((wait) => wait !== undefined);
   return {
@@ -163,33 +161,6 @@ function planTraining(input: PlanInput): KubernetesPlan {
     ...(waits.length > 0 && { requeueAfterSeconds: Math.min(...waits) / 1000 }),
   };
 }
-
-/** The status of each module's object, which agrees with the module's row in the run's status. */
-function moduleStatuses(
-  states: readonly ModuleState[],
-  rows: readonly ModuleRow[],
-  { modules = [] }: RunStatus,
-): KubernetesPlan['moduleStatus'] {
-  return new Map(
-    states.map((state, i) => [
-      childName(state.run.metadata.name, state.name),
-      moduleResourceStatus(
-        state,
-        modules.find(({ name }) => name === state.name) ?? (rows[i] as ModuleRow),
-      ),
-    ]),
-  );
-}
-
-/** Milliseconds until each pod that is deleted counts as lost with its node. */
-const overdueIn = (states: readonly ModuleState[], now: Date): number[] =>
-  states
-    .flatMap(({ pods }) => pods)
-    .filter(isActive)
-    .map(({ metadata }) => millis(metadata?.deletionTimestamp))
-    .filter((deletion) => deletion !== undefined)
-    .map((deletion) => deletion + OVERDUE - now.getTime())
-    .filter((wait) => wait > 0);
 
 /** Phases in which reports come, or are missed. */
 const AT_WORK: ReadonlySet<string> = new Set(['Starting', 'Training', 'Forwarding']);

@@ -3,7 +3,16 @@ import { humanDuration } from './duration.ts';
 import type { Evaluation } from './evaluation.ts';
 import { REASONS } from './names.ts';
 import { millis, timestamp } from './objects.ts';
-import { isAfterFailure, isTrouble } from './severity.ts';
+import {
+  degraded,
+  NOT_DEGRADED,
+  NOT_SUSPENDED,
+  natsReachable,
+  notStalled,
+  ready,
+  readyOf,
+  suspended,
+} from './run-conditions.ts';
 import { suspensionMessage } from './suspend.ts';
 import type { Cause, KubernetesRun, ModuleRow, ObservedReport, Phase, RunStatus } from './types.ts';
 
@@ -53,7 +62,7 @@ export function activeStatus(active: ActiveRun): RunStatus {
         message: cause?.message ?? PHASES[phase] ?? '',
       },
       degraded(rows),
-      ...natsCondition(run, nats),
+      ...natsReachable(run, nats),
       ...notStalled(run),
       ...suspended(run, phase, cause),
       ...(evaluation.condition ? [evaluation.condition] : []),
@@ -185,56 +194,6 @@ function runCause(rows: readonly ModuleRow[]): Cause | undefined {
   };
 }
 
-function ready(rows: readonly ModuleRow[]): NewCondition {
-  const { ready } = readyOf(rows);
-  const missing = rows.filter((row) => row.readyReplicas < row.replicas);
-  const none = rows.every((row) => row.replicas === 0);
-  return missing.length === 0 && !none
-    ? { type: 'Ready', status: true, reason: REASONS.ready, message: `${ready} trainers are ready` }
-    : {
-        type: 'Ready',
-        status: false,
-        reason: REASONS.notReady,
-        message: `${ready} trainers are ready${missing.length > 0 ? `; not all of ${missing.map(({ name }) => name).join(', ')}` : ''}`,
-      };
-}
-
-const NOT_DEGRADED = {
-  type: 'Degraded',
-  status: false,
-  reason: REASONS.healthy,
-  message: 'nothing needs attention',
-} as const;
-
-/** Names the modules that need attention; the words stand in their rows and in Progressing. */
-function degraded(rows: readonly ModuleRow[]): NewCondition {
-  const [first, ...others] = rows.filter(({ reason }) => isTrouble(reason));
-  if (!first) return NOT_DEGRADED;
-  const names = [first, ...others].map(({ name }) => name).join(', ');
-  const { reason = first.phase, lastFailure } = first;
-  const isFailing = lastFailure && isAfterFailure(reason);
-  return {
-    type: 'Degraded',
-    status: true,
-    reason: isFailing ? lastFailure.reason : reason,
-    message: `${others.length > 0 ? 'modules' : 'module'} ${names}: see their message and lastFailure`,
-  };
-}
-
-/** Only for a run whose operator has lost NATS once. */
-function natsCondition(run: KubernetesRun, nats: Cause | undefined): NewCondition[] {
-  const type = 'NATSReachable';
-  if (nats) return [{ type, status: false, ...nats }];
-  if (!conditionOf(run.status?.conditions, type)) return [];
-  return [{ type, status: true, reason: REASONS.natsBack, message: 'the operator uses NATS' }];
-}
-
-/** Only for a run that was stalled once. */
-const notStalled = ({ status }: KubernetesRun): NewCondition[] =>
-  conditionOf(status?.conditions, 'Stalled')
-    ? [{ type: 'Stalled', status: false, reason: REASONS.healthy, message: 'the run gets on' }]
-    : [];
-
 /** The time of the newest report; the former one where there is none. */
 function reported(
   { status }: KubernetesRun,
@@ -243,18 +202,6 @@ function reported(
   const times = reports.map(({ receivedAt, at }) => receivedAt ?? at);
   const newest = Math.max(millis(status?.lastReportTime) ?? 0, ...times);
   return newest > 0 ? { lastReportTime: timestamp(new Date(newest)) } : {};
-}
-
-const NOT_SUSPENDED = { type: 'Suspended', status: false, reason: REASONS.notSuspended } as const;
-
-/** Only for a run that was suspended once. */
-function suspended(run: KubernetesRun, phase: Phase, cause: Cause | undefined): NewCondition[] {
-  const message = cause?.message ?? '';
-  if (run.spec.suspend) {
-    return [{ type: 'Suspended', status: phase === 'Suspended', reason: phase, message }];
-  }
-  if (!conditionOf(run.status?.conditions, 'Suspended')) return [];
-  return [{ ...NOT_SUSPENDED, reason: REASONS.resumed, message: 'the trainers may run' }];
 }
 
 const conditions = (run: KubernetesRun, now: Date, changes: NewCondition[]) =>
@@ -287,11 +234,6 @@ function summary(rows: readonly ModuleRow[], { status }: KubernetesRun): Summary
     ...(restarts > 0 && { restarts }),
     ...(lastFailure && { lastFailure }),
   };
-}
-
-function readyOf(rows: readonly ModuleRow[]): { ready: string } {
-  const count = (of: 'readyReplicas' | 'replicas') => rows.reduce((n, row) => n + row[of], 0);
-  return { ready: `${count('readyReplicas')}/${count('replicas')}` };
 }
 
 /** Whether `next` says anything else than other figures, so that it cannot wait for its turn. */
