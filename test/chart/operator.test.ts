@@ -115,10 +115,10 @@ describe('the Deployment', () => {
     expect(template.spec).toMatchObject({
       imagePullSecrets: [{ name: 'registry' }],
       nodeSelector: { pool: 'system' },
-      tolerations: [{ key: 'system', operator: 'Exists' }],
       affinity: { podAffinity: {} },
       priorityClassName: 'high',
     });
+    expect(template.spec.tolerations[0]).toEqual({ key: 'system', operator: 'Exists' });
     const [container] = template.spec.containers;
     expect(container.image).toMatch(/^registry\.example\.com\/greedy\/operator@sha256:0123/);
     expect(container.args).toContain(
@@ -132,6 +132,23 @@ describe('the Deployment', () => {
       c: 'd',
       'app.kubernetes.io/component': 'operator',
     });
+  });
+
+  it('moves from a lost node after 30 seconds, or as told', async () => {
+    const seconds = async (...values: Values[]) =>
+      (await pod(...values)).tolerations.map((each: Rendered) => [
+        each.key,
+        each.tolerationSeconds,
+      ]);
+    expect(await seconds()).toEqual([
+      ['node.kubernetes.io/not-ready', 30],
+      ['node.kubernetes.io/unreachable', 30],
+    ]);
+    const never = { key: 'node.kubernetes.io/unreachable', operator: 'Exists' };
+    expect(await seconds({ operator: { tolerations: [never], moveAfterSeconds: 5 } })).toEqual([
+      ['node.kubernetes.io/unreachable', undefined],
+      ['node.kubernetes.io/not-ready', 5],
+    ]);
   });
 
   it('leaves the user to the cluster when told so', async () => {

@@ -37,7 +37,7 @@ export interface Query {
 const RATES = new Set(['rate', 'increase', 'irate']);
 
 /**
- * Reads an expression by Prometheus's own grammar, after `$variables` of Grafana.
+ * Reads an expression by Prometheus's own grammar. Grafana's `$variables` may stand in strings.
  * @throws PromqlError if it is none.
  */
 export function readPromql(expression: string): Query {

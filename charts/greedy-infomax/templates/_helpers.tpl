@@ -106,6 +106,23 @@ securityContext:
   {{- toYaml .Values.operator.containerSecurityContext | nindent 2 }}
 {{- end }}
 
+{{/*
+Takes the values of a component; returns them as YAML with tolerations under which its pods move from a lost node
+after moveAfterSeconds, instead of after the 300 s that Kubernetes sets. Tolerations of the values win.
+*/}}
+{{- define "greedy-infomax.moving" -}}
+{{- $tolerations := .tolerations }}
+{{- $seconds := int .moveAfterSeconds }}
+{{- range $key := list "node.kubernetes.io/not-ready" "node.kubernetes.io/unreachable" }}
+{{- $given := false }}
+{{- range $.tolerations }}{{ if eq (.key | default "") $key }}{{ $given = true }}{{ end }}{{ end }}
+{{- if not $given }}
+{{- $tolerations = append $tolerations (dict "key" $key "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" $seconds) }}
+{{- end }}
+{{- end }}
+{{- toYaml (merge (dict "tolerations" $tolerations) .) }}
+{{- end }}
+
 {{- define "greedy-infomax.serviceAccount" -}}
 {{- if .Values.operator.serviceAccount.create -}}
 {{ default (include "greedy-infomax.operatorName" .) .Values.operator.serviceAccount.name }}

@@ -9,16 +9,7 @@ greedyinfomax.dev/nats-store: {{ ternary "file" "memory" .Values.nats.fileStore.
 {{- define "greedy-infomax.natsPod" -}}
 {{- $nats := .Values.nats }}
 {{- $name := include "greedy-infomax.natsName" . }}
-{{- $tolerations := $nats.tolerations }}
-{{- if not $nats.fileStore.enabled }}
-{{- range $key := list "node.kubernetes.io/not-ready" "node.kubernetes.io/unreachable" }}
-{{- $given := false }}
-{{- range $nats.tolerations }}{{ if eq (.key | default "") $key }}{{ $given = true }}{{ end }}{{ end }}
-{{- if not $given }}
-{{- $tolerations = append $tolerations (dict "key" $key "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" (int $nats.moveAfterSeconds)) }}
-{{- end }}
-{{- end }}
-{{- end -}}
+{{- $placed := ternary $nats (include "greedy-infomax.moving" $nats | fromYaml) $nats.fileStore.enabled -}}
 metadata:
   annotations:
     # Restarts the server when its configuration changes.
@@ -35,7 +26,7 @@ spec:
   {{- include "greedy-infomax.pullSecrets" . | nindent 2 }}
   securityContext:
     {{- toYaml $nats.podSecurityContext | nindent 4 }}
-  {{- include "greedy-infomax.placement" (merge (dict "tolerations" $tolerations) $nats) | nindent 2 }}
+  {{- include "greedy-infomax.placement" $placed | nindent 2 }}
   # NATS ends at once on SIGTERM. Lame duck mode moves clients to other servers, and there are none.
   terminationGracePeriodSeconds: 30
   containers:
