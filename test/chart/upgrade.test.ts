@@ -68,13 +68,16 @@ describe.each(VERSIONS)('helm %i', (version) => {
     return namespace;
   };
 
-  it('upgrades NATS without files from a StatefulSet to a Deployment', async () => {
+  it('upgrades NATS without files from a StatefulSet to a Deployment, and rolls back', async () => {
     const namespace = await create('moved');
     const helm = release(version, namespace);
     await helm('install', old);
     expect(await workloads(namespace)).toEqual(STATEFUL_SET);
     await helm('upgrade', CHART);
     expect(await workloads(namespace)).toEqual(DEPLOYMENT);
+    const own = [`--namespace=${namespace}`, '--no-hooks'];
+    await helmOf(version, cluster, 'rollback', RELEASE, '1', ...own);
+    expect(await workloads(namespace)).toEqual(STATEFUL_SET);
   });
 
   it('upgrades NATS with files in place, with its claim', async () => {
