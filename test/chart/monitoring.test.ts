@@ -128,6 +128,12 @@ describe('alerts', () => {
     }
   });
 
+  it('ask for series of modules only where the operator serves them', async () => {
+    const rules = await rulesOf('monitoring', { metrics: { runs: false } });
+    expect(rules.length).toBeGreaterThanOrEqual(5);
+    for (const { alert, expr } of rules) expect(expr, alert).not.toContain('greedyinfomax_module_');
+  });
+
   it('watch 80 % of the memory limit of NATS, where there is one', async () => {
     const named = async (...values: Values[]) =>
       (await rulesOf('monitoring', ...values)).find(({ alert }) => alert.endsWith('MemoryHigh'));
