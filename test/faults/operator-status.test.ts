@@ -170,8 +170,8 @@ describe('a run, from its beginning to its end', () => {
     }
     await hasPhase('digits', 'Training');
     expect(await verdict('digits')).toBe('Current');
-    const { stdout } = { stdout: await scene.kubectl('get', 'gimrun', 'digits') };
-    expect(stdout).toMatch(/ETA.*RESTARTS.*LAST FAILURE/);
+    const stdout = await scene.kubectl('get', 'gimrun', 'digits');
+    expect(stdout).toMatch(/ETA.*RESTARTS.*FAILURE/);
     expect(stdout).toMatch(/\b2d11h\b/);
     const module = await scene.kubectl(
       'get',

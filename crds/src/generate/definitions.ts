@@ -43,7 +43,7 @@ const RESTARTS: PrinterColumn = {
 };
 
 const LAST_FAILURE: PrinterColumn = {
-  name: 'Last failure',
+  name: 'Failure',
   type: 'string',
   jsonPath: '.status.lastFailure.reason',
   description: 'Reason of the newest failure of a trainer',
@@ -100,7 +100,7 @@ const RUN: Resource = {
     RESTARTS,
     LAST_FAILURE,
     {
-      name: 'Reported',
+      name: 'Report',
       type: 'date',
       jsonPath: '.status.lastReportTime',
       description: 'Time since the newest report of a trainer',
@@ -131,13 +131,6 @@ const MODULE: Resource = {
   schema: moduleResourceSchema,
   rules: [],
   columns: [
-    {
-      name: 'Run',
-      type: 'string',
-      jsonPath: '.spec.runName',
-      description: 'Run it belongs to',
-      priority: 1, // the name begins with it
-    },
     { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'What it is doing' },
     {
       name: 'Ready',
@@ -165,7 +158,7 @@ const MODULE: Resource = {
       priority: 1,
     },
     RESTARTS,
-    LAST_FAILURE,
+    { ...LAST_FAILURE, priority: 1 },
     AGE,
     {
       name: 'Message',

@@ -35,6 +35,11 @@ test('going and coming back have one event each', () => {
   expect(condition(back, 'Progressing')?.status).toBe('True');
 });
 
+test('where NATS only lacks room, trainers that are silent are told of', () => {
+  const full = { ...atWork(), nats: { reason: 'NATSLimit', message: 'no room' } };
+  expect(plan(training, full, after(60)).status.modules?.[0]?.reason).toBe('NoReports');
+});
+
 test('a run that never lost NATS says nothing of it', () => {
   expect(condition(plan(training, atWork()), 'NATSReachable')).toBeUndefined();
 });

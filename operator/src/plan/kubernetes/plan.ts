@@ -212,7 +212,7 @@ function moduleState(
     pods,
     reports,
     warnings: observed.warnings ?? new Map(),
-    natsAway: observed.nats !== undefined,
+    natsAway: observed.nats?.reason === REASONS.natsAway,
     completion: completionOf({ run, name, wanted, job, pods, reports }),
     old: run.status?.modules?.find((row) => row.name === name),
     now,
