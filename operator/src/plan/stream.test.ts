@@ -7,7 +7,7 @@ import {
   samplesPerMessage,
 } from '@greedy-infomax/crds';
 import { expect, test } from 'vitest';
-import { planStream } from './stream.ts';
+import { planState, planStream } from './stream.ts';
 
 const edge = (change: Partial<Edge>): Edge => ({
   stream: 'S',
@@ -63,4 +63,22 @@ test('block: the module may hold every message of the stream without acknowledgi
     32,
   );
   expect(consumer.maxAckPending).toBeGreaterThan(maxMessages);
+});
+
+test('a dead consumer’s messages are given out again within half a minute', () => {
+  const { ackWaitSeconds } = planStream(edge({}), 32).consumer;
+  expect(ackWaitSeconds).toBeGreaterThanOrEqual(10);
+  expect(ackWaitSeconds).toBeLessThanOrEqual(30);
+});
+
+test('the state holds the weights of each replica, and none of a module with one', () => {
+  const bytes = (...replicas: number[]) => {
+    const modules = replicas.map((count) => ({ replicas: count, weightBytes: 1e9 }));
+    return planState({ namespace: 'n', name: 'r', uid: 'u' }, modules).maxBytes;
+  };
+  const alone = bytes(1, 1);
+  expect(alone).toBeLessThan(1e7);
+  expect(bytes(1, 3) - alone).toBeGreaterThan(3e9);
+  expect(bytes(1, 3) - alone).toBeLessThan(3.3e9);
+  expect(bytes(2, 3) - alone).toBeGreaterThan(5e9);
 });

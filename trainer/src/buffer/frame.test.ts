@@ -4,58 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { type Assembled, Assembler } from './assembler.ts';
 import {
   eachFrame,
-  type Frame,
   FrameError,
   openFrameHeader,
-  parseFrame,
   type Sample,
   type SentFrame,
   sealFrameHeader,
 } from './frame.ts';
-
-/** Bytes that tell their sample and their place. */
-function pattern(id: number, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  for (let i = 0; i < size; i += 1) bytes[i] = id * 31 + i * 7 + (i >> 8);
-  return bytes;
-}
-
-/** Of all that a step puts out. */
-const MADE = { producerStep: 30, madeAt: 1_700_000_000_000.25 };
-
-const sample = (id: number, size: number): Sample => ({
-  id,
-  label: (id % 11) - 1,
-  ...MADE,
-  bytes: pattern(id, size),
-});
-
-const rowsOf = (samples: readonly Sample[]) => ({
-  ids: Float64Array.from(samples, ({ id }) => id),
-  labels: Int32Array.from(samples, ({ label }) => label),
-  ...MADE,
-  bytes: new Uint8Array(Buffer.concat(samples.map(({ bytes }) => bytes))),
-});
-
-const framesOf = (samples: readonly Sample[], producer: number, first: number): SentFrame[] => {
-  let group = first;
-  return Array.from(eachFrame(rowsOf(samples), producer, () => group++));
-};
-
-/** What a reader makes of a sealed header and a body. */
-const read = (header: string, body: Uint8Array, size: number, place = ''): Frame =>
-  parseFrame(openFrameHeader([header], place), body, size);
-
-const reread = ({ record, body }: SentFrame, size: number): Frame =>
-  read(sealFrameHeader(record), body, size);
+import { framesOf, joined, read, reread, rowsOf, sample } from './testing/frames.ts';
 
 /** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
-
-const joined = ({ parts, ...sample }: Assembled): Sample => ({
-  ...sample,
-  bytes: new Uint8Array(Buffer.concat(parts)),
-});
 
 /** Compares bytes by memory, as a matcher would take seconds for megabytes. */
 function expectSamples(got: readonly Assembled[], samples: readonly Sample[]): void {
@@ -189,58 +147,5 @@ describe('frames', () => {
       }),
       { seed: 29, numRuns: 2000 },
     );
-  });
-});
-
-describe('an assembler', () => {
-  const size = 2 * CHUNK_BYTES + 5;
-
-  it('gives whole samples only, for any interleaving of two producers with chunks lost and repeated', () => {
-    const plan = fc.record({
-      order: fc.infiniteStream(fc.boolean()),
-      fate: fc.infiniteStream(fc.constantFrom('keep', 'keep', 'keep', 'lose', 'repeat')),
-    });
-    fc.assert(
-      fc.property(plan, ({ order, fate }) => {
-        const small = 40;
-        const queues = [1, 2].map((producer) => {
-          const samples = [0, 1, 2].map((i) => sample(producer * 100 + i, size));
-          return framesOf(samples, producer, 0).map((frame) => reread(frame, size));
-        }) as [Frame[], Frame[]];
-        const assembler = new Assembler();
-        const got: Assembled[] = [];
-        const complete = new Map<string, Set<number>>();
-        while (queues[0].length + queues[1].length > 0) {
-          const queue = queues[order.next().value ? 0 : 1];
-          const frame = queue.shift();
-          if (frame === undefined) continue;
-          const what = fate.next().value;
-          if (what === 'lose') continue;
-          const key = `${frame.producer}:${frame.group}`;
-          complete.set(key, (complete.get(key) ?? new Set()).add(frame.chunk));
-          got.push(...assembler.add(frame));
-          if (what === 'repeat') got.push(...assembler.add(frame));
-        }
-        const whole = [...complete.values()].filter((chunks) => chunks.size === 3).length;
-        expect(got).toHaveLength(whole);
-        for (const { id, bytes } of got.map(joined)) {
-          expect(Buffer.compare(bytes.subarray(0, small), pattern(id, small))).toBe(0);
-          expect(Buffer.compare(bytes, pattern(id, size))).toBe(0);
-        }
-      }),
-      { numRuns: 15 },
-    );
-  });
-
-  it('counts a group that lost a chunk once others have overtaken it, and ignores its late chunk', () => {
-    const assembler = new Assembler();
-    const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => reread(f, size));
-    assembler.add(first as NonNullable<typeof first>);
-    for (let i = 0; i < 16; i += 1) {
-      const [part] = framesOf([sample(i, size)], 2, i).map((f) => reread(f, size));
-      assembler.add(part as NonNullable<typeof part>);
-    }
-    expect(assembler.torn).toBe(1);
-    expect(late.flatMap((frame) => assembler.add(frame))).toEqual([]);
   });
 });

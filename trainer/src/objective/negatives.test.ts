@@ -7,6 +7,7 @@ import { OPTIMIZER } from '../step/testing/tensors.ts';
 import { type Tensor, tf } from '../tf.ts';
 import { negativesOf } from './negatives.ts';
 import { segmentOf } from './segment.ts';
+import type { Draws } from './types.ts';
 
 const [SAMPLES, ROWS, COLS] = [3, 5, 2];
 const COUNT = SAMPLES * ROWS * COLS;
@@ -22,8 +23,12 @@ interface Drawn {
   negatives: number[];
 }
 
+/** Streams that a step took draws from, in the order of the calls. */
+let streams: number[];
+
 /** Negatives of all anchors in `RUNS` training steps; each vector holds the number of its position. */
 function draw(sampling: InfoNCE['sampling'], subsample?: number): Drawn[] {
+  streams = [];
   const settings = {
     ...infoNCESettings({ type: 'infoNCE', predictionSteps: STEPS, skip: SKIP }),
     negatives: NEGATIVES,
@@ -36,7 +41,14 @@ function draw(sampling: InfoNCE['sampling'], subsample?: number): Drawn[] {
       draw: {
         inputs: { seed: { shape: [2], dtype: 'int32' } },
         build: ({ seed }) => {
-          const draws = drawsFrom(seed as Tensor);
+          const made = drawsFrom(seed as Tensor);
+          const draws: Draws = {
+            ...made,
+            ints(stream, shape, max) {
+              streams.push(stream);
+              return made.ints(stream, shape, max);
+            },
+          };
           const maps = tf.reshape(tf.range(0, COUNT), [SAMPLES, ROWS, COLS, 1]);
           const segment = segmentOf({ context: maps, target: maps }, subsample, draws);
           const rows = segment.target.shape[1] as number;
@@ -114,6 +126,8 @@ it('others: any position of the batch but the positive, uniformly', () => {
 
 it('others: the positive is left out wherever a segment begins', () => {
   const found = draw('others', 4);
+  expect(streams).toEqual([0, 1, 2]); // the start of the segment, and each step of the prediction
+
   expectUniform(found, ({ positive }) => all.filter((position) => position !== positive));
 });
 
@@ -122,6 +136,7 @@ it('targets: any target of the same step, uniformly', () => {
   const targets = (k: number) =>
     all.filter((position) => Math.floor(position / COLS) % ROWS >= k + SKIP);
   expectUniform(found, ({ k }) => targets(k));
+  expect(streams).toEqual([1, 2]);
   expectStepsToDiffer(found);
 });
 

@@ -1,0 +1,36 @@
+import type { ModuleConfig } from '@greedy-infomax/crds';
+import { expect, it } from 'vitest';
+import { Budget } from './budget.ts';
+import type { Messenger } from './control-channel.ts';
+
+const config = { name: 'm', budget: 100 } as ModuleConfig;
+
+/** A budget of replica 1; `heard`: samples by replica, as the operator told them. */
+const open = (
+  heard: Record<string, number> | undefined,
+  before: { samples: number; others?: Record<string, number> } | null,
+) => {
+  const team = () => heard && { replicas: 3, samples: heard };
+  return new Budget(config, 1, { team } as unknown as Messenger, before);
+};
+
+it('counts its own samples once, whatever the operator tells of them', () => {
+  const budget = open({ 0: 30, 1: 50, 2: 19 }, { samples: 50 });
+  expect(budget.own).toBe(50);
+  expect(budget.others).toEqual({ 0: 30, 2: 19 });
+  expect(budget.spent).toBe(false);
+  budget.own += 1;
+  expect(budget.spent).toBe(true);
+});
+
+it('goes on from what an earlier trainer of its number reported, where no checkpoint says more', () => {
+  expect(open({ 1: 40 }, null).own).toBe(40);
+  expect(open({ 1: 40 }, { samples: 32 }).own).toBe(32);
+  expect(open(undefined, null).own).toBe(0);
+});
+
+it('knows of the others by the checkpoint, until the operator tells more', () => {
+  const before = { samples: 10, others: { 0: 20, 2: 30 } };
+  expect(open(undefined, before).others).toEqual({ 0: 20, 2: 30 });
+  expect(open({ 0: 25 }, before).others).toEqual({ 0: 25, 2: 30 });
+});
