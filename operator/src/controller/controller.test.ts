@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Client } from '../kube/client.ts';
-import { pathOf, RUNS } from '../kube/resource.ts';
+import { MODULES, pathOf, RUNS } from '../kube/resource.ts';
 import { TestApiServer } from '../kube/testing/api-server.ts';
 import { noNats } from '../nats/testing/tenants.ts';
 import { aRun, OPTIONS } from '../plan/kubernetes/testing/builders.ts';
@@ -29,8 +29,10 @@ afterEach(async () => {
   await server.close();
 });
 
+let controller: Controller;
+
 function start(): () => Promise<void> {
-  const controller = new Controller({
+  controller = new Controller({
     client,
     namespaces: [NAMESPACE],
     plan: OPTIONS,
@@ -120,4 +122,31 @@ it('puts back what somebody else changed or deleted', async () => {
   await rest();
   server.remove(JOBS, 'small-second');
   await expect.poll(() => server.all(JOBS)).toHaveLength(2);
+});
+
+it('remembers nothing of 1,000 runs that were made and deleted', { timeout: 120_000 }, async () => {
+  const KINDS = [JOBS, `/api/v1/namespaces/${NAMESPACE}/configmaps`, pathOf(MODULES, NAMESPACE)];
+  // In groups, so that some are deleted while they are made, and some after.
+  for (let group = 0; group < 10; group++) {
+    const names = Array.from({ length: 100 }, (_, i) => `run-${group}-${i}`);
+    for (const name of names) {
+      server.put(RUNS_PATH, aRun({}, { metadata: { name, uid: name } }) as never);
+    }
+    const enough = group % 2 === 0 ? 20 : 200;
+    await expect
+      .poll(() => server.all(JOBS).length, { timeout: 30_000 })
+      .toBeGreaterThan(enough - 1);
+    for (const name of names) server.remove(RUNS_PATH, name);
+    // As the garbage collector does, until nobody makes any more.
+    await expect
+      .poll(
+        () => {
+          const left = KINDS.flatMap((path) => server.all(path).map((each) => ({ path, each })));
+          for (const { path, each } of left) server.remove(path, each.metadata.name);
+          return left.length + controller.remembered;
+        },
+        { timeout: 30_000, interval: 100 },
+      )
+      .toBe(0);
+  }
 });

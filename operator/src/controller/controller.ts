@@ -75,7 +75,7 @@ export class Controller {
         if (isTransition) this.#queue.add(key);
         else this.#queue.addAfter(key, FIGURES_AFTER);
       },
-      (uid) => this.#reconciler.toldOf(uid)?.modules,
+      (run) => this.#reconciler.toldOf(run)?.modules,
       (reason) => metrics.countDroppedReport(reason),
     );
     this.#reconciler = new Reconciler({
@@ -110,6 +110,12 @@ export class Controller {
   /** Name of this operator in the whole world; undefined until it leads. */
   get leading(): string | undefined {
     return this.#leading;
+  }
+
+  /** Number of entries that are kept of runs, besides the caches; 0 when no run is left. */
+  get remembered(): number {
+    const { size } = this.#reconciler;
+    return size + this.#applier.size + this.#queue.size + this.#reports.size;
   }
 
   /** Fills the caches and keeps them fresh; does nothing else, so a standby may run it. */
@@ -283,9 +289,14 @@ export class Controller {
   }
 
   #forget(run: RunObject): void {
+    this.#reconciler.noteDeleted(run);
+    this.#drop(run);
+  }
+
+  #drop(run: RunObject): void {
     const { namespace = '', name, uid = '' } = run.metadata;
     this.#applier.forget(run);
-    this.#reconciler.noteDeleted(run);
+    this.#reconciler.forget(uid);
     this.#reports.forget(uid);
     this.#options.metrics.forgetRun(namespace, name);
   }
@@ -299,9 +310,15 @@ export class Controller {
       this.#queue.forget(key);
     }
     const children = this.#caches.childrenOf(key);
-    const afterSeconds = run
-      ? await this.#reconciler.reconcile(run, children)
-      : await this.#reconciler.gone(key, children);
-    return afterSeconds === undefined ? undefined : { afterSeconds };
+    try {
+      const afterSeconds = run
+        ? await this.#reconciler.reconcile(run, children)
+        : await this.#reconciler.gone(key, children);
+      return afterSeconds === undefined ? undefined : { afterSeconds };
+    } finally {
+      // One that was deleted meanwhile has been forgotten before the reconcile wrote its last.
+      const uid = run?.metadata.uid;
+      if (run && this.#caches.runs.get(key)?.metadata.uid !== uid) this.#drop(run);
+    }
   }
 }

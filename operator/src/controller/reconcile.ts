@@ -98,9 +98,17 @@ export class Reconciler {
     return this.#told.values();
   }
 
-  /** What the trainers of that run are told; undefined if it has none. */
-  toldOf(uid: string): Told | undefined {
-    return this.#told.get(uid);
+  /** Number of entries that are kept of runs. */
+  get size(): number {
+    const own = [this.#statusAt, this.#written, this.#told, this.#deferred];
+    const { credentials } = this.#options;
+    return own.reduce((sum, { size }) => sum + size, this.#streams.size + credentials.size);
+  }
+
+  /** What the trainers of that run are told; undefined if it has none, and if the uid is of another run. */
+  toldOf({ namespace, name, uid }: RunId): Told | undefined {
+    const told = this.#told.get(uid);
+    return told?.run.namespace === namespace && told.run.name === name ? told : undefined;
   }
 
   forget(uid: string): void {

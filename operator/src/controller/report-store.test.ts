@@ -34,7 +34,9 @@ function aStore(uids: ReadonlySet<string> = new Set([UID])) {
     { name: 'first', replicas: 2 },
     { name: 'second', replicas: 1 },
   ];
-  return new ReportStore((uid) => (uids.has(uid) ? modules : undefined));
+  return new ReportStore(({ namespace, name, uid }) =>
+    namespace === 'team' && name === 'small' && uids.has(uid) ? modules : undefined,
+  );
 }
 
 describe('reports of trainers', () => {
@@ -65,6 +67,9 @@ describe('reports of trainers', () => {
     ['subject', `${subject()}.1`, report()],
     ['subject', subject('first', '-1'), report()],
     ['subject', subject('first', '1e2'), report()],
+    // An account is a namespace's: its runs can name the uid of any other.
+    ['unknownRun', subject().replace('.team.', '.others.'), report()],
+    ['unknownRun', subject().replace('.small.', '.large.'), report()],
     ['unknownRun', subject('first', 0, 'other'), report({ run: 'other' })],
     ['unknownReplica', subject('third'), report()],
     ['unknownReplica', subject('__proto__'), report()],

@@ -1,4 +1,4 @@
-import { type Report, type RunKey, reportSchema } from '@greedy-infomax/crds';
+import { type Report, type RunId, type RunKey, reportSchema } from '@greedy-infomax/crds';
 import { SampleCounts } from '../plan/merge-reports.ts';
 
 /** Maximum bytes of one report: about 700, and at most 20 for each other replica of its module. */
@@ -29,12 +29,12 @@ interface Kept {
  * authorizes; nothing is kept of runs, modules and replicas that are not expected.
  */
 export class ReportStore {
-  readonly #expected: (uid: string) => ExpectedModules | undefined;
+  readonly #expected: (run: RunId) => ExpectedModules | undefined;
   /** By uid of the run. */
   readonly #byRun = new Map<string, Kept>();
 
-  /** `expected`: undefined for a run without trainers. */
-  constructor(expected: (uid: string) => ExpectedModules | undefined) {
+  /** `expected`: undefined for a run without trainers, and for a uid that is of another run. */
+  constructor(expected: (run: RunId) => ExpectedModules | undefined) {
     this.#expected = expected;
   }
 
@@ -64,7 +64,7 @@ export class ReportStore {
     if (!namespace || !name || !uid || !module || !/^\d{1,3}$/.test(replica ?? '')) {
       return { dropped: 'subject' };
     }
-    const modules = this.#expected(uid);
+    const modules = this.#expected({ namespace, name, uid });
     if (modules === undefined) return { dropped: 'unknownRun' };
     const kept = this.#byRun.get(uid) ?? {
       reports: new Map(),

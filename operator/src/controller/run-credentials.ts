@@ -40,6 +40,11 @@ export class RunCredentials {
     this.#clock = clock;
   }
 
+  /** Number of runs that are remembered. */
+  get size(): number {
+    return this.#written.size + this.#revoked.size;
+  }
+
   /** @throws ApiError */
   async ensure({ secret, user, missed }: PlannedCredentials): Promise<void> {
     const object = secret as SecretObject;

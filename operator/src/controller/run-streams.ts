@@ -50,6 +50,11 @@ export class RunStreams {
     this.#options = { clock: systemClock, ...options };
   }
 
+  /** Number of entries that are kept of runs. */
+  get size(): number {
+    return this.#deleted.size + this.#made.size + this.#limits.size;
+  }
+
   /** Marks streams unverified, as after a new connection; default: those of all namespaces. */
   markUnverified(namespace?: string): void {
     for (const [key, { uid, names }] of this.#made) {

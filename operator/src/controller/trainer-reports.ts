@@ -20,11 +20,11 @@ export class TrainerReports {
 
   /**
    * `onReport`: called for each report that is kept; `isTransition` says whether it tells more than new figures. `expected`:
-   * the modules of the run with that uid, undefined if it has no trainers. `onDropped`: called for each other report.
+   * the modules of a run, undefined if it has no trainers. `onDropped`: called for each other report.
    */
   constructor(
     onReport: (run: RunKey, isTransition: boolean) => void,
-    expected: (uid: string) => ExpectedModules | undefined,
+    expected: (run: RunId) => ExpectedModules | undefined,
     onDropped: (reason: string) => void = () => {},
   ) {
     this.#store = new ReportStore(expected);
@@ -42,6 +42,11 @@ export class TrainerReports {
         else this.#onReport(taken.run, taken.isTransition);
       },
     });
+  }
+
+  /** Number of runs that something is kept of. */
+  get size(): number {
+    return this.#store.size;
   }
 
   /** The newest report of each replica of the run with that uid. */

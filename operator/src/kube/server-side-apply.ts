@@ -65,10 +65,16 @@ interface Memory {
  */
 export class Applier {
   readonly #client: Client;
-  readonly #memory = new Map<string, Memory>();
+  /** By uid of the owner, then of the object; what is written to an object that is gone goes with its owner. */
+  readonly #memory = new Map<string, Map<string, Memory>>();
 
   constructor(client: Client) {
     this.#client = client;
+  }
+
+  /** Number of objects and statuses that are remembered. */
+  get size(): number {
+    return [...this.#memory.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   /**
@@ -95,7 +101,7 @@ export class Applier {
       throw error;
     });
     const result = hashOf(project(object, compared));
-    this.#memory.set(memoryKey(object), { hash, result, version: object.metadata.resourceVersion });
+    this.#remember(object, '', { hash, result, version: object.metadata.resourceVersion });
     const undone = observed?.metadata.annotations?.[APPLIED_ANNOTATION] === hash;
     return { object, written: true, ...(undone && { undone }) };
   }
@@ -137,8 +143,7 @@ export class Applier {
   ): Promise<Applied<T>> {
     const wanted = plain(status);
     const hash = hashOf(wanted);
-    const key = `${memoryKey(observed)}/status`;
-    const memory = this.#memory.get(key);
+    const memory = this.#recall(observed, STATUS);
     const settled =
       memory?.hash === hash
         ? hashOf(project(observed.status, wanted)) === memory.result
@@ -148,29 +153,40 @@ export class Applier {
     const body = { metadata: { namespace, name }, status: wanted } as unknown as T;
     const object = await this.#patch(resource, body, observed, 'status');
     const result = hashOf(project(object.status, wanted));
-    this.#memory.set(key, { hash, result, version: object.metadata.resourceVersion });
+    this.#remember(object, STATUS, { hash, result, version: object.metadata.resourceVersion });
     return { object, written: true };
   }
 
   /** Whether the object is as the last write here has left it. */
   isOwn(object: KubeObject): boolean {
     const { resourceVersion } = object.metadata;
-    const key = memoryKey(object);
-    return [key, `${key}/status`].some(
-      (each) => this.#memory.get(each)?.version === resourceVersion,
-    );
+    return ['', STATUS].some((part) => this.#recall(object, part)?.version === resourceVersion);
   }
 
-  /** Drops what is remembered of an object that is gone. */
+  /** Drops what is remembered of an object that is gone, and of what it owned. */
   forget(object: KubeObject): void {
-    this.#memory.delete(memoryKey(object));
-    this.#memory.delete(`${memoryKey(object)}/status`);
+    const { uid = '' } = object.metadata;
+    const ofOwner = this.#memory.get(ownerOf(object));
+    ofOwner?.delete(uid);
+    ofOwner?.delete(uid + STATUS);
+    if (ofOwner?.size === 0) this.#memory.delete(ownerOf(object));
+    this.#memory.delete(uid);
+  }
+
+  #recall(object: KubeObject, part: string): Memory | undefined {
+    return this.#memory.get(ownerOf(object))?.get((object.metadata.uid ?? '') + part);
+  }
+
+  #remember(object: KubeObject, part: string, memory: Memory): void {
+    const owner = ownerOf(object);
+    const ofOwner = this.#memory.get(owner) ?? new Map<string, Memory>();
+    this.#memory.set(owner, ofOwner.set((object.metadata.uid ?? '') + part, memory));
   }
 
   #isSettled(observed: KubeObject, wanted: KubeObject, hash: string): boolean {
     const { annotations, resourceVersion } = observed.metadata;
     if (annotations?.[APPLIED_ANNOTATION] !== hash) return false;
-    const memory = this.#memory.get(memoryKey(observed));
+    const memory = this.#recall(observed, '');
     if (memory?.hash !== hash) return isWithin(observed, wanted);
     return (
       memory.version === resourceVersion || hashOf(project(observed, wanted)) === memory.result
@@ -223,7 +239,12 @@ export class Applier {
 const managerOf = (object: KubeObject): string =>
   [FIELD_MANAGER, controllerOf(object)?.uid].filter((part) => part !== undefined).join('-');
 
-const memoryKey = ({ metadata: { uid = '' } }: KubeObject): string => uid;
+/** Follows the uid of an object whose status is meant. */
+const STATUS = '/status';
+
+/** Uid of the object's controller, or its own. */
+const ownerOf = (object: KubeObject): string =>
+  controllerOf(object)?.uid ?? object.metadata.uid ?? '';
 
 const specOf = (object: KubeObject): Record<string, unknown> =>
   (object as { spec?: Record<string, unknown> }).spec ?? {};

@@ -62,6 +62,12 @@ export class WorkQueue {
     return this.#waiting.size;
   }
 
+  /** Keys that wait, run, are due later or have failed. */
+  get size(): number {
+    const kept = [this.#waiting, this.#running, this.#dirty, this.#delayed, this.#failures];
+    return kept.reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** Failures of `key` in a row. */
   failures(key: string): number {
     return this.#failures.get(key) ?? 0;
