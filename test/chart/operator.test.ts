@@ -24,6 +24,8 @@ describe('the Deployment', () => {
       '--nats-account-limits={"connections":2000,"consumers":2000,"diskBytes":0,"memoryBytes":2147483648,"streams":1000,"subscriptions":20000}',
       '--nats-credentials-lifetime=86400',
       '--trainer-image=greedy-infomax/trainer:0.1.0',
+      expect.stringMatching(/^--run-defaults=\{/),
+      '--allow-host-access',
       '--lease-namespace=gim',
       '--concurrency=8',
       '--health-port=8081',

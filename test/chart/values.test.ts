@@ -204,7 +204,7 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
     );
     expect(new Set(keys).size).toBe(keys.length);
     for (const { kind, metadata } of objects) {
-      const global = /^(Cluster|CustomResource)/.test(kind);
+      const global = /^(Cluster|CustomResource|ValidatingAdmissionPolicy)/.test(kind);
       expect(metadata.namespace !== undefined, `${kind} ${metadata.name}`).toBe(!global);
       expect(metadata.labels, `${kind} ${metadata.name}`).toMatchObject({
         'app.kubernetes.io/name': 'greedy-infomax',

@@ -139,3 +139,13 @@ after moveAfterSeconds, instead of after the 300 s that Kubernetes sets. Tolerat
 {{- if not (hasKey $units $unit) }}{{ fail (printf "%q is not a quantity of memory such as 6Gi" $text) }}{{ end -}}
 {{- mulf (trimSuffix $unit $text | float64) (get $units $unit) | int64 -}}
 {{- end }}
+
+{{/* Defaults of all runs as JSON, for the operator. */}}
+{{- define "greedy-infomax.runDefaults" -}}
+{{- $defaults := dict "podSecurityContext" .Values.runs.podSecurityContext "backoffLimit" .Values.runs.backoffLimit -}}
+{{- range list "podTemplate" "resources" "evaluationResources" "cleanupResources" -}}
+{{- $value := get $.Values.runs . -}}
+{{- if $value }}{{ $_ := set $defaults . $value }}{{ end -}}
+{{- end -}}
+{{- toJson $defaults -}}
+{{- end }}

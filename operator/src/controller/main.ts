@@ -70,8 +70,8 @@ async function main(): Promise<number> {
   });
   const signs = nats.lifetimeSeconds !== null;
   const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
-  const file = values['run-defaults'];
-  const runDefaults = file && parseRunDefaults(readFileSync(file, 'utf8'), file);
+  const defaults = values['run-defaults'];
+  const runDefaults = defaults && parseRunDefaults(defaults, '--run-defaults');
   const controller: Controller = new Controller({
     client,
     namespaces: parseNamespaces(values.namespaces),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseRunDefaults, RunDefaultsError } from './run-defaults.ts';
 
-const parse = (value: unknown) => parseRunDefaults(JSON.stringify(value), 'runs.json');
+const parse = (value: unknown) => parseRunDefaults(JSON.stringify(value), '--run-defaults');
 
 test('reads the defaults of an installation', () => {
   const defaults = {
@@ -15,13 +15,13 @@ test('reads the defaults of an installation', () => {
 });
 
 test.each([
-  ['a field that it does not know', { resource: {} }, /runs.json: .*"resource"/],
-  ['a wrong value, by its path', { backoffLimit: -1 }, /runs.json: backoffLimit: /],
+  ['a field that it does not know', { resource: {} }, /--run-defaults: .*"resource"/],
+  ['a wrong value, by its path', { backoffLimit: -1 }, /--run-defaults: backoffLimit: /],
 ])('refuses %s', (_, value, message) => {
   expect(() => parse(value)).toThrow(RunDefaultsError);
   expect(() => parse(value)).toThrow(message);
 });
 
 test('refuses what is not JSON', () => {
-  expect(() => parseRunDefaults('{', 'runs.json')).toThrow(/^runs.json is not JSON: /);
+  expect(() => parseRunDefaults('{', '--run-defaults')).toThrow(/^--run-defaults is not JSON: /);
 });

@@ -19,21 +19,21 @@ export const runDefaultsSchema = z.strictObject({
 });
 export type RunDefaults = z.infer<typeof runDefaultsSchema>;
 
-/** The file of run defaults is wrong. */
+/** The defaults are not JSON, or have validation errors. */
 export class RunDefaultsError extends Error {
   override readonly name = 'RunDefaultsError';
 }
 
-/** Parses the file of `--run-defaults`, in JSON. @throws RunDefaultsError */
-export function parseRunDefaults(text: string, file: string): RunDefaults {
+/** Parses JSON. `source` begins the error's message. @throws RunDefaultsError */
+export function parseRunDefaults(text: string, source: string): RunDefaults {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new RunDefaultsError(`${file} is not JSON: ${(error as Error).message}`);
+    throw new RunDefaultsError(`${source} is not JSON: ${(error as Error).message}`);
   }
   const { data, error } = runDefaultsSchema.safeParse(value);
   if (data) return data;
   const mistakes = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new RunDefaultsError(`${file}: ${mistakes.join('; ')}`);
+  throw new RunDefaultsError(`${source}: ${mistakes.join('; ')}`);
 }
