@@ -6,6 +6,7 @@ import {
   controlSchema,
   controlSubject,
   EXIT,
+  encodeTrainerEnding,
   moduleConfigSchema,
   type Report,
   reportSubject,
@@ -81,6 +82,7 @@ while (!released && !stopped) {
   await sleep(20);
   report('forwarding');
 }
+leaveEnding();
 await end(EXIT.ok, 'finished');
 
 async function end(code: number, phase: Report['phase'], message?: string): Promise<void> {
@@ -88,6 +90,23 @@ async function end(code: number, phase: Report['phase'], message?: string): Prom
   console.log(JSON.stringify({ msg: message ?? phase, step }));
   await Promise.race([connection.flush(), sleep(200)]);
   process.exit(code);
+}
+
+/** Proves that the training is complete. */
+function leaveEnding(): void {
+  const file = process.env.TERMINATION_LOG;
+  if (file === undefined) return;
+  const ending = {
+    outcome: 'complete' as const,
+    run: config.uid,
+    module: config.name,
+    replica: Number(values.replica),
+    step,
+    samples: step * config.batchSize + others,
+    budget: config.budget,
+    checkpoint: { step, file: checkpointFile(), sha256: '' },
+  };
+  writeFileSync(file, encodeTrainerEnding(ending));
 }
 
 function spent(): boolean {
@@ -109,8 +128,12 @@ function newestStep(): number {
   return Number(/\d+/.exec(checkpointsIn(out).toSorted().at(-1) ?? '')?.[0] ?? 0);
 }
 
+function checkpointFile(): string {
+  return `checkpoint-${`${step}`.padStart(9, '0')}.safetensors`;
+}
+
 function checkpoint(): void {
-  writeFileSync(join(out, `checkpoint-${`${step}`.padStart(9, '0')}.safetensors`), '');
+  writeFileSync(join(out, checkpointFile()), '');
   checkpointStep = step;
 }
 

@@ -126,6 +126,14 @@ describe('runLocally', () => {
     expect(natsPid(out)).toBeUndefined();
   });
 
+  it('starts a trainer again that ends with code 0 and no proof', async () => {
+    process.env.STAND_IN_EXIT = 'two:0';
+    const run = runLocally(standInRun(folder, 1000), stop.signal).catch((error: Error) => error);
+    await until(() => starts('two').length > 1, 'a second start');
+    stop.abort();
+    expect(String(await run)).toMatch(/stopped/);
+  });
+
   it('quotes the log of a trainer that never reported', async () => {
     const trainerCommand = ['/bin/sh', '-c', 'echo no such luck; exit 64'];
     await expect(

@@ -1,8 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { makeFolder, type Report } from '@greedy-infomax/crds';
+import {
+  decodeTrainerEnding,
+  makeFolder,
+  provesCompletion,
+  type Report,
+} from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { restartDecision } from '../plan/restart.ts';
 import type { Share } from '../plan/threads.ts';
@@ -75,6 +80,7 @@ export class Trainer {
     const { config, folder, natsUrl, command, env, replica } = this.#options;
     const [program = process.execPath, ...args] = command;
     makeFolder(folder);
+    rmSync(this.#endingFile, { force: true }); // of an earlier attempt
     const log = openSync(this.logFile, 'a');
     const pulse = new Pulse(join(folder, 'progress'));
     const child = spawn(
@@ -86,7 +92,7 @@ export class Trainer {
       {
         // The trainer stops, with a checkpoint, when the pipe ends: with this process, however that dies.
         stdio: ['pipe', log, log],
-        env: { ...env, PROGRESS_FILE: pulse.file },
+        env: { ...env, PROGRESS_FILE: pulse.file, TERMINATION_LOG: this.#endingFile },
         // Ctrl-C is for this process, which stops the trainers in order.
         detached: true,
       },
@@ -151,7 +157,8 @@ export class Trainer {
 
   #onExit(exitCode: number | null, signal: NodeJS.Signals | null): void {
     this.#attempts += 1;
-    const decision = restartDecision({ exitCode, signal, attempts: this.#attempts });
+    const isProven = this.#provesCompletion();
+    const decision = restartDecision({ exitCode, signal, isProven, attempts: this.#attempts });
     const { log } = this.#options;
     log.info(
       { module: this.module, replica: this.replica, exitCode, signal, decision },
@@ -164,6 +171,24 @@ export class Trainer {
       this.state = 'waiting';
       this.#timer = setTimeout(() => this.restart(), decision.afterSeconds * 1000);
     }
+  }
+
+  /** Where the trainer leaves how its training ended. */
+  get #endingFile(): string {
+    return join(this.#options.folder, 'ending.json');
+  }
+
+  /** Whether the trainer itself says that its module is complete: an exit code alone proves nothing. */
+  #provesCompletion(): boolean {
+    if (!existsSync(this.#endingFile)) return false;
+    const ending = decodeTrainerEnding(readFileSync(this.#endingFile, 'utf8'));
+    return (
+      ending !== null &&
+      ending.outcome !== 'failed' &&
+      ending.module === this.module &&
+      ending.replica === this.replica &&
+      provesCompletion(ending)
+    );
   }
 
   /** Starts the process again, unless it is being stopped. */

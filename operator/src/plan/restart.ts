@@ -4,6 +4,8 @@ export interface Ended {
   /** null when a signal ended the process. */
   exitCode: number | null;
   signal: string | null;
+  /** Whether the trainer left proof that its training is complete; see `provesCompletion`. */
+  isProven: boolean;
   /** Attempts in a row, this one included, that made no step of progress. */
   attempts: number;
 }
@@ -22,14 +24,15 @@ const FINAL: Record<number, string> = {
 };
 
 /** What to do about a trainer that has ended. A restart goes on from the newest checkpoint. */
-export function restartDecision({ exitCode, signal, attempts }: Ended): RestartDecision {
-  if (exitCode === EXIT.ok) return { action: 'done' };
+export function restartDecision({ exitCode, signal, isProven, attempts }: Ended): RestartDecision {
+  if (exitCode === EXIT.ok && isProven) return { action: 'done' };
   if (exitCode !== null && FINAL_EXIT_CODES.includes(exitCode)) {
     const why = FINAL[exitCode] ?? 'another attempt would end the same way';
     return { action: 'fail', why: `the trainer ended with code ${exitCode}: ${why}` };
   }
   if (attempts > MAX_ATTEMPTS) {
-    const end = exitCode === null ? `by ${signal ?? 'a signal'}` : `with code ${exitCode}`;
+    const proof = exitCode === EXIT.ok ? ' and no proof of a finished training' : '';
+    const end = exitCode === null ? `by ${signal ?? 'a signal'}` : `with code ${exitCode}${proof}`;
     return {
       action: 'fail',
       why: `the trainer ended ${end}, ${attempts} times in a row without a step of progress`,
