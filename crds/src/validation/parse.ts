@@ -107,7 +107,12 @@ function parseYaml(text: string, file: string, lines: LineCounter): Document.Par
 
 function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
   // The library compares each key with all others: an hour for the keys of 1 MiB.
-  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
+  const options = {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+    logLevel: 'error',
+  } as const;
   const documents = [...parseAllDocuments(text, options)];
   for (const document of documents) {
     visit(document, {
