@@ -45,6 +45,21 @@ const watching = (server: TestApiServer) => expect.poll(() => server.watches).to
 const completions = (informer: Informer<JobObject>, name: string) =>
   informer.get(`default/${name}`)?.spec?.completions;
 
+it('takes a list whose items are null for empty, and one without items for none', async () => {
+  const { server, informer, changes } = await open();
+  await informer.whenSynced();
+  await watching(server);
+  server.emptyItems = undefined;
+  server.remove(PATH, 'a');
+  await expect.poll(() => changes).toEqual(['added a', 'deleted a']);
+  const { requests } = informer;
+  server.compact();
+  server.endWatches('end');
+  await expect.poll(() => informer.requests.lists).toBeGreaterThan(requests.lists + 1);
+  server.emptyItems = null;
+  await watching(server);
+});
+
 it('lists, then follows what changes', async () => {
   const { server, informer, changes } = await open();
   expect(informer.synced).toBe(false);

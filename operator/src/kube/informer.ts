@@ -163,7 +163,7 @@ export class Informer<T extends KubeObject> {
       const query = this.#query({ limit: pageSize, continue: token });
       const accept = this.#accept('PartialObjectMetadataList');
       page = await this.#client.list(this.#resource, namespace, { query, signal, accept });
-      for (const item of page.items) {
+      for (const item of itemsOf(page)) {
         const kept = this.#kept(item);
         if (kept) now.set(keyOf(kept), kept);
       }
@@ -271,6 +271,15 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 const isTooOld = (error: unknown): boolean =>
   error instanceof GoneError || (error instanceof ApiError && error.status === 410);
+
+/**
+ * Returns the objects of a page. The API server writes `null` for some empty lists.
+ * @throws UnreachableError for an answer that is no list: taken as empty, it would delete every object here
+ */
+function itemsOf<T>({ items }: { items?: T[] | null }): T[] {
+  if (items === undefined) throw new UnreachableError('a list has no items');
+  return items ?? [];
+}
 
 /** @throws GoneError, ApiError for an ERROR event; UnreachableError for what is no event */
 function parseEvent<T extends KubeObject>(line: string): WatchEvent<T> {

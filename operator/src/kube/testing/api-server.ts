@@ -40,6 +40,8 @@ export class TestApiServer {
   /** Distinct `Authorization` headers. */
   readonly tokens: string[] = [];
   connections = 0;
+  /** What an empty list has as its items: the real one writes `null` for lists of metadata. */
+  emptyItems: [] | null | undefined = [];
   /** What the server makes of an object before it stores it. */
   rewrite: (object: Stored) => Stored = (object) => object;
   readonly #faults: { matches: (seen: Seen) => boolean; fault: Fault; left: number }[] = [];
@@ -263,7 +265,11 @@ export class TestApiServer {
     const limit = Number(query.get('limit') ?? items.length);
     const next = start + limit < items.length ? { continue: String(start + limit) } : {};
     const metadata = { resourceVersion: String(this.#version), ...next };
-    send(response, 200, { kind: 'List', metadata, items: items.slice(start, start + limit) });
+    send(response, 200, {
+      kind: 'List',
+      metadata,
+      items: items.length === 0 ? this.emptyItems : items.slice(start, start + limit),
+    });
   }
 }
 
