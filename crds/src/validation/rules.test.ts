@@ -279,6 +279,26 @@ it('the first 100 errors are told, and the number of the others', () => {
   expect(checkRun(broken(26))).toMatchObject({ run: null, mistakes: { length: 100 }, omitted: 4 });
 });
 
+it('errors between fields count among the first 100', () => {
+  const value = broken(25);
+  const twice = { ...value, spec: { ...value.spec, training: { samples: 1, epochs: 1 } } };
+  expect(checkRun(twice)).toMatchObject({ run: null, mistakes: { length: 100 }, omitted: 1 });
+});
+
+it('the parameters of all layers of a module count together', () => {
+  const wide = conv({ channels: 8192, kernel: 5 });
+  expect(found([['spec.modules.0.layers', [wide, wide]]])).toEqual([]);
+  expect(found([['spec.modules.0.layers', [wide, wide, wide]]])).toEqual([
+    expect.stringMatching(/^spec\.modules\[0\]\.layers: have 33\d{8} parameters/),
+  ]);
+});
+
+it('a file without a mapping is refused where its value begins', () => {
+  const at = (text: string) => mistakesIn(text).map(({ line, column }) => [line, column]);
+  expect(at('# nothing')).toEqual([[1, 1]]);
+  expect(at('# a list\n\n  - a\n')).toEqual([[3, 3]]);
+});
+
 it('layers count as often as they are repeated, and at least once', () => {
   const layers = (list: unknown[]) => ({ spec: { modules: [{ layers: list }] } });
   const tooMany = (list: unknown[]) =>
