@@ -8,6 +8,7 @@ export * from './protocol/frame-limits.ts';
 export * from './protocol/module-config.ts';
 export * from './protocol/names.ts';
 export * from './protocol/own-folder.ts';
+export * from './protocol/printable.ts';
 export * from './protocol/report.ts';
 export * from './protocol/run-folder.ts';
 export * from './protocol/trainer-ending.ts';

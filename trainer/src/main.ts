@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { fstatSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -8,6 +8,7 @@ import {
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
+  readWhole,
   type TrainerEnding,
 } from '@greedy-infomax/crds';
 import pino from 'pino';
@@ -89,7 +90,7 @@ async function main(): Promise<number> {
 function readConfig(file: string | undefined): ModuleConfig {
   if (file === undefined) throw new ConfigurationError('--config FILE is missing');
   try {
-    return moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return moduleConfigSchema.parse(JSON.parse(readWhole(file).toString('utf8')));
   } catch (error) {
     throw new ConfigurationError(
       `${file} is not a module configuration: ${(error as Error).message}`,

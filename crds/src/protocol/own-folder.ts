@@ -4,6 +4,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -143,5 +144,26 @@ export function writeWhole(file: string, content: string | Uint8Array): void {
     renameSync(temporary, file);
   } catch (error) {
     throw folderError('cannot write', file, error);
+  }
+}
+
+/** Bytes of the largest file of a run's folder that is read whole, checkpoints apart. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * Reads a file whole. Throws a `FolderError` for more than `most` bytes, before memory is taken for them, and for what is no
+ * file: a pipe would be waited for without end.
+ */
+export function readWhole(file: string, most = MOST_BYTES): Buffer {
+  try {
+    const found = statSync(file);
+    if (!found.isFile()) throw new FolderError(`${file} is no file; remove it`);
+    if (found.size > most) {
+      throw new FolderError(`${file} has ${found.size} bytes; at most ${most} are read: remove it`);
+    }
+    return readFileSync(file);
+  } catch (error) {
+    if (error instanceof FolderError) throw error;
+    throw folderError('cannot read', file, error);
   }
 }

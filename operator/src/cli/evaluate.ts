@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { printable } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { evaluateRun } from '../local/evaluation.ts';
 import { checkHoldsRun } from '../local/folder.ts';
@@ -13,6 +14,6 @@ export const evaluateCommand = (): Command =>
     .argument('<dir>', 'folder of a run')
     .action(async (out: string) => {
       checkHoldsRun(out);
-      await evaluateRun(out, (line) => console.log(line), { signal: stopOnSignals() });
+      await evaluateRun(out, (line) => console.log(printable(line)), { signal: stopOnSignals() });
       console.log(`\n${summaryTable(await summarise(out))}\n\n${join(out, 'report.html')}`);
     });

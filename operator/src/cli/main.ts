@@ -1,4 +1,4 @@
-import { adviceFor } from '@greedy-infomax/crds';
+import { adviceFor, printable } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { InterruptedError } from '../local/interrupted.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -30,6 +30,6 @@ try {
 } catch (error) {
   const { message, stack } = error as Error;
   const advice = adviceFor(error);
-  console.error(process.env.DEBUG ? stack : message + (advice ? `; ${advice}` : ''));
+  console.error(printable(`${process.env.DEBUG ? stack : message}${advice ? `; ${advice}` : ''}`));
   process.exitCode = error instanceof InterruptedError ? 130 : 1;
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -197,6 +197,25 @@ describe('runLocally', () => {
     const summary = await runLocally(standInRun(folder, 100, { resume: true }), again);
     expect(trained(summary)).toEqual([1600, 1600]);
     expect(starts('one')[1]?.step).toBe(before);
+  });
+
+  it('stops its server and ends although it cannot write its record any more', async () => {
+    const run = runLocally(standInRun(folder, 300), stop.signal);
+    await bothHaveCheckpoints();
+    const server = natsPid(out) as number;
+    mkdirSync(join(out, 'run.json.tmp')); // as a full disk does, it fails each write of run.json
+    stop.abort();
+    await expect(run).rejects.toThrow(/stopped with checkpoints/);
+    expect(isAlive(server)).toBe(false);
+    expect(existsSync(join(out, 'run.lock'))).toBe(false);
+  });
+
+  it('keeps a second run out of its folder, which goes on undisturbed', async () => {
+    const run = runLocally(standInRun(folder, 30), stop.signal);
+    await until(() => existsSync(join(out, 'run.lock')), 'the lock');
+    const second = runLocally({ ...standInRun(folder, 30), resume: true }, stop.signal);
+    await expect(second).rejects.toThrow(/another run trains in .*: process \d+ on .*, since/);
+    expect(trained(await run)).toEqual([480, 480]);
   });
 
   it('refuses to resume other modules, and says what changed', async () => {

@@ -1,3 +1,4 @@
+import { printable } from '@greedy-infomax/crds';
 import { createLogUpdate } from 'log-update';
 import { compactLine, type ProgressState, phaseOf, progressLines } from './progress.ts';
 
@@ -20,15 +21,16 @@ export const openScreen = (stream: NodeJS.WriteStream, now: () => number): Scree
 function terminal(stream: NodeJS.WriteStream, now: () => number): Screen {
   const update = createLogUpdate(stream);
   return {
-    show: (state) => update(progressLines(state, now(), (stream.columns || 80) - 1).join('\n')),
-    note: (line) => update.persist(line),
+    show: (state) =>
+      update(printable(progressLines(state, now(), (stream.columns || 80) - 1).join('\n'))),
+    note: (line) => update.persist(printable(line)),
     done: () => update.done(),
   };
 }
 
 function log(stream: NodeJS.WriteStream, now: () => number): Screen {
   const shown = new Map<string, { phase: string; at: number }>();
-  const note = (line: string) => void stream.write(`${line}\n`);
+  const note = (line: string) => void stream.write(`${printable(line)}\n`);
   return {
     show({ modules }) {
       for (const module of modules) {

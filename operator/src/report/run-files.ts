@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   EMBEDDINGS_FILE,
@@ -8,6 +8,7 @@ import {
   modulePlaces,
   PICTURES_FOLDER,
   patchesFile,
+  readWhole,
   reportSchema,
 } from '@greedy-infomax/crds';
 import { z } from 'zod';
@@ -95,15 +96,16 @@ export const readEmbeddings = (out: string): Embeddings | undefined =>
 /** The PNG of patches that excite a module; undefined when there is none. */
 export function readPatches(out: string, module: string): Buffer | undefined {
   const file = join(out, PICTURES_FOLDER, patchesFile(module));
-  return existsSync(file) ? readFileSync(file) : undefined;
+  return existsSync(file) ? readWhole(file) : undefined;
 }
 
 /** The text of `file`; undefined when there is no such file. */
 export function readText(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readWhole(file).toString('utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
   modulePlaces,
+  readWhole,
 } from '@greedy-infomax/crds';
 import { writeAtomically } from './atomic.ts';
 import { CheckpointError } from './errors.ts';
@@ -72,7 +72,7 @@ export async function exportEncoder({
 /** The modules of a run folder, from input to output, each with its newest checkpoint. */
 async function readRun(out: string): Promise<{ module: ModuleConfig; checkpoint: Checkpoint }[]> {
   const modules = modulePlaces(out).map(({ folder, trainer }) => {
-    const text = readFileSync(join(trainer, MODULE_FILE), 'utf8');
+    const text = readWhole(join(trainer, MODULE_FILE)).toString('utf8');
     return { folder, module: moduleConfigSchema.parse(JSON.parse(text)) };
   });
   if (modules.length === 0) {

@@ -1,6 +1,7 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from './atomic.ts';
+import { CheckpointError } from './errors.ts';
 
 /** Where the checkpoints of one trainer lie: a folder, or a part of a bucket. */
 export interface CheckpointFiles {
@@ -41,6 +42,8 @@ export function folderFiles(folder: string): CheckpointFiles {
     remove,
     async read(name) {
       try {
+        // A pipe would be waited for without end.
+        if (!(await stat(where(name))).isFile()) throw new CheckpointError('it is no file');
         return await readFile(where(name));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;

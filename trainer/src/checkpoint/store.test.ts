@@ -105,7 +105,8 @@ describe('a damaged checkpoint', () => {
   it.each<[string, (file: string) => void, RegExp]>([
     ['cut short', (file) => truncateSync(file, statSync(file).size - 3), /need 16 bytes/],
     ['empty', (file) => truncateSync(file, 0), /has 0 bytes/],
-    ['a folder', (file) => replaceByFolder(file), /EISDIR/],
+    ['a folder', (file) => replaceByFolder(file), /it is no file/],
+    ['a pipe', (file) => replaceByPipe(file), /it is no file/],
     ['a link to nothing', (file) => replaceByLink(file), /no such file behind its name/],
   ])('that is %s is passed over with the reason', async (_, damage, why) => {
     damage(fileOf(2));
@@ -141,6 +142,11 @@ describe('a damaged checkpoint', () => {
     expect(readdirSync(folder)).toEqual(['checkpoint-000000003.safetensors']);
   });
 });
+
+function replaceByPipe(file: string): void {
+  rmSync(file);
+  execFileSync('mkfifo', [file]);
+}
 
 function replaceByLink(file: string): void {
   rmSync(file);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -11,6 +11,7 @@ import {
   moduleConfigSchema,
   modulePlaces,
   type ReadoutResult,
+  readWhole,
   writeWhole,
 } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -119,7 +120,7 @@ async function openCheckpoints(
 }
 
 function readModule(place: string, folder: string | undefined): Place {
-  const text = readFileSync(join(place, MODULE_FILE), 'utf8');
+  const text = readWhole(join(place, MODULE_FILE)).toString('utf8');
   return { module: moduleConfigSchema.parse(JSON.parse(text)), folder };
 }
 

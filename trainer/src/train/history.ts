@@ -1,5 +1,5 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { type Report, writeWhole } from '@greedy-infomax/crds';
+import { appendFileSync, existsSync } from 'node:fs';
+import { type Report, readWhole, writeWhole } from '@greedy-infomax/crds';
 
 /** The course of a training, one JSON line about once a second; the report draws its curves from it. */
 
@@ -40,13 +40,15 @@ export function rewindHistory(file: string, step: number): void {
   writeWhole(file, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
 }
 
-/** All whole lines; the last one may be cut short by the death of its writer. */
+/** All whole lines; the last one may be cut short by the death of its writer, and others may be damaged. */
 export function readHistory(file: string): HistoryLine[] {
-  return readFileSync(file, 'utf8')
+  return readWhole(file)
+    .toString('utf8')
     .split('\n')
-    .flatMap((line) => {
+    .flatMap((text) => {
       try {
-        return [JSON.parse(line) as HistoryLine];
+        const line = JSON.parse(text) as HistoryLine | null;
+        return Number.isInteger(line?.step) ? [line as HistoryLine] : [];
       } catch {
         return [];
       }
