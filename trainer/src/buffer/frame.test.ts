@@ -148,4 +148,36 @@ describe('frames', () => {
       { seed: 29, numRuns: 2000 },
     );
   });
+
+  const LARGE = CHUNK_BYTES + 1;
+  it.each<[what: string, size: number, forge: (head: Buffer) => void, message: string]>([
+    ['another number of chunks', 100, (head) => head.writeUInt32LE(2, 16), '2 chunks a sample'],
+    ['a chunk beyond the last', LARGE, (head) => head.writeUInt32LE(2, 12), 'chunk 2 of 2'],
+    ['no samples', 100, (head) => head.writeUInt16LE(0, 6), '0 samples'],
+    ['two samples in a chunk', LARGE, (head) => head.writeUInt16LE(2, 6), '2 samples'],
+    [
+      'more samples than its header has',
+      100,
+      (head) => head.writeUInt16LE(2, 6),
+      'its header is not of 2 samples',
+    ],
+    [
+      'a chunk with the body of another',
+      LARGE,
+      (head) => head.writeUInt32LE(1, 12),
+      '1 samples need 1',
+    ],
+  ])('refuse %s, and say why', (_, size, forge, message) => {
+    const [{ record, body }] = framesOf([sample(5, size)], 1, 0) as [SentFrame];
+    const head = Buffer.from(record, 'base64');
+    forge(head);
+    const forged = () => read(sealFrameHeader(head.toString('base64')), body, size);
+    expect(forged).toThrow(FrameError);
+    expect(forged).toThrow(`message of ${body.length} bytes: ${message}`);
+    try {
+      forged();
+    } catch (error) {
+      expect((error as Error).name).toBe('FrameError');
+    }
+  });
 });

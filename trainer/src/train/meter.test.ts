@@ -27,6 +27,17 @@ describe('a meter', () => {
     expect(meter.read(60_000).samplesPerSecond).toBe(0);
   });
 
+  it('looks back ten seconds, at seconds and steps of staleness apart', () => {
+    const meter = new Meter();
+    meter.add({ ...step(0, 1), stalenessSteps: [7], stalenessSeconds: [0.5] });
+    meter.add({ ...step(5000, 1), stalenessSteps: [9], stalenessSeconds: [0.25] });
+    expect(meter.read(9999)).toMatchObject({
+      stalenessSteps: { p50: 7, p95: 9 },
+      stalenessSeconds: { p50: 0.25, p95: 0.5 },
+    });
+    expect(meter.read(10_000).stalenessSteps).toEqual({ p50: 9, p95: 9 });
+  });
+
   it('remembers the first losses and averages the last hundred', () => {
     const meter = new Meter([5]);
     for (let i = 0; i < 300; i += 1) meter.add(step(i, i < 9 ? 5 : i));
