@@ -26,7 +26,11 @@ const release =
   (version: HelmVersion, namespace: string) =>
   (command: string, chart: string, ...args: string[]) => {
     const own = [`--namespace=${namespace}`, '--no-hooks', '--set=crds.install=false'];
-    const apart = [`--set=operator.watchNamespaces={${namespace}}`, '--set=rbac.aggregate=false'];
+    const apart = [
+      `--set=operator.watchNamespaces={${namespace}}`,
+      '--set=rbac.aggregate=false',
+      '--set=policy.enabled=false',
+    ];
     return helmOf(version, cluster, command, RELEASE, chart, ...own, ...apart, ...args);
   };
 
