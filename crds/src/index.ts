@@ -15,5 +15,5 @@ export * from './protocol/trainer-ending.ts';
 export * from './v1alpha1/module-resource.ts';
 export * from './v1alpha1/run.ts';
 export * from './validation/parse.ts';
-export { podMistakes } from './validation/rules/pods.ts';
+export { podErrors } from './validation/rules/pods.ts';
 export * from './validation/validate-run.ts';

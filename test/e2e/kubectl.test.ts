@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 
 describe.each(examples)('examples/%s', (name) => {
-  it('has no mistake', async () => {
+  it('is valid', async () => {
     const { code, output } = await gim('validate', join(EXAMPLES, name));
     expect(code, output).toBe(0);
   });

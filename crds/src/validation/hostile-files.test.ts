@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseRun, RunFileError } from './parse.ts';
-import { changed, MINIMAL, mistakesIn } from './testing/run-file.ts';
+import { changed, errorsIn, MINIMAL } from './testing/run-file.ts';
 
 /** Files that somebody else made: bounded work, bounded messages, a refusal that names the limit. */
 
@@ -36,13 +36,13 @@ describe('a hostile run file', { timeout: 60_000 }, () => {
     ['one key often', 'a: 1\n'.repeat(100_000), /Map keys must be unique: "a" is there twice/],
     ['nothing', '', /holds no resource/],
   ])('with %s is refused', (_, text, message) => {
-    const mistakes = mistakesIn(text);
-    expect(mistakes.map((each) => each.message).join('\n')).toMatch(message);
-    expect(mistakes.length).toBeLessThanOrEqual(100);
+    const errors = errorsIn(text);
+    expect(errors.map((each) => each.message).join('\n')).toMatch(message);
+    expect(errors.length).toBeLessThanOrEqual(100);
   });
 
   it('with 50,000 fields is refused as fast as one with a few', () => {
-    expect(mistakesIn(lines(50_000, (i) => `k${i}: 1`)).length).toBeLessThanOrEqual(100);
+    expect(errorsIn(lines(50_000, (i) => `k${i}: 1`)).length).toBeLessThanOrEqual(100);
   });
 
   it('with 2,048 errors tells the first 100, and how many there are', () => {
@@ -52,7 +52,7 @@ describe('a hostile run file', { timeout: 60_000 }, () => {
       modules(layer).map((module) => ({ ...module, layers: module.layers.slice(48) })),
     ]);
     expect(() => parseRun(text, 'run.yaml')).toThrow(/run\.yaml: 1948 more errors are not shown$/);
-    expect(mistakesIn(text)).toHaveLength(100);
+    expect(errorsIn(text)).toHaveLength(100);
   });
 
   it('cannot write to the terminal, nor fill it', () => {
@@ -69,7 +69,7 @@ describe('a hostile run file', { timeout: 60_000 }, () => {
 
   it('of the 187 kB that stopped the operator is refused for its layers', () => {
     const layer = () => ({ type: 'residual', channels: 8, repeat: 64 });
-    expect(mistakesIn(changed(['spec.modules', modules(layer)]))).toMatchObject([
+    expect(errorsIn(changed(['spec.modules', modules(layer)]))).toMatchObject([
       {
         path: 'spec.modules',
         message: expect.stringMatching(/has 262144 layers.*at most 1024/),
@@ -80,14 +80,14 @@ describe('a hostile run file', { timeout: 60_000 }, () => {
   it('with pods of more than 32 kB is refused', () => {
     const affinity = { nodeAffinity: { note: 'x'.repeat(32_000) } };
     const env = [{ name: 'A', value: 'y'.repeat(1000) }];
-    expect(mistakesIn(changed(['spec.podTemplate', { affinity, env }]))).toMatchObject([
+    expect(errorsIn(changed(['spec.podTemplate', { affinity, env }]))).toMatchObject([
       { path: 'spec.podTemplate', message: expect.stringMatching(/bytes as JSON.*at most 32768/) },
     ]);
   });
 
   it('with more parameters than a tensor can hold is refused', () => {
     const huge = () => ({ type: 'conv', channels: 8192, kernel: 31 });
-    expect(mistakesIn(changed(['spec.modules.0.layers', [huge(), huge()]]))).toMatchObject([
+    expect(errorsIn(changed(['spec.modules.0.layers', [huge(), huge()]]))).toMatchObject([
       {
         path: 'spec.modules[0].layers',
         message: expect.stringMatching(/at most 2147483647/),

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseRun, RunFileError } from './parse.ts';
-import { changed, MINIMAL, mistakesIn } from './testing/run-file.ts';
+import { changed, errorsIn, MINIMAL } from './testing/run-file.ts';
 
 const examples = join(import.meta.dirname, '../../../examples');
 /** The line of a text that `path` stands on, found by the words of that line. */
@@ -11,13 +11,10 @@ const lineOf = (text: string, words: string): number =>
 
 const files = readdirSync(examples, { recursive: true, encoding: 'utf8' });
 
-test.each(files.filter((name) => name.endsWith('.yaml')))(
-  'examples/%s is a run without mistakes',
-  (name) => {
-    const run = parseRun(readFileSync(join(examples, name), 'utf8'), name);
-    expect(run.metadata.name).toBe(name.replace('.yaml', '').replace('/', '-'));
-  },
-);
+test.each(files.filter((name) => name.endsWith('.yaml')))('examples/%s is a valid run', (name) => {
+  const run = parseRun(readFileSync(join(examples, name), 'utf8'), name);
+  expect(run.metadata.name).toBe(name.replace('.yaml', '').replace('/', '-'));
+});
 
 test('fills in every default', () => {
   expect(parseRun(MINIMAL, 'run.yaml').spec).toMatchObject({
@@ -35,30 +32,30 @@ test('fills in every default', () => {
 test('of several documents the run counts', () => {
   const text = `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n---\n${MINIMAL}`;
   expect(parseRun(text, 'run.yaml').metadata.name).toBe('small');
-  const [mistake] = mistakesIn(text.replace('crop: 28', 'crop: 29'));
-  expect(mistake?.line).toBe(lineOf(text, 'crop: 28'));
+  const [error] = errorsIn(text.replace('crop: 28', 'crop: 29'));
+  expect(error?.line).toBe(lineOf(text, 'crop: 28'));
 });
 
-test('anchors and aliases are followed, also to the line of a mistake', () => {
+test('anchors and aliases are followed, also to the line of a validation error', () => {
   const text = MINIMAL.replace('      layers:', '      layers: &layers').replace(
     /layers:\n +- type: residual[\s\S]*?stride: 2/,
     'layers: *layers',
   );
-  expect(mistakesIn(text)).toEqual([]);
-  const mistakes = mistakesIn(text.replace('channels: 8', 'channels: none'));
-  expect(mistakes.map(({ path, line }) => [path, line])).toEqual([
+  expect(errorsIn(text)).toEqual([]);
+  const errors = errorsIn(text.replace('channels: 8', 'channels: none'));
+  expect(errors.map(({ path, line }) => [path, line])).toEqual([
     ['spec.modules[0].layers[0].channels', lineOf(text, 'channels: 8')],
     ['spec.modules[1].layers[0].channels', lineOf(text, 'channels: 8')],
   ]);
 });
 
-describe('mistakes', () => {
+describe('validation errors', () => {
   test('every one is reported, in the order of the file, with file, line and column', () => {
     const text = MINIMAL.replace('crop: 28', 'crop: big')
       .replace('channels: 8', 'chanels: 8')
       .replace('samples: 640', 'samples: 0');
     expect(() => parseRun(text, 'run.yaml')).toThrow(RunFileError);
-    const lines = mistakesIn(text);
+    const lines = errorsIn(text);
     expect(lines.map(({ path }) => path)).toEqual([
       'spec.augmentation.crop',
       'spec.modules[0].layers[0].channels',
@@ -78,10 +75,10 @@ describe('mistakes', () => {
   });
 
   test('a field that is missing stands at the line of what should hold it', () => {
-    const [mistake] = mistakesIn(
+    const [error] = errorsIn(
       changed(['spec.augmentation.crop', undefined], ['spec.augmentation.pad', 0]),
     );
-    expect(mistake).toMatchObject({
+    expect(error).toMatchObject({
       path: 'spec.augmentation.crop',
       line: lineOf(MINIMAL, 'augmentation:'),
       message: expect.stringMatching(/is missing: Rows and columns of the random crop/),
@@ -89,8 +86,8 @@ describe('mistakes', () => {
   });
 
   test('a field that a layer of another type has says which fields this one takes', () => {
-    const [mistake] = mistakesIn(changed(['spec.modules.1.layers.0.kernel', 5]));
-    expect(mistake).toMatchObject({
+    const [error] = errorsIn(changed(['spec.modules.1.layers.0.kernel', 5]));
+    expect(error).toMatchObject({
       path: 'spec.modules[1].layers[0].kernel',
       message: 'a residual layer has no kernel; it takes channels, stride, repeat',
     });
@@ -142,7 +139,7 @@ describe('mistakes', () => {
     ],
   ])('%s', (_, words, path, line, message) => {
     const text = MINIMAL.replace(words, line);
-    expect(mistakesIn(text)).toContainEqual({
+    expect(errorsIn(text)).toContainEqual({
       path,
       line: lineOf(text, line),
       column: expect.any(Number),
@@ -151,15 +148,13 @@ describe('mistakes', () => {
   });
 
   test('YAML that cannot be read says where', () => {
-    const [mistake] = mistakesIn(MINIMAL.replace('name: small', 'name: [small'));
-    expect(mistake).toMatchObject({ path: '.', message: expect.stringMatching(/not valid YAML/) });
-    expect(mistakesIn(`${MINIMAL}spec: {}\n`)[0]?.message).toMatch(/unique/);
-    expect(mistakesIn(MINIMAL.replace('crop: 28', 'crop: *nowhere'))[0]?.message).toMatch(
-      /nowhere/,
-    );
+    const [error] = errorsIn(MINIMAL.replace('name: small', 'name: [small'));
+    expect(error).toMatchObject({ path: '.', message: expect.stringMatching(/not valid YAML/) });
+    expect(errorsIn(`${MINIMAL}spec: {}\n`)[0]?.message).toMatch(/unique/);
+    expect(errorsIn(MINIMAL.replace('crop: 28', 'crop: *nowhere'))[0]?.message).toMatch(/nowhere/);
   });
 
   test.each(['', '# nothing', '- a', 'text'])('%j holds no run', (text) => {
-    expect(mistakesIn(text)[0]?.message).toMatch(/must be a GreedyInfoMaxRun/);
+    expect(errorsIn(text)[0]?.message).toMatch(/must be a GreedyInfoMaxRun/);
   });
 });

@@ -11,10 +11,10 @@ import {
   YAMLParseError,
 } from 'yaml';
 import type { Run } from '../v1alpha1/run.ts';
-import { formatPath, isObject, type Mistake, type Path, show } from './path.ts';
+import { formatPath, isObject, type Path, show, type ValidationError } from './path.ts';
 import { checkRun } from './validate-run.ts';
 
-export interface LocatedMistake {
+export interface LocatedValidationError {
   /** Such as spec.modules[1].layers[0].channels. */
   path: string;
   /** From 1. */
@@ -26,21 +26,21 @@ export interface LocatedMistake {
 /** Maximum size of a run file in bytes: about what the API server takes of an object. */
 export const RUN_FILE_BYTES_MAX = 1_048_576;
 /** Maximum number of errors and of characters of each that a message holds. */
-const MISTAKES_MAX = 100;
+const ERRORS_MAX = 100;
 const LINE_MAX = 500;
 
 /** A run file with validation errors; `omitted` further ones are not told. */
 export class RunFileError extends Error {
   override readonly name = 'RunFileError';
-  readonly mistakes: readonly LocatedMistake[];
+  readonly errors: readonly LocatedValidationError[];
 
-  constructor(file: string, mistakes: readonly LocatedMistake[], omitted = 0) {
-    const lines = mistakes.map(({ path, line, column, message }) =>
+  constructor(file: string, errors: readonly LocatedValidationError[], omitted = 0) {
+    const lines = errors.map(({ path, line, column, message }) =>
       shortened(`${file}:${line}:${column} ${path}: ${message}`),
     );
     if (omitted > 0) lines.push(`${file}: ${omitted} more errors are not shown`);
     super(lines.join('\n'));
-    this.mistakes = mistakes;
+    this.errors = errors;
   }
 }
 
@@ -67,26 +67,26 @@ export function parseRun(text: string, file: string): Run {
   };
   const broken = documents.flatMap(({ errors }) => errors);
   if (broken.length > 0) {
-    const mistakes = broken.slice(0, MISTAKES_MAX).map(({ pos, message }) => ({
+    const errors = broken.slice(0, ERRORS_MAX).map(({ pos, message }) => ({
       path: '.',
       ...locate(pos[0]),
       message: `is not valid YAML: ${message}`,
     }));
-    throw new RunFileError(file, mistakes, broken.length - mistakes.length);
+    throw new RunFileError(file, errors, broken.length - errors.length);
   }
   const document =
     documents.find((each) => each.get?.('kind') === 'GreedyInfoMaxRun') ?? documents[0];
   const { value, unreadable } = read(document);
-  const checked = unreadable ? { run: null, mistakes: [unreadable], omitted: 0 } : checkRun(value);
+  const checked = unreadable ? { run: null, errors: [unreadable], omitted: 0 } : checkRun(value);
   if (checked.run) return checked.run;
-  const mistakes = checked.mistakes
+  const errors = checked.errors
     .map(({ path, message }) => ({
       path: formatPath(path),
       ...locate(document ? offsetOf(document, path) : 0),
       message,
     }))
     .sort((a, b) => a.line - b.line || a.column - b.column);
-  throw new RunFileError(file, mistakes, checked.omitted);
+  throw new RunFileError(file, errors, checked.omitted);
 }
 
 const wholeFile = (file: string, message: string): RunFileError =>
@@ -134,7 +134,10 @@ function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
 }
 
 /** The document as plain values. */
-function read(document: Document.Parsed | undefined): { value?: unknown; unreadable?: Mistake } {
+function read(document: Document.Parsed | undefined): {
+  value?: unknown;
+  unreadable?: ValidationError;
+} {
   const refused = (message: string) => ({ unreadable: { path: [], message } });
   try {
     const value: unknown = document?.toJS();

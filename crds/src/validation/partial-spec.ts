@@ -12,55 +12,56 @@ import {
 import { isObject } from './path.ts';
 
 /**
- * The parts of a spec that are right by themselves, so that rules between fields can be checked while
- * other parts are still wrong. Missing: wrong or not there. Modules and layers beyond the maximum are left out.
+ * The valid fields of a spec, so that rules between fields can be checked although other fields are invalid.
+ * An invalid or missing field is undefined. Modules and layers beyond the maximum are left out.
  */
-export interface Draft extends Partial<Omit<RunSpec, 'modules'>> {
-  modules: DraftModule[];
-  /** Fields that the spec has, right or wrong. */
+export interface PartialSpec extends Partial<Omit<RunSpec, 'modules'>> {
+  modules: PartialModule[];
+  /** Names of all fields of the spec, valid or not. */
   own: string[];
 }
 
-export interface DraftModule {
+export interface PartialModule {
   name?: string;
   layers: (Layer | undefined)[];
-  /** The module's own or the run's; undefined if that is wrong. */
+  /** Objective of the module, or else of the run; undefined if it is invalid. */
   objective?: Objective;
   batchSize?: number;
   podTemplate?: Module['podTemplate'];
-  /** Fields that the module gives itself. */
+  /** Names of all fields of the module, valid or not. */
   own: (keyof Module)[];
 }
 
-export function draftOf(spec: unknown): Draft {
+/** Returns the valid fields of `spec`, a parsed but not validated value. */
+export function partialSpec(spec: unknown): PartialSpec {
   const { modules: _, ...fields } = runSpecSchema.shape;
-  const draft = soundFields(fields, spec) as Partial<Omit<RunSpec, 'modules'>>;
+  const valid = validFields(fields, spec) as Partial<Omit<RunSpec, 'modules'>>;
   const modules =
     isObject(spec) && Array.isArray(spec.modules) ? spec.modules.slice(0, MODULES_MAX) : [];
   return {
-    ...draft,
-    modules: modules.map((module) => draftModule(module, draft)),
+    ...valid,
+    modules: modules.map((module) => partialModule(module, valid)),
     own: isObject(spec) ? Object.keys(spec) : [],
   };
 }
 
-function draftModule(module: unknown, run: Partial<RunSpec>): DraftModule {
+function partialModule(module: unknown, run: Partial<RunSpec>): PartialModule {
   const { layers: _, ...fields } = moduleSchema.shape;
-  const sound = soundFields(fields, module) as Partial<Module>;
+  const valid = validFields(fields, module) as Partial<Module>;
   const own = isObject(module) ? (Object.keys(module) as (keyof Module)[]) : [];
   const layers =
     isObject(module) && Array.isArray(module.layers) ? module.layers.slice(0, LAYERS_MAX) : [];
   return {
-    name: sound.name,
+    name: valid.name,
     layers: layers.map((layer) => layerSchema.safeParse(layer).data),
-    objective: own.includes('objective') ? sound.objective : run.objective,
-    batchSize: own.includes('batchSize') ? sound.batchSize : run.batchSize,
-    podTemplate: sound.podTemplate,
+    objective: own.includes('objective') ? valid.objective : run.objective,
+    batchSize: own.includes('batchSize') ? valid.batchSize : run.batchSize,
+    podTemplate: valid.podTemplate,
     own,
   };
 }
 
-const soundFields = (shape: Record<string, z.ZodType>, value: unknown): Record<string, unknown> =>
+const validFields = (shape: Record<string, z.ZodType>, value: unknown): Record<string, unknown> =>
   isObject(value)
     ? Object.fromEntries(
         Object.entries(shape).map(([key, schema]) => [key, schema.safeParse(value[key]).data]),

@@ -1,7 +1,7 @@
 /** Where a value stands in a run file. */
 export type Path = readonly (string | number)[];
 
-export interface Mistake {
+export interface ValidationError {
   path: Path;
   message: string;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { changed, mistakesIn } from './testing/run-file.ts';
+import { changed, errorsIn } from './testing/run-file.ts';
 import { checkRun, withoutUnknownFields } from './validate-run.ts';
 
 /** Each rule: a value at its limit is taken, one beyond is refused, and the message says what would be right. */
@@ -7,7 +7,7 @@ import { checkRun, withoutUnknownFields } from './validate-run.ts';
 type Changes = [path: string, value: unknown][];
 
 const found = (changes: Changes) =>
-  mistakesIn(changed(...changes)).map(({ path, message }) => `${path}: ${message}`);
+  errorsIn(changed(...changes)).map(({ path, message }) => `${path}: ${message}`);
 
 const conv = (fields: object = {}) => ({ type: 'conv', channels: 8, ...fields });
 const wav = (window: number): Changes => [
@@ -240,7 +240,7 @@ describe('a message about one value', () => {
     ],
     ['kind', 'Job', '"Job" must be "GreedyInfoMaxRun"'],
   ])('%s: %j', (path, value, message) => {
-    const messages = mistakesIn(changed([path, value])).map((each) => each.message);
+    const messages = errorsIn(changed([path, value])).map((each) => each.message);
     const wanted = message.startsWith('^') ? expect.stringMatching(message) : message;
     expect(messages).toContainEqual(wanted);
   });
@@ -275,14 +275,14 @@ const broken = (modules: number) => ({
 });
 
 it('the first 100 errors are told, and the number of the others', () => {
-  expect(checkRun(broken(25))).toMatchObject({ run: null, mistakes: { length: 100 }, omitted: 0 });
-  expect(checkRun(broken(26))).toMatchObject({ run: null, mistakes: { length: 100 }, omitted: 4 });
+  expect(checkRun(broken(25))).toMatchObject({ run: null, errors: { length: 100 }, omitted: 0 });
+  expect(checkRun(broken(26))).toMatchObject({ run: null, errors: { length: 100 }, omitted: 4 });
 });
 
 it('errors between fields count among the first 100', () => {
   const value = broken(25);
   const twice = { ...value, spec: { ...value.spec, training: { samples: 1, epochs: 1 } } };
-  expect(checkRun(twice)).toMatchObject({ run: null, mistakes: { length: 100 }, omitted: 1 });
+  expect(checkRun(twice)).toMatchObject({ run: null, errors: { length: 100 }, omitted: 1 });
 });
 
 it('the parameters of all layers of a module count together', () => {
@@ -294,7 +294,7 @@ it('the parameters of all layers of a module count together', () => {
 });
 
 it('a file without a mapping is refused where its value begins', () => {
-  const at = (text: string) => mistakesIn(text).map(({ line, column }) => [line, column]);
+  const at = (text: string) => errorsIn(text).map(({ line, column }) => [line, column]);
   expect(at('# nothing')).toEqual([[1, 1]]);
   expect(at('# a list\n\n  - a\n')).toEqual([[3, 3]]);
 });
@@ -302,7 +302,7 @@ it('a file without a mapping is refused where its value begins', () => {
 it('layers count as often as they are repeated, and at least once', () => {
   const layers = (list: unknown[]) => ({ spec: { modules: [{ layers: list }] } });
   const tooMany = (list: unknown[]) =>
-    checkRun(layers(list)).mistakes.filter(({ message }) => /layers, each counted/.test(message));
+    checkRun(layers(list)).errors.filter(({ message }) => /layers, each counted/.test(message));
   expect(tooMany([{ repeat: 1023 }, {}])).toEqual([]);
   expect(tooMany([{ repeat: 1023 }, {}, { repeat: 0 }])).toEqual([
     {

@@ -1,29 +1,29 @@
-import type { Draft } from './partial-spec.ts';
-import type { Mistake } from './path.ts';
-import { bufferMistakes } from './rules/buffers.ts';
-import { dataMistakes } from './rules/data.ts';
-import { moduleMistakes } from './rules/modules.ts';
-import { objectiveMistakes } from './rules/objectives.ts';
-import { podMistakes } from './rules/pods.ts';
+import type { PartialSpec } from './partial-spec.ts';
+import type { ValidationError } from './path.ts';
+import { bufferErrors } from './rules/buffers.ts';
+import { dataErrors } from './rules/data.ts';
+import { moduleErrors } from './rules/modules.ts';
+import { objectiveErrors } from './rules/objectives.ts';
+import { podErrors } from './rules/pods.ts';
 
 /** What fields ask of one another. */
-export const ruleMistakes = (draft: Draft): Mistake[] => [
-  ...dataMistakes(draft),
-  ...moduleMistakes(draft),
-  ...objectiveMistakes(draft),
-  ...bufferMistakes(draft),
-  ...budgetMistakes(draft),
-  ...storageMistakes(draft),
-  ...podMistakes(draft),
+export const ruleErrors = (spec: PartialSpec): ValidationError[] => [
+  ...dataErrors(spec),
+  ...moduleErrors(spec),
+  ...objectiveErrors(spec),
+  ...bufferErrors(spec),
+  ...budgetErrors(spec),
+  ...storageErrors(spec),
+  ...podErrors(spec),
 ];
 
-function budgetMistakes({ training }: Draft): Mistake[] {
+function budgetErrors({ training }: PartialSpec): ValidationError[] {
   if (!training || (training.samples === undefined) !== (training.epochs === undefined)) return [];
   const has = training.samples === undefined ? 'neither samples nor epochs' : 'samples and epochs';
   return [{ path: ['spec', 'training'], message: `has ${has}; give one of the two` }];
 }
 
-function storageMistakes({ checkpoints }: Draft): Mistake[] {
+function storageErrors({ checkpoints }: PartialSpec): ValidationError[] {
   const { storage } = checkpoints ?? {};
   if (!storage || (storage.volumeClaimName === undefined) !== (storage.objectStore === undefined)) {
     return [];

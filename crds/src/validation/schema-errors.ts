@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Mistake, type Path, show, valueAt } from './path.ts';
+import { type Path, show, type ValidationError, valueAt } from './path.ts';
 import { closest } from './suggest.ts';
 
 /** A violation of a schema in words: what stands there, and what would be right. */
@@ -9,11 +9,11 @@ type Issue = z.core.$ZodIssue;
 /** Maximum number of unknown fields that are told of one mapping. */
 const KEYS_MAX = 100;
 
-export const schemaMistakes = (
+export const schemaErrors = (
   schema: z.ZodType,
   root: unknown,
   issues: readonly Issue[],
-): Mistake[] =>
+): ValidationError[] =>
   issues.flatMap((issue) => {
     const path = issue.path as Path;
     if (issue.code === 'unrecognized_keys') {

@@ -4,7 +4,7 @@ import { outputShape } from '../network/layers.ts';
 import { samplesOf } from '../network/sample-shape.ts';
 import { infoNCESettings, objectiveFor } from '../v1alpha1/run.ts';
 import { parseRun } from './parse.ts';
-import { changed, mistakesIn } from './testing/run-file.ts';
+import { changed, errorsIn } from './testing/run-file.ts';
 
 /** A run on speech that names only what it must. */
 const SPEECH = `apiVersion: greedyinfomax.dev/v1alpha1
@@ -41,7 +41,7 @@ function speech(...changes: [path: string, value: unknown][]): string {
   return document.toString();
 }
 
-const found = (text: string) => mistakesIn(text).map(({ path, message }) => `${path}: ${message}`);
+const found = (text: string) => errorsIn(text).map(({ path, message }) => `${path}: ${message}`);
 
 describe('a run on speech', () => {
   test('takes windows, normalised as LibriSpeech is, and no patches', () => {

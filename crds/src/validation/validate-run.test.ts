@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isMap, isSeq, parseDocument } from 'yaml';
 import { parseRun } from './parse.ts';
-import { changed, MINIMAL, mistakesIn } from './testing/run-file.ts';
+import { changed, errorsIn, MINIMAL } from './testing/run-file.ts';
 import { checkRun, withoutUnknownFields } from './validate-run.ts';
 
-describe('mistakes', () => {
+describe('validation errors', () => {
   test.each<[what: string, changes: [string, unknown][], path: string, message: RegExp]>([
     ['neither samples nor epochs', [['spec.training', {}]], 'spec.training', /one of the two/],
     ['samples and epochs', [['spec.training.epochs', 1]], 'spec.training', /one of the two/],
@@ -126,8 +126,8 @@ describe('mistakes', () => {
       /exactly one of/,
     ],
   ])('%s', (_, changes, path, message) => {
-    const mistakes = mistakesIn(changed(...changes));
-    expect(mistakes).toEqual([
+    const errors = errorsIn(changed(...changes));
+    expect(errors).toEqual([
       {
         path,
         line: expect.any(Number),
@@ -142,7 +142,7 @@ describe('mistakes', () => {
       ['spec.modules.0.layers.0.stride', 4],
       ['spec.modules.1.layers.0', { type: 'conv', channels: 4, kernel: 3, padding: 0 }],
     );
-    expect(mistakesIn(small)).toEqual([
+    expect(errorsIn(small)).toEqual([
       expect.objectContaining({
         path: 'spec.modules[1].layers[0]',
         message: expect.stringMatching(
@@ -152,8 +152,8 @@ describe('mistakes', () => {
     ]);
   });
 
-  test('mistakes between fields are found beside mistakes elsewhere', () => {
-    const paths = mistakesIn(
+  test('errors between fields are reported along with all others', () => {
+    const paths = errorsIn(
       changed(['spec.buffers', { depth: 16 }], ['spec.seed', -1], ['spec.modules.1.name', 'first']),
     ).map(({ path }) => path);
     expect(paths).toEqual(
@@ -165,15 +165,15 @@ describe('mistakes', () => {
   test('the bucket of checkpoints has no name of its choice: it could be that of another run', () => {
     const asked = (objectStore: object) =>
       changed(['spec.checkpoints', { storage: { objectStore } }]);
-    expect(mistakesIn(asked({}))).toEqual([]);
-    expect(mistakesIn(asked({ bucket: 'gim_team_b' })).map(({ path }) => path)).toEqual([
+    expect(errorsIn(asked({}))).toEqual([]);
+    expect(errorsIn(asked({ bucket: 'gim_team_b' })).map(({ path }) => path)).toEqual([
       'spec.checkpoints.storage.objectStore.bucket',
     ]);
   });
 
   test('what asks for nothing is taken', () => {
     expect(
-      mistakesIn(
+      errorsIn(
         changed(
           ['spec.suspend', true],
           ['spec.activeDeadlineSeconds', 60],
@@ -240,8 +240,8 @@ test('no value at any place makes the check itself fail', () => {
     fc.property(fc.constantFrom(...paths.slice(1)), fc.jsonValue(), (path, value) => {
       const copy = parseDocument(MINIMAL);
       copy.setIn(path, value);
-      const { run, mistakes } = checkRun(copy.toJS());
-      expect(run === null).toBe(mistakes.length > 0);
+      const { run, errors } = checkRun(copy.toJS());
+      expect(run === null).toBe(errors.length > 0);
     }),
     { numRuns: 300 },
   );

@@ -1,22 +1,22 @@
 import { BLOCKS_MAX, type Run, runSchema } from '../v1alpha1/run.ts';
-import { draftOf } from './partial-spec.ts';
-import { isObject, type Mistake, type Path, valueAt } from './path.ts';
-import { ruleMistakes } from './rules.ts';
-import { schemaMistakes } from './schema-errors.ts';
+import { partialSpec } from './partial-spec.ts';
+import { isObject, type Path, type ValidationError, valueAt } from './path.ts';
+import { ruleErrors } from './rules.ts';
+import { schemaErrors } from './schema-errors.ts';
 
-export type { Mistake, Path } from './path.ts';
+export type { Path, ValidationError } from './path.ts';
 export { formatPath } from './path.ts';
 
 /** Maximum number of errors that are told; a file of 1 MiB can have 100,000. */
-const MISTAKES_MAX = 100;
+const ERRORS_MAX = 100;
 
 export type Checked =
-  | { run: Run; mistakes: []; omitted: 0 }
+  | { run: Run; errors: []; omitted: 0 }
   /** `omitted`: further errors, which are not told. */
-  | { run: null; mistakes: Mistake[]; omitted: number };
+  | { run: null; errors: ValidationError[]; omitted: number };
 
 /** Counts layers before anything looks at them one by one. The API server has the same rule. */
-function blockMistakes(value: unknown): Mistake[] {
+function blockErrors(value: unknown): ValidationError[] {
   const path = ['spec', 'modules'];
   const modules = valueAt(value, path);
   if (!Array.isArray(modules)) return [];
@@ -35,18 +35,18 @@ function blockMistakes(value: unknown): Mistake[] {
 
 /** Validates `value` as a run. Returns the run with its defaults, or its first 100 validation errors. */
 export function checkRun(value: unknown): Checked {
-  const tooMuch = blockMistakes(value);
-  if (tooMuch.length > 0) return { run: null, mistakes: tooMuch, omitted: 0 };
+  const tooMuch = blockErrors(value);
+  if (tooMuch.length > 0) return { run: null, errors: tooMuch, omitted: 0 };
   const parsed = runSchema.safeParse(value);
   const issues = parsed.error?.issues ?? [];
   const found = [
-    ...schemaMistakes(runSchema, value, issues.slice(0, MISTAKES_MAX)),
-    ...ruleMistakes(draftOf(isObject(value) ? value.spec : undefined)),
+    ...schemaErrors(runSchema, value, issues.slice(0, ERRORS_MAX)),
+    ...ruleErrors(partialSpec(isObject(value) ? value.spec : undefined)),
   ];
-  if (parsed.success && found.length === 0) return { run: parsed.data, mistakes: [], omitted: 0 };
-  const mistakes = found.slice(0, MISTAKES_MAX);
-  const omitted = found.length - mistakes.length + Math.max(0, issues.length - MISTAKES_MAX);
-  return { run: null, mistakes, omitted };
+  if (parsed.success && found.length === 0) return { run: parsed.data, errors: [], omitted: 0 };
+  const errors = found.slice(0, ERRORS_MAX);
+  const omitted = found.length - errors.length + Math.max(0, issues.length - ERRORS_MAX);
+  return { run: null, errors, omitted };
 }
 
 /**
@@ -54,7 +54,7 @@ export function checkRun(value: unknown): Checked {
  * definition has: one that is unknown is of a later version, which its operator is yet to follow.
  */
 export function withoutUnknownFields(value: unknown): unknown {
-  if (blockMistakes(value).length > 0) return value; // too much to look at
+  if (blockErrors(value).length > 0) return value; // too much to look at
   const { issues = [] } = runSchema.safeParse(value).error ?? {};
   return issues.reduce(
     (known, issue) =>

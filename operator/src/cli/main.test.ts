@@ -19,7 +19,7 @@ describe('gim validate', () => {
     expect(code).toBe(0);
   });
 
-  it('names every mistake of every file, and ends with 1', async () => {
+  it('prints every validation error of every file and exits with 1', async () => {
     const right = tinyRun(folder);
     const wrong = tinyRun(join(folder, 'wrong'), (text) =>
       text.replace('batchSize: 16', 'batchSize: 0').replace('format: digits', 'format: tarot'),
@@ -31,7 +31,7 @@ describe('gim validate', () => {
     expect(output).toMatch(new RegExp(`${wrong}:\\d+:\\d+ spec.batchSize`));
     expect(output).toMatch(new RegExp(`${wrong}:\\d+:\\d+ spec.data.format`));
     expect(output).toContain(`${broken}:1`);
-    expect(output).toContain(`${right}: a run of 3 modules`);
+    expect(output).toContain(`${right}: valid, 3 modules`);
   });
 });
 

@@ -6,7 +6,7 @@ export class UnreadableFileError extends Error {
   override readonly name = 'UnreadableFileError';
 }
 
-/** The run in `file`. Throws an `UnreadableFileError`, or a `RunFileError` with every mistake. */
+/** The run in `file`. Throws an `UnreadableFileError`, or a `RunFileError` with all validation errors. */
 export function readRunFile(file: string): Run {
   return parseRun(readText(file), file);
 }

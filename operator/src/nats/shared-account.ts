@@ -8,7 +8,7 @@ import type { ConnectionEvents, NatsTenants, TrainerUser } from './tenants.ts';
 
 /**
  * One connection, and one account, for all namespaces: an open server, or an external one whose operator key is not at
- * hand. Permissions keep runs apart that make mistakes; they do not stop an attacker (decision 18).
+ * hand. Permissions protect against accidents, not against an attacker (decision 18).
  */
 
 interface SharedAccountOptions {

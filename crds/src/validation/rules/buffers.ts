@@ -1,14 +1,14 @@
-import type { Draft, DraftModule } from '../partial-spec.ts';
-import type { Mistake } from '../path.ts';
+import type { PartialModule, PartialSpec } from '../partial-spec.ts';
+import type { ValidationError } from '../path.ts';
 
-export const bufferMistakes = (draft: Draft): Mistake[] => [
-  ...depthMistakes(draft),
-  ...blockMistakes(draft),
-  ...reuseMistakes(draft),
+export const bufferErrors = (spec: PartialSpec): ValidationError[] => [
+  ...depthErrors(spec),
+  ...blockErrors(spec),
+  ...reuseErrors(spec),
 ];
 
 /** The deepest batch that a module takes from a buffer must fit into it. */
-function depthMistakes({ buffers, modules }: Draft): Mistake[] {
+function depthErrors({ buffers, modules }: PartialSpec): ValidationError[] {
   if (!buffers) return [];
   return modules.flatMap(({ name, batchSize }, i) =>
     i > 0 && batchSize !== undefined && buffers.depth < batchSize
@@ -22,7 +22,7 @@ function depthMistakes({ buffers, modules }: Draft): Mistake[] {
   );
 }
 
-const reuseMistakes = ({ buffers }: Draft): Mistake[] =>
+const reuseErrors = ({ buffers }: PartialSpec): ValidationError[] =>
   buffers?.reuse === 'always' && buffers.maxReuse === 0
     ? [
         {
@@ -33,9 +33,9 @@ const reuseMistakes = ({ buffers }: Draft): Mistake[] =>
       ]
     : [];
 
-function blockMistakes({ buffers, modules }: Draft): Mistake[] {
+function blockErrors({ buffers, modules }: PartialSpec): ValidationError[] {
   if (buffers?.whenFull !== 'block') return [];
-  const reuse: Mistake[] =
+  const reuse: ValidationError[] =
     buffers.maxReuse > 0
       ? [
           {
@@ -45,10 +45,10 @@ function blockMistakes({ buffers, modules }: Draft): Mistake[] {
         ]
       : [];
   const first = modules[0];
-  return [...reuse, ...modules.flatMap((module, i) => batchMistakes(module, i, first))];
+  return [...reuse, ...modules.flatMap((module, i) => batchErrors(module, i, first))];
 }
 
-const batchMistakes = (module: DraftModule, i: number, first?: DraftModule): Mistake[] =>
+const batchErrors = (module: PartialModule, i: number, first?: PartialModule): ValidationError[] =>
   first?.batchSize !== undefined &&
   module.batchSize !== undefined &&
   module.batchSize !== first.batchSize

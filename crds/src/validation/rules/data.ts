@@ -1,20 +1,20 @@
 import { imageChannels, imageSize } from '../../network/images.ts';
 import { domainOf } from '../../network/sample-shape.ts';
-import type { Draft } from '../partial-spec.ts';
-import type { Mistake } from '../path.ts';
+import type { PartialSpec } from '../partial-spec.ts';
+import type { ValidationError } from '../path.ts';
 
 const IMAGE_FIELDS = ['augmentation', 'patches'];
 const SPEECH_FIELDS = ['window'];
 
-export const dataMistakes = (draft: Draft): Mistake[] => [
-  ...pathMistakes(draft),
-  ...viewMistakes(draft),
-  ...cropMistakes(draft),
-  ...patchMistakes(draft),
-  ...normalizeMistakes(draft),
+export const dataErrors = (spec: PartialSpec): ValidationError[] => [
+  ...pathErrors(spec),
+  ...viewErrors(spec),
+  ...cropErrors(spec),
+  ...patchErrors(spec),
+  ...normalizeErrors(spec),
 ];
 
-const pathMistakes = ({ data }: Draft): Mistake[] =>
+const pathErrors = ({ data }: PartialSpec): ValidationError[] =>
   data && data.format !== 'digits' && data.path === undefined
     ? [
         {
@@ -25,7 +25,7 @@ const pathMistakes = ({ data }: Draft): Mistake[] =>
     : [];
 
 /** Images are cropped and cut into patches, speech into windows; nothing may seem to do what it does not. */
-function viewMistakes({ data, own }: Draft): Mistake[] {
+function viewErrors({ data, own }: PartialSpec): ValidationError[] {
   if (!data) return [];
   const [needs, none] =
     domainOf(data) === 'speech' ? [SPEECH_FIELDS, IMAGE_FIELDS] : [IMAGE_FIELDS, SPEECH_FIELDS];
@@ -42,7 +42,7 @@ function viewMistakes({ data, own }: Draft): Mistake[] {
   ];
 }
 
-function cropMistakes({ data, augmentation }: Draft): Mistake[] {
+function cropErrors({ data, augmentation }: PartialSpec): ValidationError[] {
   const size = data && imageSize(data);
   if (!augmentation || size === undefined) return [];
   const { crop, pad } = augmentation;
@@ -56,7 +56,7 @@ function cropMistakes({ data, augmentation }: Draft): Mistake[] {
     : [];
 }
 
-const patchMistakes = ({ patches, augmentation }: Draft): Mistake[] =>
+const patchErrors = ({ patches, augmentation }: PartialSpec): ValidationError[] =>
   patches && augmentation && patches.size > augmentation.crop
     ? [
         {
@@ -66,7 +66,7 @@ const patchMistakes = ({ patches, augmentation }: Draft): Mistake[] =>
       ]
     : [];
 
-function normalizeMistakes({ data, augmentation }: Draft): Mistake[] {
+function normalizeErrors({ data, augmentation }: PartialSpec): ValidationError[] {
   const normalize = augmentation?.normalize;
   if (!data || !normalize) return [];
   const channels = imageChannels(data, augmentation);

@@ -7,17 +7,17 @@ import {
   unknownFields,
 } from '../../network/layers.ts';
 import { samplesOf } from '../../network/sample-shape.ts';
-import type { Draft, DraftModule } from '../partial-spec.ts';
-import { type Mistake, show } from '../path.ts';
+import type { PartialModule, PartialSpec } from '../partial-spec.ts';
+import { show, type ValidationError } from '../path.ts';
 
-export const moduleMistakes = (draft: Draft): Mistake[] => [
-  ...nameMistakes(draft.modules),
-  ...fieldMistakes(draft.modules),
-  ...orderMistakes(draft.modules),
-  ...shapeMistakes(draft),
+export const moduleErrors = (spec: PartialSpec): ValidationError[] => [
+  ...nameErrors(spec.modules),
+  ...fieldErrors(spec.modules),
+  ...orderErrors(spec.modules),
+  ...shapeErrors(spec),
 ];
 
-const nameMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+const nameErrors = (modules: readonly PartialModule[]): ValidationError[] =>
   modules.flatMap(({ name }, i) => {
     const first = modules.findIndex((other) => other.name === name);
     return name === undefined || first === i
@@ -30,7 +30,7 @@ const nameMistakes = (modules: readonly DraftModule[]): Mistake[] =>
         ];
   });
 
-const fieldMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+const fieldErrors = (modules: readonly PartialModule[]): ValidationError[] =>
   modules.flatMap(({ layers }, i) =>
     layers.flatMap((layer, j) =>
       layer
@@ -43,7 +43,7 @@ const fieldMistakes = (modules: readonly DraftModule[]): Mistake[] =>
   );
 
 /** What InfoNCE predicts is the input of a module's gru layer: nothing may follow that. */
-const orderMistakes = (modules: readonly DraftModule[]): Mistake[] =>
+const orderErrors = (modules: readonly PartialModule[]): ValidationError[] =>
   modules.flatMap(({ layers }, i) =>
     layers.flatMap((layer, j) =>
       layer?.type === 'gru' && j < layers.length - 1
@@ -58,9 +58,9 @@ const orderMistakes = (modules: readonly DraftModule[]): Mistake[] =>
   );
 
 /** Follows a patch through the modules, up to the first layer that is wrong or does not fit. */
-function shapeMistakes(draft: Draft): Mistake[] {
-  const { modules } = draft;
-  const samples = samplesOf(draft);
+function shapeErrors(spec: PartialSpec): ValidationError[] {
+  const { modules } = spec;
+  const samples = samplesOf(spec);
   if (!samples) return [];
   let { shape } = samples;
   let from = 'the data set';

@@ -6,13 +6,13 @@ import {
   type Objective,
   predictionReach,
 } from '../../v1alpha1/run.ts';
-import type { Draft } from '../partial-spec.ts';
-import type { Mistake, Path } from '../path.ts';
+import type { PartialSpec } from '../partial-spec.ts';
+import type { Path, ValidationError } from '../path.ts';
 
-export function objectiveMistakes(draft: Draft): Mistake[] {
+export function objectiveErrors(spec: PartialSpec): ValidationError[] {
   const placed: { path: Path; objective: Objective | undefined }[] = [
-    { path: ['spec', 'objective'], objective: draft.objective },
-    ...draft.modules.flatMap(({ objective, own }, i) =>
+    { path: ['spec', 'objective'], objective: spec.objective },
+    ...spec.modules.flatMap(({ objective, own }, i) =>
       own.includes('objective') ? [{ path: ['spec', 'modules', i, 'objective'], objective }] : [],
     ),
   ];
@@ -20,18 +20,18 @@ export function objectiveMistakes(draft: Draft): Mistake[] {
     ...placed.flatMap(({ path, objective }) =>
       objective
         ? [
-            ...fieldMistakes(path, objective),
-            ...classesMistakes(path, objective),
-            ...contextMistakes(draft, path, objective),
+            ...fieldErrors(path, objective),
+            ...classesErrors(path, objective),
+            ...contextErrors(spec, path, objective),
           ]
         : [],
     ),
-    ...reachMistakes(draft),
-    ...batchMistakes(draft),
+    ...reachErrors(spec),
+    ...batchErrors(spec),
   ];
 }
 
-function fieldMistakes(path: Path, objective: Objective): Mistake[] {
+function fieldErrors(path: Path, objective: Objective): ValidationError[] {
   const fields: readonly string[] = OBJECTIVE_FIELDS[objective.type];
   return Object.keys(objective)
     .filter((field) => field !== 'type' && !fields.includes(field))
@@ -41,7 +41,7 @@ function fieldMistakes(path: Path, objective: Objective): Mistake[] {
     }));
 }
 
-const classesMistakes = (path: Path, { type, classes }: Objective): Mistake[] =>
+const classesErrors = (path: Path, { type, classes }: Objective): ValidationError[] =>
   (type === 'classLabels' || type === 'predSim') && classes === undefined
     ? [
         {
@@ -51,7 +51,11 @@ const classesMistakes = (path: Path, { type, classes }: Objective): Mistake[] =>
       ]
     : [];
 
-const contextMistakes = ({ data }: Draft, path: Path, { context }: Objective): Mistake[] =>
+const contextErrors = (
+  { data }: PartialSpec,
+  path: Path,
+  { context }: Objective,
+): ValidationError[] =>
   data && domainOf(data) === 'speech' && context === 'pixelCNN'
     ? [
         {
@@ -62,7 +66,7 @@ const contextMistakes = ({ data }: Draft, path: Path, { context }: Objective): M
     : [];
 
 /** Negatives of deepInfoMax are patches of the other samples of the batch. */
-const batchMistakes = ({ modules }: Draft): Mistake[] =>
+const batchErrors = ({ modules }: PartialSpec): ValidationError[] =>
   modules.flatMap(({ name, objective, batchSize, own }, i) =>
     objective?.type === 'deepInfoMax' && batchSize === 1
       ? [
@@ -75,13 +79,13 @@ const batchMistakes = ({ modules }: Draft): Mistake[] =>
   );
 
 /** A module must have as many rows as its objective reaches over: the same in all for images, fewer and fewer in speech. */
-function reachMistakes(draft: Draft): Mistake[] {
-  const samples = samplesOf(draft);
-  // Without a row there is a mistake of the patches' own.
+function reachErrors(spec: PartialSpec): ValidationError[] {
+  const samples = samplesOf(spec);
+  // Without a row, the patches already have an error.
   if (!samples || (samples.grid && samples.grid[0] < 1)) return [];
   const domain = domainOf(samples.source.data);
-  const behind = shapesBehind(draft, samples);
-  const found = draft.modules.flatMap(({ objective, own }, i) => {
+  const behind = shapesBehind(spec, samples);
+  const found = spec.modules.flatMap(({ objective, own }, i) => {
     const rows = samples.grid ? samples.grid[0] : behind[i]?.[0];
     if (objective?.type !== 'infoNCE' || rows === undefined) return [];
     const { subsample = rows } = infoNCESettings(objective, domain);
@@ -95,12 +99,12 @@ function reachMistakes(draft: Draft): Mistake[] {
       {
         path,
         message: samples.grid
-          ? `${reach} a grid of at least ${needed} rows; ${gridWords(draft)} has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`
-          : `${reach} at least ${needed} steps; behind module ${draft.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, of which subsample takes ${subsample}` : ''}. Predict fewer steps or make the window longer`,
+          ? `${reach} a grid of at least ${needed} rows; ${gridWords(spec)} has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`
+          : `${reach} at least ${needed} steps; behind module ${spec.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, of which subsample takes ${subsample}` : ''}. Predict fewer steps or make the window longer`,
       },
     ];
   });
-  // One objective for all modules is one mistake.
+  // Report the objective of the run once, not for each module.
   return found.filter(
     ({ path }, i) =>
       path !== OBJECTIVE || found.findIndex((other) => other.path === OBJECTIVE) === i,
@@ -109,11 +113,11 @@ function reachMistakes(draft: Draft): Mistake[] {
 
 const OBJECTIVE: Path = ['spec', 'objective'];
 
-const gridWords = ({ augmentation, patches }: Draft): string =>
+const gridWords = ({ augmentation, patches }: PartialSpec): string =>
   `crop ${augmentation?.crop} with patches of ${patches?.size} every ${patches?.stride} pixels`;
 
 /** The shape behind each module; undefined from the first one on that has a layer that is wrong. */
-function shapesBehind({ modules }: Draft, samples: Samples): (PatchShape | undefined)[] {
+function shapesBehind({ modules }: PartialSpec, samples: Samples): (PatchShape | undefined)[] {
   let shape: PatchShape | undefined = samples.shape;
   return modules.map(({ layers }) => {
     const sound = layers.filter((layer) => layer !== undefined);
@@ -126,7 +130,7 @@ function shapeBehind(layers: readonly Layer[], shape: PatchShape): PatchShape | 
   try {
     return outputShape(layers, shape);
   } catch (error) {
-    if (error instanceof ShapeError) return undefined; // a mistake of its own
+    if (error instanceof ShapeError) return undefined; // reported as an error of the layer
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import {
   type PodTemplate,
   type Resources,
 } from '../../v1alpha1/pod.ts';
-import type { Mistake } from '../path.ts';
+import type { ValidationError } from '../path.ts';
 
 /** Deepest nesting of a pod template. Kubernetes' own PodTemplateSpec has fewer than 20 levels. */
 const DEPTH_MAX = 64;
@@ -16,7 +16,7 @@ interface PodFields {
 }
 
 /** Checks the total size and the nesting of the run's pod templates, of which each module's Job has a copy. */
-export function podMistakes({ podTemplate, resources, modules }: PodFields): Mistake[] {
+export function podErrors({ podTemplate, resources, modules }: PodFields): ValidationError[] {
   const templates = [podTemplate, ...modules.map((module) => module.podTemplate)];
   const path = ['spec', podTemplate || !resources ? 'podTemplate' : 'resources'];
   // First: serialization of a deeper value could exhaust the stack.

@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import { type LocatedMistake, parseRun, RunFileError } from '../parse.ts';
+import { type LocatedValidationError, parseRun, RunFileError } from '../parse.ts';
 
 /** What tests of run files share. */
 
@@ -32,12 +32,12 @@ spec:
     samples: 640
 `;
 
-/** The mistakes that `parseRun` finds. */
-export function mistakesIn(text: string): readonly LocatedMistake[] {
+/** Returns the validation errors that `parseRun` throws. */
+export function errorsIn(text: string): readonly LocatedValidationError[] {
   try {
     parseRun(text, 'run.yaml');
   } catch (error) {
-    if (error instanceof RunFileError) return error.mistakes;
+    if (error instanceof RunFileError) return error.errors;
     throw error;
   }
   return [];

@@ -70,7 +70,7 @@ test('modules are released from the end on, as the later ones have spent their b
 /** The plan cannot tell how many samples an epoch of it has. */
 const UNKNOWN_SIZE = { format: 'idx', path: '/data' } as const;
 
-test('a run that cannot work fails before it starts, with all its mistakes', () => {
+test('an invalid run fails before it starts, with all validation errors', () => {
   const planned = plan(aRun({ patches: { size: 4, stride: 40 } }));
   expect(planned.apply).toEqual([]);
   expect(planned.streams).toBeNull();

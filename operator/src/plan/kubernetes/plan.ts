@@ -1,8 +1,8 @@
 import {
   checkRun,
   formatPath,
-  type Mistake,
   type Module,
+  type ValidationError,
   withoutUnknownFields,
 } from '@greedy-infomax/crds';
 import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
@@ -127,8 +127,8 @@ function planTraining(input: PlanInput): KubernetesPlan {
     new Set(rows.filter(hasSpentBudget).map(({ name }) => name)),
   );
   const resolved = resolve(input, states);
-  if ('mistake' in resolved) {
-    const message = resolved.mistake;
+  if ('error' in resolved) {
+    const message = resolved.error;
     if (!run.status?.startTime) return fail({ reason: REASONS.invalid, message });
     const status = heldStatus(run, message, now);
     return { ...leaveAlone(run, []), released: stillNeeded, ...withStatus(status) };
@@ -238,7 +238,7 @@ const unlessUnderWay = (run: KubernetesRun, { target, condition }: Evaluation) =
 
 const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
-type Resolved = { plan: RunPlan } | { mistake: string };
+type Resolved = { plan: RunPlan } | { error: string };
 
 /** The last resolution of each spec: a status or a pod that changes leaves the spec the same object. */
 const resolutions = new WeakMap<object, { key: string; resolved: Resolved }>();
@@ -257,7 +257,7 @@ function resolve({ run, options }: PlanInput, states: readonly ModuleState[]): R
   const planOptions = { namespace, uid, dataSetSize, replicas, storage: true };
   const valid = resolveAnew(asked, planOptions);
   const refused = 'plan' in valid ? podTemplateErrors(run, options) : [];
-  const resolved = refused.length > 0 ? { mistake: refused.join('; ') } : valid;
+  const resolved = refused.length > 0 ? { error: refused.join('; ') } : valid;
   resolutions.set(spec, { key, resolved });
   return resolved;
 }
@@ -265,22 +265,22 @@ function resolve({ run, options }: PlanInput, states: readonly ModuleState[]): R
 function resolveAnew(asked: object, options: Parameters<typeof planRun>[1]): Resolved {
   const strictly = checkRun(asked);
   const checked = strictly.run ? strictly : checkRun(withoutUnknownFields(asked));
-  if (!checked.run) return { mistake: mistakesText(checked.mistakes, checked.omitted) };
+  if (!checked.run) return { error: errorsText(checked.errors, checked.omitted) };
   try {
     return { plan: planRun(checked.run, options) };
   } catch (error) {
-    if (error instanceof PlanError) return { mistake: error.message };
+    if (error instanceof PlanError) return { error: error.message };
     throw error;
   }
 }
 
 /** Maximum number of validation errors in a status, and of characters in all. */
-const MISTAKES_MAX = 10;
+const ERRORS_MAX = 10;
 const TEXT_MAX = 2000;
 
-function mistakesText(mistakes: readonly Mistake[], omitted: number): string {
-  const shown = mistakes.slice(0, MISTAKES_MAX);
-  const more = mistakes.length - shown.length + omitted;
+function errorsText(errors: readonly ValidationError[], omitted: number): string {
+  const shown = errors.slice(0, ERRORS_MAX);
+  const more = errors.length - shown.length + omitted;
   const each = shown.map(({ path, message }) => `${formatPath(path)} ${message}`).join('; ');
   return `${each.slice(0, TEXT_MAX)}${more > 0 ? `; and ${more} more errors` : ''}`;
 }

@@ -1,4 +1,4 @@
-import { formatPath, type ModulePodTemplate, podMistakes } from '@greedy-infomax/crds';
+import { formatPath, type ModulePodTemplate, podErrors } from '@greedy-infomax/crds';
 import { hostAccess } from './host-access.ts';
 import { CONTAINER } from './names.ts';
 import { trainerPod } from './pod.ts';
@@ -14,7 +14,7 @@ export function podTemplateErrors(run: KubernetesRun, options: PlanOptions): str
   const [module] = run.spec.modules;
   if (!module) return [];
   // First: what follows walks through the templates.
-  const sizes = podMistakes(run.spec);
+  const sizes = podErrors(run.spec);
   if (sizes.length > 0) return sizes.map(({ path, message }) => `${formatPath(path)} ${message}`);
   const base = trainerPod(run, module, '', options);
   const at = 'spec.podTemplate';

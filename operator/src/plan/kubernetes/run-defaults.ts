@@ -34,6 +34,6 @@ export function parseRunDefaults(text: string, source: string): RunDefaults {
   }
   const { data, error } = runDefaultsSchema.safeParse(value);
   if (data) return data;
-  const mistakes = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new RunDefaultsError(`${source}: ${mistakes.join('; ')}`);
+  const errors = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new RunDefaultsError(`${source}: ${errors.join('; ')}`);
 }
