@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { connect } from '@nats-io/transport-node';
+import { connect, credsAuthenticator } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
 import { decodeSafetensors } from '../../trainer/src/checkpoint/safetensors.ts';
@@ -148,10 +148,19 @@ it('lets trainers into NATS with the credentials of their run, and nobody withou
   await expect(connect({ servers: `nats://${podIP}:4222` })).rejects.toThrow(/authoriz/i);
   const [secret] = (await read('secrets', `-l=greedyinfomax.dev/run=${RUN}`)).items;
   const credentials = Buffer.from(secret.data['nats.creds'], 'base64').toString();
-  const answer = await fetch(`http://${podIP}:8222/connz?auth=true`);
-  const { connections } = (await answer.json()) as {
-    connections: { name?: string; authorized_user: string }[];
-  };
+  await expect(fetch(`http://${podIP}:8222/varz`)).rejects.toThrow(); // monitoring is closed
+  const { data } = await read('secret', `${RELEASE}-nats-keys`, `-n=${HOME}`);
+  const creds = Buffer.from(data['system.creds'], 'base64');
+  const system = await connect({
+    servers: `nats://${podIP}:4222`,
+    authenticator: credsAuthenticator(creds),
+  });
+  const options = JSON.stringify({ auth: true, limit: 1000 });
+  const answer = await system.request('$SYS.REQ.SERVER.PING.CONNZ', options);
+  await system.close();
+  const { connections } = answer.json<{
+    data: { connections: { name?: string; authorized_user: string }[] };
+  }>().data;
   for (const module of MODULES) {
     const own = connections.filter(({ name }) => name?.startsWith(`${module}-0`));
     expect(own, module).not.toHaveLength(0);

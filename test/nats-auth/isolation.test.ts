@@ -248,6 +248,95 @@ describe('a trainer cannot', () => {
   });
 });
 
+it('answers that are to go to the API of JetStream, or to other runs, stay in the account of the namespace', async () => {
+  const accounts = await closed.accounts();
+  const foreign = planRun(parseRun(textOf('c'), 'run.yaml'), {
+    namespace: 'other',
+    uid: randomUUID(),
+    storage: true,
+  });
+  const runC = idOf(foreign);
+  await accounts.admit({
+    namespace: 'other',
+    uid: runC.uid,
+    memoryBytes: 64 * 2 ** 20,
+    files: true,
+  });
+  const owner = (await accounts.open('other')) as NatsConnection;
+  const { streams, state, bucket } = foreign;
+  await ensureStreams(owner, [...streams, state, ...(bucket ? [bucket] : [])]);
+  const edge = edgeOf(foreign);
+  await jetstream(owner).publish(edge.subject, 'kept');
+  const heard: string[] = [];
+  for (const subject of ['gim.>', '_INBOX_other_c.>', '$O.>']) {
+    owner.subscribe(subject, { callback: (_, message) => void heard.push(message.subject) });
+  }
+  await owner.flush();
+  const names = [edge.stream, stateStream(runC), checkpointStream(runC)];
+  const replies = [
+    ...names.flatMap((name) =>
+      ['STREAM.PURGE', 'STREAM.DELETE', 'STREAM.INFO', 'STREAM.UPDATE', 'STREAM.MSG.GET'].map(
+        (call) => `$JS.API.${call}.${name}`,
+      ),
+    ),
+    ...names.map((name) => `$JS.API.CONSUMER.CREATE.${name}.x`),
+    `$JS.API.CONSUMER.MSG.NEXT.${edge.stream}.${edge.consumer}`,
+    edge.subject,
+    `gim.other.c.${runC.uid}.control`,
+    `gim.other.c.${runC.uid}.report.one.0`,
+    weightsSubject(runC, 'one', 0, 0),
+    `$O.${checkpointBucket(runC)}.M.x`,
+    `${inboxPrefix(runC)}.x`,
+  ];
+  // Bodies that the API would take; those that are answered come from the run's own streams.
+  const mine = edgeOf(a);
+  const own = weightsSubject(runA, 'one', 0, 0);
+  const bodies = ['{}', JSON.stringify({ batch: 1, no_wait: true }), JSON.stringify({ seq: 1 })];
+  const asks = [
+    `$JS.API.DIRECT.GET.${stateStream(runA)}.${own}`,
+    `$JS.API.CONSUMER.MSG.NEXT.${mine.stream}.${mine.consumer}`,
+    `$JS.API.CONSUMER.INFO.${mine.stream}.${mine.consumer}`,
+    `$JS.API.STREAM.INFO.${checkpointStream(runA)}`,
+    `$JS.API.STREAM.PURGE.${checkpointStream(runA)}`,
+    mine.subject,
+    own,
+  ];
+  let tries = 0;
+  for (const body of bodies) {
+    await jetstream(trainer).publish(own, body);
+    for (const reply of replies) {
+      for (const ask of asks) {
+        trainer.publish(ask, body, { reply });
+        tries++;
+      }
+    }
+    await trainer.flush();
+  }
+  await operator.flush();
+  await owner.flush();
+  const jsm = await jetstreamManager(owner);
+  const there: string[] = [];
+  for await (const { config } of jsm.streams.list()) there.push(config.name);
+  const { state: left } = await jsm.streams.info(edge.stream);
+  const consumers = left.consumer_count;
+  console.log(`${tries} tries, ${heard.length} messages heard in the other account`);
+  expect(heard).toEqual([]);
+  const planned = [...streams, state, ...(bucket ? [bucket] : [])].map(({ name }) => name);
+  expect(there.toSorted()).toEqual(planned.toSorted());
+  expect([left.messages, left.last_seq, consumers]).toEqual([1, 1, 1]);
+});
+
+it('such an answer does reach the API inside one namespace, which is a known limit', async () => {
+  const edge = edgeOf(b);
+  await jetstream(operator).publish(edge.subject, 'lost');
+  expect(await messagesIn(edge.stream)).toBeGreaterThan(0);
+  const own = weightsSubject(runA, 'one', 0, 0);
+  await jetstream(trainer).publish(own, '{}');
+  const reply = `$JS.API.STREAM.PURGE.${edge.stream}`;
+  trainer.publish(`$JS.API.DIRECT.GET.${stateStream(runA)}.${own}`, '', { reply });
+  await expect.poll(() => messagesIn(edge.stream)).toBe(0);
+});
+
 describe('the server', () => {
   it('refuses whoever has no credentials', async () => {
     const stranger = connectNats({ natsUrl: closed.nats.url }, 'stranger');

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fromSeed } from '@nats-io/nkeys';
 import { afterAll, expect, it } from 'vitest';
 import { DerivedKeys, NatsKeyError } from '../nats/account-keys.ts';
 import { openSigner } from '../nats/shared-account.ts';
@@ -65,4 +66,18 @@ it('each namespace, run and generation has another key, the same after a restart
   expect(all(again)).toEqual(all(keys));
   const other = new DerivedKeys({ file: 'f', content: (await makeAuth())['operator.seed'] });
   expect(all(other).filter((key) => all(keys).includes(key))).toEqual([]);
+});
+
+it('a derived key is the key that the NATS library makes of its seed', async () => {
+  const content = (await makeAuth())['operator.seed'];
+  const keys = new DerivedKeys({ file: 'f', content });
+  const data = new TextEncoder().encode('text');
+  for (const key of [keys.operator, keys.account('a'), keys.user('u', 0)]) {
+    const theirs = fromSeed(key.getSeed());
+    expect(theirs.getPublicKey()).toBe(key.getPublicKey());
+    expect(theirs.getPrivateKey()).toEqual(key.getPrivateKey());
+    expect(theirs.verify(data, key.sign(data))).toBe(true);
+    expect(key.verify(data, theirs.sign(data))).toBe(true);
+    expect(key.verify(data, theirs.sign(new Uint8Array(1)))).toBe(false);
+  }
 });

@@ -1,4 +1,4 @@
-import { type Account, decode, encodeAccount } from '@nats-io/jwt';
+import { type Account, encodeAccount } from '@nats-io/jwt';
 import type { DerivedKeys } from './account-keys.ts';
 
 /** The JWT of a namespace's account: what the account may use, and which of its users are revoked. */
@@ -72,9 +72,10 @@ export interface Claims extends AccountGrant {
   owner: string;
 }
 
-/** @throws Error if `jwt` is no JWT with a valid signature */
+/** Reads a JWT that the server has verified: verifying again takes 30 ms. @throws SyntaxError */
 export function decodeClaims(jwt: string): Claims {
-  const { name, nats } = decode<Account>(jwt);
+  const payload = Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString();
+  const { name, nats } = JSON.parse(payload) as { name: string; nats: Partial<Account> };
   const { limits, revocations = {}, description = '' } = nats;
   const { mem_storage: memoryBytes = 0, disk_storage: diskBytes = 0 } = limits ?? {};
   return { namespace: name, owner: description, memoryBytes, diskBytes, revocations };

@@ -1,6 +1,7 @@
-import { hkdfSync } from 'node:crypto';
-import { fromSeed, type KeyPair, Prefix } from '@nats-io/nkeys';
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { type KeyPair, Prefix } from '@nats-io/nkeys';
 import { Codec } from '@nats-io/nkeys/lib/codec.js';
+import { FastKeyPair } from './key-pair.ts';
 
 /** NATS credentials or a key are malformed. The message names the file, never its content. */
 export class NatsKeyError extends Error {
@@ -28,7 +29,7 @@ export class DerivedKeys {
       const seed = new TextEncoder().encode(content.trim());
       const { prefix, buf } = Codec.decodeSeed(seed);
       if (prefix !== Prefix.Operator) throw new TypeError('wrong prefix');
-      this.operator = fromSeed(seed);
+      this.operator = new FastKeyPair(prefix, buf);
       this.#secret = buf;
     } catch {
       throw new NatsKeyError(
@@ -47,8 +48,13 @@ export class DerivedKeys {
     return this.#derive(Prefix.User, `user/${uid}/${generation}`);
   }
 
+  /** A new user, for a connection of this process. */
+  connection(): KeyPair {
+    return new FastKeyPair(Prefix.User, randomBytes(32));
+  }
+
   #derive(prefix: Prefix, info: string): KeyPair {
     const raw = new Uint8Array(hkdfSync('sha256', this.#secret, 'greedyinfomax.dev', info, 32));
-    return fromSeed(Codec.encodeSeed(prefix, raw));
+    return new FastKeyPair(prefix, raw);
   }
 }

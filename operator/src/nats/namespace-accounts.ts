@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { encodeUser } from '@nats-io/jwt';
-import { createUser } from '@nats-io/nkeys';
 import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../kube/clock.ts';
@@ -44,6 +43,12 @@ const OPEN_WITHIN = 3000;
  */
 const KEEP_GRANT = 60_000;
 
+const PUSHES_AT_ONCE = 16;
+/** Milliseconds until accounts are pushed again that the server did not take. */
+const PUSH_AGAIN = 500;
+/** Milliseconds between attempts to reconnect: the server may not know the account yet, and looks for it each time. */
+const RECONNECT = 2000;
+
 interface Tenant {
   namespace: string;
   needs: Map<string, RunNeeds>;
@@ -63,6 +68,7 @@ export class NamespaceAccounts implements NatsTenants {
   readonly #tenants = new Map<string, Promise<Tenant>>();
   readonly #connections = new Map<string, NatsConnection>();
   #system: NatsConnection | null = null;
+  #isConnected = false;
   #store: AccountStore | null = null;
   #events: ConnectionEvents | null = null;
   #stopped: AbortSignal | undefined;
@@ -88,22 +94,38 @@ export class NamespaceAccounts implements NatsTenants {
     if (system === null) return;
     this.#system = system;
     this.#store = new AccountStore(system, keys, limits);
+    this.#isConnected = true;
     events.onState(true);
     await this.#pushAll();
     for await (const { type } of system.status()) {
-      if (type === 'disconnect') events.onState(false);
+      if (type === 'disconnect') {
+        this.#isConnected = false;
+        events.onState(false);
+      }
       if (type !== 'reconnect') continue;
+      this.#isConnected = true;
       events.onState(true);
       // The server may have lost its folder of accounts.
-      await this.#pushAll();
+      void this.#pushAll();
     }
   }
 
+  /** Tries until the server knows every account, or is away again. */
   async #pushAll(): Promise<void> {
     const tenants = await Promise.all([...this.#tenants.values()]);
-    for (const tenant of tenants) {
-      tenant.pushed = undefined;
-      await this.#push(tenant).catch((error: unknown) => this.#warn(tenant.namespace, error));
+    for (const tenant of tenants) tenant.pushed = undefined;
+    while (!this.#stopped?.aborted && this.#isConnected) {
+      const missing = tenants.filter(({ pushed }) => pushed === undefined);
+      if (missing.length === 0) return;
+      for (let i = 0; i < missing.length; i += PUSHES_AT_ONCE) {
+        const some = missing.slice(i, i + PUSHES_AT_ONCE);
+        await Promise.all(
+          some.map((tenant) =>
+            this.#push(tenant).catch((error: unknown) => this.#warn(tenant.namespace, error)),
+          ),
+        );
+      }
+      await sleep(PUSH_AGAIN, undefined, { ref: false });
     }
   }
 
@@ -274,7 +296,7 @@ export class NamespaceAccounts implements NatsTenants {
   async #connect(tenant: Tenant): Promise<NatsConnection | null> {
     const { keys, access, log } = this.#options;
     const { namespace } = tenant;
-    const user = createUser();
+    const user = keys.connection();
     const jwt = await encodeUser('operator', user, keys.account(namespace), {
       pub: { allow: ['>'] },
       sub: { allow: ['>'] },
@@ -283,6 +305,7 @@ export class NamespaceAccounts implements NatsTenants {
     try {
       const connection = await connect({
         ...connectionOptions(server),
+        reconnectTimeWait: RECONNECT,
         name: `greedy-infomax-operator ${namespace}`,
         authenticator: jwtAuthenticator(jwt, user.getSeed()),
       });
