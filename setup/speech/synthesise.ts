@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { decodeWave } from '../../trainer/src/data/wav-file.ts';
+import { decodeWav } from '../../trainer/src/data/wav-file.ts';
 import { encodeWave, phoneFrames, resample, scaleTimes, sentence } from './speech.ts';
 
 /**
@@ -56,7 +56,7 @@ async function speak({
     ...['-voice', voice, '--setf', `duration_stretch=${pitch}`],
     ...['-t', sentence(number), '-psdur', '-o', raw],
   ]);
-  const pcm = resample(decodeWave(readFileSync(raw), raw), pitch);
+  const pcm = resample(decodeWav(readFileSync(raw), raw), pitch);
   rmSync(raw);
   writeFileSync(file, encodeWave(pcm));
   const phones = phoneFrames(scaleTimes(stdout, pitch), pcm.length);

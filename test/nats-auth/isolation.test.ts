@@ -23,8 +23,8 @@ import { CheckpointBucket } from '../../trainer/src/checkpoint/bucket.ts';
 import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
 import { connectNats, type NatsAccess } from '../../trainer/src/nats/connect.ts';
 import { LastMessages } from '../../trainer/src/replicas/last-messages.ts';
-import { Exchange } from '../../trainer/src/replicas/weight-exchange.ts';
-import { Messenger } from '../../trainer/src/train/control-channel.ts';
+import { WeightExchange } from '../../trainer/src/replicas/weight-exchange.ts';
+import { ControlChannel } from '../../trainer/src/train/control-channel.ts';
 import { TINY } from '../support/gim.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
@@ -101,7 +101,9 @@ describe('the trainers of a run', () => {
 
   it('share their weights, and their place in the data set', async () => {
     const options = { run: runA, module: 'one', weights: 1000 };
-    const [one, two] = [0, 1].map((replica) => new Exchange(trainer, { ...options, replica }));
+    const [one, two] = [0, 1].map(
+      (replica) => new WeightExchange(trainer, { ...options, replica }),
+    );
     await one?.publish(5, new Float32Array(1000).fill(7));
     expect(await two?.fresh(2)).toMatchObject([{ step: 5 }]);
     await one?.publish(6, new Float32Array(1000).fill(7));
@@ -134,17 +136,17 @@ describe('the trainers of a run', () => {
     );
     reports.listen(operator, 'team');
     await operator.flush();
-    const messenger = await Messenger.open({ ...access, run: runA, module: 'one', replica: 0 });
-    messenger.report(aReport('one', { run: runA.uid }));
+    const channel = await ControlChannel.open({ ...access, run: runA, module: 'one', replica: 0 });
+    channel.report(aReport('one', { run: runA.uid }));
     await expect.poll(() => heard).toEqual(['a']);
     expect(reports.of(runA.uid)).toMatchObject([{ module: 'one' }]);
     await expect
       .poll(() => {
         publishControl(operator, runA, ['one']);
-        return messenger.released('one');
+        return channel.released('one');
       })
       .toBe(true);
-    await messenger.close();
+    await channel.close();
   });
 });
 
@@ -152,7 +154,7 @@ describe('a trainer cannot', () => {
   const [own, other] = [edgeOf(a), edgeOf(b)];
   const weights = weightsSubject(runB, 'one', 0, 0);
   it.each([
-    ['feed an edge of another run', other.subject],
+    ['input an edge of another run', other.subject],
     ['report for another run', `gim.team.a-b.${runB.uid}.report.one.0`],
     ['tell the trainers of another run what to do', `gim.team.a-b.${runB.uid}.control`],
     ['tell its own run what to do', `gim.team.a.${runA.uid}.control`],

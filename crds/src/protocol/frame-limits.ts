@@ -14,7 +14,7 @@ const MAX_SAMPLES = 1024;
  * What a message may tell of whose body goes through memory of one machine: batches of a few megabytes in one, since a
  * message costs its server and both ends the same whatever it tells of.
  */
-export const SHARED_BODY_BYTES = 4 << 20;
+export const SHARED_PAYLOAD_BYTES = 4 << 20;
 
 const ROOM = MESSAGE_BYTES - FRAME_HEADER_BYTES;
 
@@ -40,7 +40,7 @@ export function samplesPerFrame(
   shared = false,
 ): number {
   const sent = samplesPerMessage(sampleBytes);
-  const inMemory = Math.min(MAX_SAMPLES, Math.floor(SHARED_BODY_BYTES / sampleBytes));
+  const inMemory = Math.min(MAX_SAMPLES, Math.floor(SHARED_PAYLOAD_BYTES / sampleBytes));
   let samples = Math.min(batchSize, shared && sent > 0 ? inMemory : sent);
   while (whenFull === 'block' && samples > 1 && batchSize % samples !== 0) samples -= 1;
   return samples;

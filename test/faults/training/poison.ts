@@ -16,32 +16,38 @@ type Below = (below: number) => number;
 /** Of a message: the header of its frame as the bytes that are sent in base64, or none; the activations. */
 interface Message {
   head: Buffer | null;
-  body: Uint8Array;
+  payload: Uint8Array;
 }
 
 const forged =
   (write: (head: Buffer) => void) =>
-  ({ head, body }: Message & { head: Buffer }): Message => {
+  ({ head, payload }: Message & { head: Buffer }): Message => {
     write(head);
-    return { head, body };
+    return { head, payload };
   };
 
 /** What each does to a message that is as it should be; the activations are random bytes in any case. */
 const KINDS: Record<string, (message: Message & { head: Buffer }) => Message> = {
-  'random bytes': ({ body }) => ({ head: null, body }),
-  'a header of random bytes': ({ body }) => ({ head: Buffer.from(body.subarray(0, 52)), body }),
-  empty: () => ({ head: null, body: new Uint8Array(0) }),
-  'cut short': ({ head, body }) => ({ head, body: body.subarray(0, body.length - 1) }),
+  'random bytes': ({ payload }) => ({ head: null, payload }),
+  'a header of random bytes': ({ payload }) => ({
+    head: Buffer.from(payload.subarray(0, 52)),
+    payload,
+  }),
+  empty: () => ({ head: null, payload: new Uint8Array(0) }),
+  'cut short': ({ head, payload }) => ({ head, payload: payload.subarray(0, payload.length - 1) }),
   'wrong shape': forged((head) => head.writeUInt32LE(head.readUInt32LE(8) + 4, 8)),
   'wrong version': forged((head) => head.writeUInt16LE(1, 4)),
-  oversize: ({ head }) => ({ head, body: new Uint8Array(MESSAGE_BYTES + 1) }),
+  oversize: ({ head }) => ({ head, payload: new Uint8Array(MESSAGE_BYTES + 1) }),
   'forged: 65,535 samples': forged((head) => head.writeUInt16LE(65_535, 6)),
   'forged: chunk 9 of 4 billion': forged((head) => {
     head.writeUInt32LE(9, 12);
     head.writeUInt32LE(0xffffffff, 16);
   }),
   'forged: an id that is no number': forged((head) => head.writeDoubleLE(Number.NaN, 28)),
-  'forged: activations that are no numbers': ({ head, body }) => ({ head, body: body.fill(0xff) }),
+  'forged: activations that are no numbers': ({ head, payload }) => ({
+    head,
+    payload: payload.fill(0xff),
+  }),
 };
 
 export const POISONS = Object.keys(KINDS);
@@ -66,12 +72,12 @@ export async function poison(
     const [ids, labels] = [Float64Array.of(random(1000)), Int32Array.of(1)];
     const rows = { bytes, ids, labels, producerStep: random(1000), madeAt: 0 };
     const [frame] = [...eachFrame(rows, random(2 ** 32), () => 0, 1)] as SentFrame[] as [SentFrame];
-    const { head, body } = kind({ ...frame, head: Buffer.from(frame.record, 'base64') });
+    const { head, payload } = kind({ ...frame, head: Buffer.from(frame.record, 'base64') });
     const about = headers();
     if (head) about.set(FRAME_HEADER, sealFrameHeader(head.toString('base64')));
     about.set('Nats-Msg-Id', `poison-${random(2 ** 32)}`);
     about.set('Nats-Expected-Stream', sink.stream);
-    if (await isTaken(connection, sink.subject, body, about)) taken += 1;
+    if (await isTaken(connection, sink.subject, payload, about)) taken += 1;
   }
   await connection.close();
   return taken;

@@ -53,7 +53,7 @@ describe('an assembler', () => {
       const [part] = framesOf([sample(i, size)], 2, i).map((f) => reread(f, size));
       assembler.add(part as NonNullable<typeof part>);
     }
-    expect(assembler.torn).toBe(1);
+    expect(assembler.incomplete).toBe(1);
     expect(late.flatMap((frame) => assembler.add(frame))).toEqual([]);
   });
 });

@@ -23,18 +23,18 @@ interface Group {
  */
 export class Assembler {
   /** Samples of which a part came and the rest did not. */
-  torn = 0;
+  incomplete = 0;
   /** Messages that came again. */
   repeated = 0;
   readonly #maxOpen: number;
-  readonly #onTorn: (key: string) => void;
+  readonly #onIncomplete: (key: string) => void;
   readonly #open = new Map<string, Group>();
   readonly #done = new Set<string>();
 
-  /** `onTorn` gets the key of each group that is given up. */
-  constructor(maxOpen = MAX_OPEN, onTorn: (key: string) => void = () => {}) {
+  /** `onIncomplete` gets the key of each group that is given up. */
+  constructor(maxOpen = MAX_OPEN, onIncomplete: (key: string) => void = () => {}) {
     this.#maxOpen = maxOpen;
-    this.#onTorn = onTorn;
+    this.#onIncomplete = onIncomplete;
   }
 
   /** What a frame has in common with the others of its group. */
@@ -86,8 +86,8 @@ export class Assembler {
     if (oldest === undefined) return;
     this.#open.delete(oldest);
     this.#remember(oldest); // a late chunk must not open it again
-    this.torn += 1;
-    this.#onTorn(oldest);
+    this.incomplete += 1;
+    this.#onIncomplete(oldest);
   }
 
   #remember(key: string): void {

@@ -9,7 +9,7 @@ declare const WebAssembly: {
 
 /** Bytes of a page of WebAssembly, and how many of them a memory may have. */
 const PAGE = 65536;
-const MOST_PAGES = 65536;
+const MAX_PAGES = 65536;
 
 /**
  * At least so many bytes that threads share, from the start of a page on. TensorFlow uses the memory of a batch as
@@ -18,7 +18,7 @@ const MOST_PAGES = 65536;
  */
 export function batchMemory(bytes: number): SharedArrayBuffer {
   const pages = Math.max(1, Math.ceil(bytes / PAGE));
-  if (pages > MOST_PAGES) return new SharedArrayBuffer(bytes);
+  if (pages > MAX_PAGES) return new SharedArrayBuffer(bytes);
   const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   return buffer;
 }

@@ -1,6 +1,6 @@
 import type { Encoding } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
-import { checkNumbers } from './check-finite.ts';
+import { checkFinite } from './check-finite.ts';
 import { FrameError } from './frame.ts';
 
 /** Samples of one patch with 2 x 2 positions of 2 channels. */
@@ -16,7 +16,7 @@ const levels = (scales: readonly number[]): Uint8Array =>
   Uint8Array.of(...float32(scales), ...new Array(8).fill(255));
 
 const check = (encoding: Encoding, bytes: Uint8Array, chunk = 0): void =>
-  checkNumbers(
+  checkFinite(
     { chunk, samples: [{ id: 7, label: 1, producerStep: 3, madeAt: 0, bytes }] },
     { encoding, shape },
   );

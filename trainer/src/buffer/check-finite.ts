@@ -13,7 +13,7 @@ const CARRY = 128 - TOO_LARGE;
  * Throws a `FrameError` if a sample, or the part of one that the frame holds, decodes to what is no number or
  * is beyond all reason. One such value would make every weight NaN, so it must not reach a step.
  */
-export function checkNumbers(
+export function checkFinite(
   { chunk, samples }: Pick<Frame, 'chunk' | 'samples'>,
   { encoding, shape }: Pick<Edge, 'encoding' | 'shape'>,
 ): void {

@@ -1,9 +1,9 @@
 import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eachFrame, FRAME_HEADER, sealFrameHeader } from './frame.ts';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, TRANSPORTS, within } from './testing/edges.ts';
 
-describe.each(WAYS)('%s', (_, way) => {
+describe.each(TRANSPORTS)('%s', (_, way) => {
   let edges: TestEdges;
 
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe.each(WAYS)('%s', (_, way) => {
         await producing;
         expect(seen).toEqual(Array.from({ length: 4 * count }, (_, i) => i));
         expect(into.counters().dropped).toBe(0);
-        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
+        await expect.poll(() => edges.contents(edge)).toMatchObject({ messages: 0 });
       },
     );
 
@@ -78,7 +78,7 @@ describe.each(WAYS)('%s', (_, way) => {
         expect(batch.ids).toEqual(Float64Array.of(100, 101, 102, 103));
         batch.done();
         expect(into.counters().refused).toBeGreaterThanOrEqual(16);
-        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
+        await expect.poll(() => edges.contents(edge)).toMatchObject({ messages: 0 });
       },
     );
 
@@ -90,10 +90,10 @@ describe.each(WAYS)('%s', (_, way) => {
         const frames = Array.from({ length: 4 }, (_, group) => [
           ...eachFrame(rows(edge, [4 * group]), 7, () => group),
         ]).flat();
-        for (const { record, body } of [...frames, ...frames]) {
+        for (const { record, payload } of [...frames, ...frames]) {
           const about = headers();
           about.set(FRAME_HEADER, sealFrameHeader(record));
-          edges.connection.publish(edge.subject, body, { headers: about });
+          edges.connection.publish(edge.subject, payload, { headers: about });
         }
         await edges.connection.flush();
         await out.put(rows(edge, [101, 102, 103, 104]), within(30_000));
@@ -105,7 +105,7 @@ describe.each(WAYS)('%s', (_, way) => {
         }
         expect(seen.toSorted((a, b) => a - b)).toEqual([0, 4, 8, 12, 101, 102, 103, 104]);
         expect(into.counters().repeated).toBe(4);
-        await expect.poll(() => edges.held(edge)).toMatchObject({ messages: 0 });
+        await expect.poll(() => edges.contents(edge)).toMatchObject({ messages: 0 });
       },
     );
 

@@ -23,7 +23,7 @@ describe('an edge through shared memory', () => {
     const out = await edges.sink(edge, 2);
     await out.put(rows(edge, [1, 2]), within(5000));
     await out.flush();
-    const { messages, bytes } = await edges.held(edge);
+    const { messages, bytes } = await edges.contents(edge);
     expect(messages).toBe(1);
     expect(bytes).toBeLessThan(1000);
     const into = await edges.source(edge, 2);
@@ -64,7 +64,7 @@ describe('an edge through shared memory', () => {
     const [out, into] = [await edges.sink(edge, 32), await edges.source(edge, 32)];
     await out.put(rows(edge, upTo(32)), within(5000));
     await out.flush();
-    expect(await edges.held(edge)).toMatchObject({ messages: 1 });
+    expect(await edges.contents(edge)).toMatchObject({ messages: 1 });
     const batch = await into.take(within(10_000));
     expectWhole(edge, batch);
     expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(upTo(32));
@@ -77,7 +77,7 @@ describe('an edge through shared memory', () => {
     for (const ids of batches) await out.put(rows(edge, ids), within(5000));
     await out.flush();
     // Room for the two batches of the stream, two on their way in and four out; of the others a message holds eight samples.
-    expect(await edges.held(edge)).toMatchObject({ messages: 8 + 2 * 4 });
+    expect(await edges.contents(edge)).toMatchObject({ messages: 8 + 2 * 4 });
     const into = await edges.source(edge, 32);
     for (const ids of batches) {
       const batch = await into.take(within(10_000));

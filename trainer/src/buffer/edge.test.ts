@@ -2,9 +2,9 @@ import { CHUNK_BYTES } from '@greedy-infomax/crds';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eachFrame, FRAME_HEADER, type SentFrame, sealFrameHeader } from './frame.ts';
-import { expectWhole, PER_MESSAGE, rows, TestEdges, WAYS, within } from './testing/edges.ts';
+import { expectWhole, PER_MESSAGE, rows, TestEdges, TRANSPORTS, within } from './testing/edges.ts';
 
-describe.each(WAYS)('%s', (_, way) => {
+describe.each(TRANSPORTS)('%s', (_, way) => {
   let edges: TestEdges;
 
   beforeAll(async () => {
@@ -75,20 +75,20 @@ describe.each(WAYS)('%s', (_, way) => {
       const into = await edges.source(edge, 2);
       const frame = (sampleBytes: number): SentFrame =>
         [...eachFrame(rows({ ...edge, sampleBytes }, [1]), 1, () => 0)][0] as SentFrame;
-      const { record, body } = frame(1000);
+      const { record, payload } = frame(1000);
       const header = sealFrameHeader(record);
       const noise = crypto.getRandomValues(new Uint8Array(300));
       for (const bad of [
-        { header: '', body },
-        { header, body: body.subarray(0, 500) },
-        { header: Buffer.from(noise).toString('base64'), body },
-        { header: sealFrameHeader(frame(999).record), body: frame(999).body },
-        { header: record, body },
-        { header: '', body: new Uint8Array(0) },
+        { header: '', payload },
+        { header, payload: payload.subarray(0, 500) },
+        { header: Buffer.from(noise).toString('base64'), payload },
+        { header: sealFrameHeader(frame(999).record), payload: frame(999).payload },
+        { header: record, payload },
+        { header: '', payload: new Uint8Array(0) },
       ]) {
         const about = headers();
         if (bad.header) about.set(FRAME_HEADER, bad.header);
-        edges.connection.publish(edge.subject, bad.body, { headers: about });
+        edges.connection.publish(edge.subject, bad.payload, { headers: about });
       }
       await edges.connection.flush();
       const out = await edges.sink(edge, 2);
@@ -104,12 +104,12 @@ describe.each(WAYS)('%s', (_, way) => {
       const into = await edges.source(edge, 2);
       const stop = new AbortController();
       const waiting = into.take(stop.signal).catch(() => 'stopped');
-      const { record, body } = [...eachFrame(rows(edge, [1]), 1, () => 0)][0] as SentFrame;
+      const { record, payload } = [...eachFrame(rows(edge, [1]), 1, () => 0)][0] as SentFrame;
       const old = Buffer.from(record, 'base64');
       old.writeUInt16LE(2, 4);
       const about = headers();
       about.set(FRAME_HEADER, old.toString('base64')); // version 2 had no checksum
-      edges.connection.publish(edge.subject, body, { headers: about });
+      edges.connection.publish(edge.subject, payload, { headers: about });
       await expect
         .poll(() => into.counters())
         .toMatchObject({ refused: 1, refusal: expect.stringContaining('version 2') });

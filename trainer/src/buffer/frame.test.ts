@@ -31,8 +31,8 @@ describe('frames', () => {
     const assembler = new Assembler();
     const got = frames.flatMap((frame) => assembler.add(reread(frame, size)));
     expectSamples(got, samples);
-    for (const { record, body } of frames) {
-      expect(sealFrameHeader(record).length + body.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+    for (const { record, payload } of frames) {
+      expect(sealFrameHeader(record).length + payload.length).toBeLessThanOrEqual(MESSAGE_BYTES);
     }
   });
 
@@ -51,14 +51,15 @@ describe('frames', () => {
 
   it('send the bytes from where they lie', () => {
     const rows = rowsOf([1, 2].map((id) => sample(id, CHUNK_BYTES + 1)));
-    for (const { body } of eachFrame(rows, 1, () => 0)) expect(body.buffer).toBe(rows.bytes.buffer);
+    for (const { payload } of eachFrame(rows, 1, () => 0))
+      expect(payload.buffer).toBe(rows.bytes.buffer);
   });
 
   it('refuse messages that are no frame of this edge, whatever they are', () => {
-    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const header = sealFrameHeader(record);
-    expect(() => read(header, body, 99)).toThrow(/samples of 100 bytes, not 99/);
-    expect(() => read(header, body.subarray(1), 100)).toThrow(FrameError);
+    expect(() => read(header, payload, 99)).toThrow(/samples of 100 bytes, not 99/);
+    expect(() => read(header, payload.subarray(1), 100)).toThrow(FrameError);
     expect(() => read(header, new Uint8Array(MESSAGE_BYTES + 1), 100)).toThrow(/longer than/);
     expect(() => openFrameHeader([])).toThrow('header Gim-Frame: 0 values, not 1');
     expect(() => openFrameHeader([header, header])).toThrow('2 values, not 1');
@@ -67,7 +68,7 @@ describe('frames', () => {
         fc.string({ maxLength: 120 }),
         fc.uint8Array({ maxLength: 200 }),
         (any, bytes) => {
-          expect(() => read(any, body, 100)).toThrow(FrameError);
+          expect(() => read(any, payload, 100)).toThrow(FrameError);
           expect(() => read(sealFrameHeader(any), bytes, 100)).toThrow(FrameError);
         },
       ),
@@ -76,7 +77,7 @@ describe('frames', () => {
   });
 
   it('refuse a header of which any bit was flipped', () => {
-    const [{ record, body }] = framesOf(
+    const [{ record, payload }] = framesOf(
       [1, 2].map((id) => sample(id, 100)),
       1,
       0,
@@ -86,7 +87,7 @@ describe('frames', () => {
     for (let bit = 0; bit < 8 * header.length; bit += 1) {
       const damaged = Buffer.from(header);
       damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
-      expect(() => read(damaged.toString('latin1'), body, 100)).toThrow(FrameError);
+      expect(() => read(damaged.toString('latin1'), payload, 100)).toThrow(FrameError);
       refused += 1;
     }
     expect(refused).toBe(8 * header.length);
@@ -100,33 +101,35 @@ describe('frames', () => {
     ['producer', 20],
     ['group', 24],
   ])('refuse a record with another %s under the old checksum', (_, at) => {
-    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const forged = Buffer.from(record, 'base64');
     forged[at] = (forged[at] as number) ^ 1;
     const sum = sealFrameHeader(record).slice(record.length);
-    expect(() => read(`${forged.toString('base64')}${sum}`, body, 100)).toThrow('wrong checksum');
+    expect(() => read(`${forged.toString('base64')}${sum}`, payload, 100)).toThrow(
+      'wrong checksum',
+    );
   });
 
-  it('refuse a body at another place in shared memory than the producer named', () => {
-    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+  it('refuse a payload at another place in shared memory than the producer named', () => {
+    const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const header = sealFrameHeader(record, '1.0.1.100');
-    expect(read(header, body, 100, '1.0.1.100').samples).toHaveLength(1);
+    expect(read(header, payload, 100, '1.0.1.100').samples).toHaveLength(1);
     for (const place of ['1.1.1.100', '2.0.1.100', '']) {
-      expect(() => read(header, body, 100, place)).toThrow('wrong checksum');
+      expect(() => read(header, payload, 100, place)).toThrow('wrong checksum');
     }
   });
 
   it('of another version are refused with what to do', () => {
-    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const old = Buffer.from(record, 'base64');
     old.writeUInt16LE(2, 4);
-    expect(() => read(old.toString('base64'), body, 100)).toThrow(
+    expect(() => read(old.toString('base64'), payload, 100)).toThrow(
       'version 2, this trainer reads version 3; run all trainers of a run from one image',
     );
   });
 
   it('never throw anything but a FrameError for a record that was sealed with nonsense in it', () => {
-    const [{ record, body }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
+    const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const bytes = Buffer.from(record, 'base64');
     const edits = fc.array(fc.tuple(fc.nat({ max: bytes.length - 1 }), fc.nat({ max: 255 })), {
       minLength: 1,
@@ -138,7 +141,7 @@ describe('frames', () => {
         for (const [at, value] of changes) forged[at] = value;
         for (const head of [forged, forged.subarray(0, cut)]) {
           try {
-            const frame = read(sealFrameHeader(head.toString('base64')), body, 100);
+            const frame = read(sealFrameHeader(head.toString('base64')), payload, 100);
             expect(frame.samples[0]?.bytes).toHaveLength(100);
           } catch (error) {
             expect(error).toBeInstanceOf(FrameError);
@@ -162,18 +165,18 @@ describe('frames', () => {
       'its header is not of 2 samples',
     ],
     [
-      'a chunk with the body of another',
+      'a chunk with the payload of another',
       LARGE,
       (head) => head.writeUInt32LE(1, 12),
       '1 samples need 1',
     ],
   ])('refuse %s, and say why', (_, size, forge, message) => {
-    const [{ record, body }] = framesOf([sample(5, size)], 1, 0) as [SentFrame];
+    const [{ record, payload }] = framesOf([sample(5, size)], 1, 0) as [SentFrame];
     const head = Buffer.from(record, 'base64');
     forge(head);
-    const forged = () => read(sealFrameHeader(head.toString('base64')), body, size);
+    const forged = () => read(sealFrameHeader(head.toString('base64')), payload, size);
     expect(forged).toThrow(FrameError);
-    expect(forged).toThrow(`message of ${body.length} bytes: ${message}`);
+    expect(forged).toThrow(`message of ${payload.length} bytes: ${message}`);
     try {
       forged();
     } catch (error) {

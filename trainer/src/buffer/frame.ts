@@ -8,9 +8,9 @@ import {
 import type { Rows } from './worker-protocol.ts';
 
 /**
- * Format of a message on an edge. The body holds the bytes of several whole samples or of one chunk of a large one, and
+ * Format of a message on an edge. The payload holds the bytes of several whole samples or of one chunk of a large one, and
  * nothing else, so that it is sent from where a step has put them. A header of NATS describes them: a record in base64,
- * a point, and the CRC-32 of that text and of the body's place in shared memory, in hexadecimal. The checksum detects
+ * a point, and the CRC-32 of that text and of the payload's place in shared memory, in hexadecimal. The checksum detects
  * damage; it authenticates nobody. The record is little-endian:
  *
  *     0 magic  4 version, samples (u16)  8 bytes of a sample  12 chunk  16 chunks  20 producer  24 group
@@ -59,10 +59,10 @@ export interface Frame extends About {
 export interface SentFrame {
   /** The record in base64; `sealFrameHeader` makes the value of the header `FRAME_HEADER` of it. */
   record: string;
-  body: Uint8Array;
+  payload: Uint8Array;
 }
 
-/** A frame to be sent; its body is a view of the rows. */
+/** A frame to be sent; its payload is a view of the rows. */
 export interface CutFrame extends SentFrame, About {
   /** What it tells of: whole samples, or the one that it is a part of. */
   rows: Rows;
@@ -96,7 +96,8 @@ export function* eachFrame(
         ...about,
         chunk,
         record: recordOf(part, { ...about, chunk }),
-        body: chunks > 1 ? bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES) : bytes,
+        payload:
+          chunks > 1 ? bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES) : bytes,
         rows: part,
       };
     }
@@ -115,8 +116,8 @@ function cut(rows: Rows, start: number, end: number): Rows {
 }
 
 /**
- * Value of the header `FRAME_HEADER`: the record and its checksum. `place`: value of the header that says where the body
- * lies in shared memory; empty for a body in the message.
+ * Value of the header `FRAME_HEADER`: the record and its checksum. `place`: value of the header that says where the payload
+ * lies in shared memory; empty for a payload in the message.
  */
 export const sealFrameHeader = (record: string, place = ''): string =>
   `${record}.${checksum(record, place)}`;
@@ -150,19 +151,19 @@ export function openFrameHeader(values: readonly string[], place = ''): Buffer {
 }
 
 /**
- * Reads a message for an edge whose samples have `sampleBytes` bytes, its body at most `longest`. `head`: as
+ * Reads a message for an edge whose samples have `sampleBytes` bytes, its payload at most `longest`. `head`: as
  * `openFrameHeader` returns it. Throws a `FrameError` for any other.
  */
 export function parseFrame(
   head: Buffer,
-  body: Uint8Array,
+  payload: Uint8Array,
   sampleBytes: number,
   longest = MESSAGE_BYTES,
 ): Frame {
   const fail = (why: string): never => {
-    throw new FrameError(`message of ${body.length} bytes: ${why}`);
+    throw new FrameError(`message of ${payload.length} bytes: ${why}`);
   };
-  if (body.length > longest) fail(`longer than ${longest}`);
+  if (payload.length > longest) fail(`longer than ${longest}`);
   const count = head.readUInt16LE(6);
   const size = head.readUInt32LE(8);
   if (size !== sampleBytes) fail(`samples of ${size} bytes, not ${sampleBytes}`);
@@ -173,7 +174,7 @@ export function parseFrame(
   if (count < 1 || (chunks > 1 && count !== 1)) fail(`${count} samples`);
   if (head.length !== HEAD + count * HEAD_OF_SAMPLE) fail(`its header is not of ${count} samples`);
   const partBytes = chunks === 1 ? size : Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
-  if (body.length !== count * partBytes) fail(`${count} samples need ${count * partBytes}`);
+  if (payload.length !== count * partBytes) fail(`${count} samples need ${count * partBytes}`);
   const samples = Array.from({ length: count }, (_, i) => {
     const at = HEAD + i * HEAD_OF_SAMPLE;
     const id = head.readDoubleLE(at);
@@ -185,7 +186,7 @@ export function parseFrame(
       madeAt,
       label: head.readInt32LE(at + 16),
       producerStep: head.readUInt32LE(at + 20),
-      bytes: body.subarray(i * partBytes, (i + 1) * partBytes),
+      bytes: payload.subarray(i * partBytes, (i + 1) * partBytes),
     };
   });
   return {

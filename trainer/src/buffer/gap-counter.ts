@@ -3,7 +3,7 @@ import type { DeliveryInfo } from '@nats-io/jetstream';
 import type { Frame } from './frame.ts';
 
 /** Counts the samples that a ring discarded before any trainer came to them, from gaps in numbers. */
-export class SkipCounter {
+export class GapCounter {
   readonly #shards: number;
   #readers = 1;
   #samples = 0;

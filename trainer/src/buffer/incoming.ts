@@ -2,21 +2,21 @@ import type { Edge } from '@greedy-infomax/crds';
 import {
   chunksPerSample,
   MESSAGE_BYTES,
-  SHARED_BODY_BYTES,
+  SHARED_PAYLOAD_BYTES,
   samplesPerFrame,
 } from '@greedy-infomax/crds/frame-limits';
 import type { JsMsg } from '@nats-io/jetstream';
 import { giveBack, takeMemory } from '../nats/message-memory.ts';
 import type { Assembled } from './assembler.ts';
 import { BatchMemories } from './batch-memory.ts';
-import { checkNumbers } from './check-finite.ts';
+import { checkFinite } from './check-finite.ts';
 import { FRAME_HEADER, type Frame, FrameError, openFrameHeader, parseFrame } from './frame.ts';
 import { Lease } from './lease.ts';
-import { BODY_HEADER, SharedBodyReader } from './shared-memory.ts';
+import { PAYLOAD_HEADER, SharedPayloadReader } from './shared-memory.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
 /** Batches that may be in memory of their own: the one in use, and those read ahead. */
-const MOST_BATCHES = 4;
+const MAX_BATCHES = 4;
 
 /** A message that came: its frame, null if the message is of no use, and the owner of its memory. */
 export interface Received {
@@ -31,7 +31,7 @@ export class Incoming {
   /** Why the last of them was refused. */
   refusal = '';
   readonly #edge: Edge;
-  readonly #bodies: SharedBodyReader | null;
+  readonly #payloads: SharedPayloadReader | null;
   readonly #batches: BatchMemories;
   readonly #samplesPerMessage: number;
   /** Messages whose bodies were not in shared memory any more. */
@@ -39,11 +39,11 @@ export class Incoming {
 
   constructor({ edge, batchSize, shared }: Pick<WorkerOptions, 'edge' | 'batchSize' | 'shared'>) {
     this.#edge = edge;
-    this.#batches = new BatchMemories(batchSize * edge.sampleBytes, MOST_BATCHES);
-    this.#bodies = shared
-      ? new SharedBodyReader(shared, {
+    this.#batches = new BatchMemories(batchSize * edge.sampleBytes, MAX_BATCHES);
+    this.#payloads = shared
+      ? new SharedPayloadReader(shared, {
           take: (bytes) => this.#batches.take(bytes) ?? takeMemory(bytes),
-          giveBack: (body) => this.#free(body),
+          giveBack: (payload) => this.#free(payload),
         })
       : null;
     this.#samplesPerMessage =
@@ -58,25 +58,25 @@ export class Incoming {
 
   /** Reads a message. Its memory, and its slot in shared memory, belong to the lease. */
   read(message: JsMsg): Received {
-    const place = message.headers?.get(BODY_HEADER) ?? '';
+    const place = message.headers?.get(PAYLOAD_HEADER) ?? '';
     const { data } = message;
-    let body: Uint8Array | null = data;
+    let payload: Uint8Array | null = data;
     try {
       const head = openFrameHeader(message.headers?.values(FRAME_HEADER) ?? [], place);
-      if (place && this.#bodies) body = this.#bodies.read(place);
-      if (body === null) {
+      if (place && this.#payloads) payload = this.#payloads.read(place);
+      if (payload === null) {
         this.#gone += 1;
         return { frame: null, lease: this.#lease(message, place, [data]) };
       }
-      const longest = place ? SHARED_BODY_BYTES : MESSAGE_BYTES;
-      const frame = parseFrame(head, body, this.#edge.sampleBytes, longest);
-      checkNumbers(frame, this.#edge);
-      return { frame, lease: this.#lease(message, place, [body, data]) };
+      const longest = place ? SHARED_PAYLOAD_BYTES : MESSAGE_BYTES;
+      const frame = parseFrame(head, payload, this.#edge.sampleBytes, longest);
+      checkFinite(frame, this.#edge);
+      return { frame, lease: this.#lease(message, place, [payload, data]) };
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.refused += 1;
       this.refusal = error.message;
-      return { frame: null, lease: this.#lease(message, place, [body ?? data, data]) };
+      return { frame: null, lease: this.#lease(message, place, [payload ?? data, data]) };
     }
   }
 
@@ -86,15 +86,15 @@ export class Incoming {
   }
 
   close(): void {
-    this.#bodies?.close();
+    this.#payloads?.close();
   }
 
-  /** `memory`: the body first, then whatever else is to be freed with it. */
+  /** `memory`: the payload first, then whatever else is to be freed with it. */
   #lease(message: JsMsg, place: string, memory: [Uint8Array, ...Uint8Array[]]): Lease {
     return new Lease(message, memory[0], (answer) => {
       for (const view of memory) this.#free(view);
-      // A message that was handed back comes again, and its body must still be there.
-      if (place && answer === 'ack') this.#bodies?.release(place);
+      // A message that was handed back comes again, and its payload must still be there.
+      if (place && answer === 'ack') this.#payloads?.release(place);
     });
   }
 

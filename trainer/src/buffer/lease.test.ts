@@ -37,7 +37,7 @@ describe('a lease', () => {
     const { lease } = leased();
     lease.nak();
     lease.release();
-    expect(() => lease.body).toThrow(LeaseError);
+    expect(() => lease.payload).toThrow(LeaseError);
     expect(() => lease.working()).toThrow(LeaseError);
   });
 

@@ -9,29 +9,29 @@ export class LeaseError extends Error {
 }
 
 /**
- * The one owner of a message and of the memory that its body lies in.
+ * The one owner of a message and of the memory that its payload lies in.
  *
  * The subject of the acknowledgement is decoded from the message's own memory, so the server gets its answer first and the
  * memory is released after it. Any other order throws a `LeaseError`.
  */
 export class Lease {
   readonly #message: Answers;
-  readonly #body: Uint8Array;
+  readonly #payload: Uint8Array;
   readonly #free: (answered: 'ack' | 'nak') => void;
   #answered: 'ack' | 'nak' | null = null;
   #released = false;
 
   /** `free` returns the memory, once; it gets the answer that the server got. */
-  constructor(message: Answers, body: Uint8Array, free: (answered: 'ack' | 'nak') => void) {
+  constructor(message: Answers, payload: Uint8Array, free: (answered: 'ack' | 'nak') => void) {
     this.#message = message;
-    this.#body = body;
+    this.#payload = payload;
     this.#free = free;
   }
 
-  /** The body; all views of it are valid until `release()`. */
-  get body(): Uint8Array {
+  /** The payload; all views of it are valid until `release()`. */
+  get payload(): Uint8Array {
     this.checkHeld();
-    return this.#body;
+    return this.#payload;
   }
 
   /** Whether the server got its final answer. */

@@ -4,7 +4,7 @@ import { shardConsumer } from '@greedy-infomax/crds/names';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 
 /** Messages asked for at a time: more of up to 1 MiB each would overrun a busy client. */
-export const MOST_PULLED = 4;
+export const MAX_PULLED = 4;
 /** Milliseconds of one pull; a lost stream is noticed after about as long. */
 const EXPIRES = 2000;
 /** Milliseconds that a pull may go unread: less than two heartbeats, which come every half of EXPIRES. */
@@ -16,7 +16,7 @@ const RETRY = 250;
 type Place = Pick<Edge, 'stream' | 'consumer'>;
 
 /** Who takes the messages that are pulled. */
-export interface Taker {
+export interface Receiver {
   isClosed(): boolean;
   /** Whether the shard is this taker's to pull. */
   owns(shard: number): boolean;
@@ -27,8 +27,8 @@ export interface Taker {
   receive(message: JsMsg, shard: number): void;
 }
 
-/** What went wrong with the taker and not on the way: another attempt would not mend it. */
-class TakerFault extends Error {
+/** What went wrong with the receiver and not on the way: another attempt would not mend it. */
+class ReceiverError extends Error {
   constructor(cause: unknown) {
     super('cannot take a message', { cause });
   }
@@ -38,14 +38,14 @@ class TakerFault extends Error {
 export class ShardPulls {
   readonly #edge: Place;
   readonly #shards: number;
-  readonly #taker: Taker;
+  readonly #receiver: Receiver;
   /** By shard. */
   readonly #open = new Map<number, ConsumerMessages>();
 
-  constructor(edge: Place, shards: number, taker: Taker) {
+  constructor(edge: Place, shards: number, receiver: Receiver) {
     this.#edge = edge;
     this.#shards = shards;
-    this.#taker = taker;
+    this.#receiver = receiver;
   }
 
   /** Stops those under way; what is owned and wanted is pulled anew. */
@@ -53,22 +53,22 @@ export class ShardPulls {
     for (const [shard, pull] of this.#open) if (which(shard)) pull.stop();
   }
 
-  /** Pulls a shard until the taker is closed. A server or a stream that is gone is waited for. */
+  /** Pulls a shard until the receiver is closed. A server or a stream that is gone is waited for. */
   async keep(js: JetStreamClient, shard: number): Promise<void> {
-    const taker = this.#taker;
-    const unwanted = () => taker.isClosed() || !taker.owns(shard);
+    const receiver = this.#receiver;
+    const unwanted = () => receiver.isClosed() || !receiver.owns(shard);
     const name = shardConsumer(this.#edge.consumer, shard, this.#shards);
-    while (!taker.isClosed()) {
-      if (!taker.owns(shard)) {
-        await taker.changed();
+    while (!receiver.isClosed()) {
+      if (!receiver.owns(shard)) {
+        await receiver.changed();
         continue;
       }
-      await this.#room();
+      await this.#waitForRoom();
       let full = false;
       try {
         const consumer = await js.consumers.get(this.#edge.stream, name);
         const pull = await consumer.consume({
-          max_messages: MOST_PULLED,
+          max_messages: MAX_PULLED,
           threshold_messages: 1,
           expires: EXPIRES,
         });
@@ -80,31 +80,31 @@ export class ShardPulls {
             message.nak(); // was on its way already; another trainer can have it at once
             continue;
           }
-          this.#hand(message, shard);
+          this.#receive(message, shard);
           if (full) continue; // what came before the pull ended
-          full = !(await this.#roomSoon());
+          full = !(await this.#roomWithinPatience());
           if (full) pull.stop();
         }
       } catch (error) {
-        if (error instanceof TakerFault) throw error.cause;
+        if (error instanceof ReceiverError) throw error.cause;
         // Not there yet, or not any more: the operator makes it again.
       }
       this.#open.delete(shard);
-      if (!taker.isClosed() && !full) await sleep(RETRY);
+      if (!receiver.isClosed() && !full) await sleep(RETRY);
     }
   }
 
-  #hand(message: JsMsg, shard: number): void {
+  #receive(message: JsMsg, shard: number): void {
     try {
-      this.#taker.receive(message, shard);
+      this.#receiver.receive(message, shard);
     } catch (cause) {
-      throw new TakerFault(cause);
+      throw new ReceiverError(cause);
     }
   }
 
   /** Resolves when more samples are wanted. */
-  async #room(): Promise<void> {
-    while (!this.#taker.isClosed() && !this.#taker.hasRoom()) await this.#taker.changed();
+  async #waitForRoom(): Promise<void> {
+    while (!this.#receiver.isClosed() && !this.#receiver.hasRoom()) await this.#receiver.changed();
   }
 
   /**
@@ -112,11 +112,11 @@ export class ShardPulls {
    * misses heartbeats, and would then be given all at once, more than the server lets a client be behind. What is
    * on its way when a pull stops comes again with `block`; with `dropOldest` it is lost, and no counter knows.
    */
-  async #roomSoon(): Promise<boolean> {
-    if (this.#taker.isClosed() || this.#taker.hasRoom()) return true;
+  async #roomWithinPatience(): Promise<boolean> {
+    if (this.#receiver.isClosed() || this.#receiver.hasRoom()) return true;
     const late = new AbortController();
     const patience = sleep(PATIENCE, false, { signal: late.signal }).catch(() => false);
-    const room = await Promise.race([this.#room().then(() => true), patience]);
+    const room = await Promise.race([this.#waitForRoom().then(() => true), patience]);
     late.abort();
     return room;
   }

@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SharedBodyReader, SharedBodyWriter } from './shared-memory.ts';
+import { SharedPayloadReader, SharedPayloadWriter } from './shared-memory.ts';
 
 let folder: string;
-let reader: SharedBodyReader;
-const writers: SharedBodyWriter[] = [];
+let reader: SharedPayloadReader;
+const writers: SharedPayloadWriter[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'gim-bodies-'));
-  reader = new SharedBodyReader(folder);
+  reader = new SharedPayloadReader(folder);
 });
 afterEach(() => {
   reader.close();
@@ -17,18 +17,18 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function openWriter(slots: number, keeps = false, producer = 7): SharedBodyWriter {
-  const writer = SharedBodyWriter.open(folder, producer, slots, keeps);
+function openWriter(slots: number, keeps = false, producer = 7): SharedPayloadWriter {
+  const writer = SharedPayloadWriter.open(folder, producer, slots, keeps);
   if (!writer) throw new Error('no writer');
   writers.push(writer);
   return writer;
 }
 
-const body = (fill: number, bytes = 40_000) => new Uint8Array(bytes).fill(fill);
+const payload = (fill: number, bytes = 40_000) => new Uint8Array(bytes).fill(fill);
 
-/** Puts a body where there must be room for it. */
-function put(writer: SharedBodyWriter, fill: number, bytes?: number): string {
-  const place = writer.put(body(fill, bytes));
+/** Puts a payload where there must be room for it. */
+function put(writer: SharedPayloadWriter, fill: number, bytes?: number): string {
+  const place = writer.put(payload(fill, bytes));
   if (place === null) throw new Error('no room');
   return place;
 }
@@ -46,7 +46,7 @@ describe('shared bodies', () => {
   });
 
   it('stay with their messages where they are small', () => {
-    expect(openWriter(4).put(body(1, 100))).toBeNull();
+    expect(openWriter(4).put(payload(1, 100))).toBeNull();
   });
 
   it('make room for newer ones, the oldest first', () => {
@@ -58,7 +58,7 @@ describe('shared bodies', () => {
   it('are kept until their reader is done with them, where each counts', () => {
     const writer = openWriter(2, true);
     const [first] = [put(writer, 1), put(writer, 2)];
-    expect(writer.put(body(3))).toBeNull();
+    expect(writer.put(payload(3))).toBeNull();
     expect(reader.read(first)?.[0]).toBe(1);
     expect(reader.read(first)?.[0]).toBe(1); // it may be given out again
     reader.release(first);
@@ -101,10 +101,10 @@ describe('shared bodies', () => {
   });
 
   it('cannot be put where there is no folder, nor more at a time than the file has slots for, nor after the end', () => {
-    expect(SharedBodyWriter.open(join(folder, 'none'), 1, 4, false)).toBeNull();
-    expect(SharedBodyWriter.open(folder, 1, 10_000, false)).toBeNull();
+    expect(SharedPayloadWriter.open(join(folder, 'none'), 1, 4, false)).toBeNull();
+    expect(SharedPayloadWriter.open(folder, 1, 10_000, false)).toBeNull();
     const writer = openWriter(4);
     writer.close();
-    expect(writer.put(body(1))).toBeNull();
+    expect(writer.put(payload(1))).toBeNull();
   });
 });

@@ -1,34 +1,34 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { SHARED_BODY_BYTES } from '@greedy-infomax/crds/frame-limits';
+import { SHARED_PAYLOAD_BYTES } from '@greedy-infomax/crds/frame-limits';
 import { giveBack, takeMemory } from '../nats/message-memory.ts';
 
 /**
  * Bodies of messages that stay on one machine: each producer has a file in a folder that is memory, with slots that are used
- * again and again. A message then carries through NATS where its body is, with all that a stream is for: order, limits,
+ * again and again. A message then carries through NATS where its payload is, with all that a stream is for: order, limits,
  * who gets which, what has been used.
  *
- *     0 stamps of the slots (f64 each): which body is whole there, 0 for none  TABLE the slots, SLOT bytes each
+ *     0 stamps of the slots (f64 each): which payload is whole there, 0 for none  TABLE the slots, SLOT bytes each
  *
- * Nobody waits for anybody: a reader looks at the stamp before and after it reads, and a body that was overwritten
+ * Nobody waits for anybody: a reader looks at the stamp before and after it reads, and a payload that was overwritten
  * in between is gone, as a message is that a stream discarded.
  */
 
-/** Header of a message whose body is in a slot: its producer, slot, stamp and bytes. */
-export const BODY_HEADER = 'Gim-Body';
+/** Header of a message whose payload is in a slot: its producer, slot, stamp and bytes. */
+export const PAYLOAD_HEADER = 'Gim-Body';
 
-/** Bytes from which on a body is worth a slot, which takes eight calls of the system. */
+/** Bytes from which on a payload is worth a slot, which takes eight calls of the system. */
 const WORTH = 16 << 10;
 const STAMP = 8;
-const MOST_SLOTS = 8192;
-const TABLE = STAMP * MOST_SLOTS;
+const MAX_SLOTS = 8192;
+const TABLE = STAMP * MAX_SLOTS;
 /** Of memory only what is written to is there. */
-const SLOT = SHARED_BODY_BYTES;
+const SLOT = SHARED_PAYLOAD_BYTES;
 
 const fileOf = (folder: string, producer: number): string => join(folder, `${producer}.bodies`);
 
 /** The producer's side. */
-export class SharedBodyWriter {
+export class SharedPayloadWriter {
   readonly #producer: number;
   readonly #keeps: boolean;
   /** Null once closed. */
@@ -37,7 +37,7 @@ export class SharedBodyWriter {
   #written = 0;
 
   /**
-   * Slots for the messages of a stream that holds so many, and a few on their way. `keeps`: a body stays until its reader
+   * Slots for the messages of a stream that holds so many, and a few on their way. `keeps`: a payload stays until its reader
    * is done with it; else the oldest makes room. Null where there is no such folder, or the stream holds too many.
    */
   static open(
@@ -45,11 +45,11 @@ export class SharedBodyWriter {
     producer: number,
     slots: number,
     keeps: boolean,
-  ): SharedBodyWriter | null {
-    if (slots > MOST_SLOTS) return null;
+  ): SharedPayloadWriter | null {
+    if (slots > MAX_SLOTS) return null;
     try {
       const file = openSync(fileOf(folder, producer), 'w+', 0o600);
-      return new SharedBodyWriter(file, producer, slots, keeps);
+      return new SharedPayloadWriter(file, producer, slots, keeps);
     } catch {
       return null;
     }
@@ -62,20 +62,20 @@ export class SharedBodyWriter {
     this.#keeps = keeps;
   }
 
-  /** Where the body is from now on, for the header. Null where it must go with its message: no room, or not worth it. */
-  put(body: Uint8Array): string | null {
+  /** Where the payload is from now on, for the header. Null where it must go with its message: no room, or not worth it. */
+  put(payload: Uint8Array): string | null {
     const file = this.#file;
-    if (file === null || body.length < WORTH || body.length > SLOT) return null;
+    if (file === null || payload.length < WORTH || payload.length > SLOT) return null;
     try {
       const slot = this.#freeSlot(file);
       if (slot === null) return null;
       stampSlot(file, slot, 0);
-      for (let at = 0; at < body.length; ) {
-        at += writeSync(file, body, at, body.length - at, TABLE + slot * SLOT + at);
+      for (let at = 0; at < payload.length; ) {
+        at += writeSync(file, payload, at, payload.length - at, TABLE + slot * SLOT + at);
       }
       this.#written += 1;
       stampSlot(file, slot, this.#written);
-      return [this.#producer, slot, this.#written, body.length].join('.');
+      return [this.#producer, slot, this.#written, payload.length].join('.');
     } catch {
       return null; // no memory is left
     }
@@ -86,7 +86,7 @@ export class SharedBodyWriter {
     this.#file = null;
   }
 
-  /** The first that is free, as caches may still hold it; else that of the oldest body, or none. */
+  /** The first that is free, as caches may still hold it; else that of the oldest payload, or none. */
   #freeSlot(file: number): number | null {
     this.#stamps.fill(0);
     readSync(file, this.#stamps, 0, this.#stamps.byteLength, 0); // the end of a short file reads as free
@@ -96,7 +96,7 @@ export class SharedBodyWriter {
   }
 }
 
-/** Where a body is. */
+/** Where a payload is. */
 interface Place {
   file: number;
   slot: number;
@@ -105,35 +105,35 @@ interface Place {
 }
 
 /** Where bodies are read into. */
-export interface BodyMemory {
+export interface PayloadMemory {
   take(bytes: number): Uint8Array;
   /** Nobody will read it again. */
-  giveBack(body: Uint8Array): void;
+  giveBack(payload: Uint8Array): void;
 }
 
 /** The consumer's side, of all producers. */
-export class SharedBodyReader {
+export class SharedPayloadReader {
   readonly #folder: string;
-  readonly #memory: BodyMemory;
+  readonly #memory: PayloadMemory;
   /** By producer. */
   readonly #files = new Map<number, number>();
 
-  constructor(folder: string, memory: BodyMemory = { take: takeMemory, giveBack }) {
+  constructor(folder: string, memory: PayloadMemory = { take: takeMemory, giveBack }) {
     this.#folder = folder;
     this.#memory = memory;
   }
 
-  /** The body that a header tells of, in memory to be given back. Null if it is not there, or not any more. */
+  /** The payload that a header tells of, in memory to be given back. Null if it is not there, or not any more. */
   read(header: string): Uint8Array | null {
     const place = this.#find(header);
     if (!place || !isThere(place)) return null;
-    const body = this.#memory.take(place.bytes);
-    if (readInto(body, place) && isThere(place)) return body;
-    this.#memory.giveBack(body);
+    const payload = this.#memory.take(place.bytes);
+    if (readInto(payload, place) && isThere(place)) return payload;
+    this.#memory.giveBack(payload);
     return null;
   }
 
-  /** Tells the producer that nobody will read the body again. */
+  /** Tells the producer that nobody will read the payload again. */
   release(header: string): void {
     const place = this.#find(header);
     if (place && isThere(place)) stampSlot(place.file, place.slot, 0);
@@ -150,7 +150,7 @@ export class SharedBodyReader {
       return null;
     }
     const [producer, slot, stamp, bytes] = numbers as [number, number, number, number];
-    if (slot >= MOST_SLOTS || stamp === 0 || bytes > SLOT) return null;
+    if (slot >= MAX_SLOTS || stamp === 0 || bytes > SLOT) return null;
     const file = this.#open(producer);
     return file === null ? null : { file, slot, stamp, bytes };
   }
@@ -172,10 +172,10 @@ function stampSlot(file: number, slot: number, stamp: number): void {
   writeSync(file, Float64Array.of(stamp), 0, STAMP, slot * STAMP);
 }
 
-/** False where the file ends before the body does. */
-function readInto(body: Uint8Array, { file, slot, bytes }: Place): boolean {
+/** False where the file ends before the payload does. */
+function readInto(payload: Uint8Array, { file, slot, bytes }: Place): boolean {
   for (let at = 0; at < bytes; ) {
-    const read = readSync(file, body, at, bytes - at, TABLE + slot * SLOT + at);
+    const read = readSync(file, payload, at, bytes - at, TABLE + slot * SLOT + at);
     if (read === 0) return false;
     at += read;
   }

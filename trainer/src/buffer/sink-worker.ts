@@ -10,8 +10,8 @@ import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { type CutFrame, eachFrame, FRAME_HEADER, sealFrameHeader } from './frame.ts';
-import { MOST_PULLED } from './shard-pulls.ts';
-import { BODY_HEADER, SharedBodyWriter } from './shared-memory.ts';
+import { MAX_PULLED } from './shard-pulls.ts';
+import { PAYLOAD_HEADER, SharedPayloadWriter } from './shared-memory.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 /** Bytes and messages on their way at a time. 8 MiB keep a server busy; the client itself has no limit. */
@@ -45,10 +45,10 @@ export async function runSink(
   port.close();
 }
 
-/** What is published: a frame, or where its body is. */
+/** What is published: a frame, or where its payload is. */
 interface Message {
   headers: MsgHdrs;
-  body: Uint8Array;
+  payload: Uint8Array;
   /** Tells the server a message that is sent again from others. */
   id: string;
   subject: string;
@@ -63,7 +63,7 @@ class SinkWorker {
   readonly #connection: NatsConnection;
   readonly #js: JetStreamClient;
   readonly #options: WorkerOptions;
-  readonly #bodies: SharedBodyWriter | null;
+  readonly #payloads: SharedPayloadWriter | null;
   /** Messages on their way at a time. */
   readonly #window: number;
   /** Rows not published yet, oldest first. */
@@ -72,7 +72,7 @@ class SinkWorker {
   readonly #limit: number;
   readonly #shards: number;
   /** Shards that samples are dealt to: as many as there are trainers to read them. */
-  #dealt = 1;
+  #usedShards = 1;
   #group = 0;
   #inFlight = 0;
   #published = 0;
@@ -92,9 +92,9 @@ class SinkWorker {
     const bytes = this.#perMessage() * edge.sampleBytes || MESSAGE_BYTES;
     this.#window = Math.max(1, Math.min(WINDOW, Math.floor(WINDOW_BYTES / bytes)));
     // Beside what the stream holds, what is on its way in and out.
-    const held = messagesHeld(edge, batchSize, shared !== undefined) + this.#window + MOST_PULLED;
+    const slots = messagesHeld(edge, batchSize, shared !== undefined) + this.#window + MAX_PULLED;
     const block = edge.whenFull === 'block';
-    this.#bodies = shared ? SharedBodyWriter.open(shared, producer, held, block) : null;
+    this.#payloads = shared ? SharedPayloadWriter.open(shared, producer, slots, block) : null;
     this.#shards = shardsOf(edge.sampleBytes);
     this.#limit = block ? batchSize : Math.max(2 * batchSize, edge.depth);
   }
@@ -113,7 +113,7 @@ class SinkWorker {
   }
 
   share(readers: number): void {
-    this.#dealt = Math.max(1, Math.min(readers, this.#shards));
+    this.#usedShards = Math.max(1, Math.min(readers, this.#shards));
   }
 
   flush(): void {
@@ -123,7 +123,7 @@ class SinkWorker {
 
   close(): void {
     this.#closed = true;
-    this.#bodies?.close();
+    this.#payloads?.close();
   }
 
   /** Samples that the next module has not asked for yet; null if the server does not say. */
@@ -233,34 +233,34 @@ class SinkWorker {
   *#messagesOf(rows: Rows, perMessage: number): Generator<Message> {
     const { producer, edge, batchSize } = this.#options;
     for (const frame of eachFrame(rows, producer, () => this.#group++, perMessage)) {
-      const place = this.#bodies?.put(frame.body) ?? null;
+      const place = this.#payloads?.put(frame.payload) ?? null;
       // Without a place in memory it goes in messages that a server takes.
-      if (place === null && frame.body.length > MESSAGE_BYTES) {
+      if (place === null && frame.payload.length > MESSAGE_BYTES) {
         yield* this.#messagesOf(frame.rows, samplesPerFrame(edge, batchSize));
       } else yield this.#messageOf(frame, place);
     }
   }
 
-  /** `place`: of the body, if it is in memory. */
+  /** `place`: of the payload, if it is in memory. */
   #messageOf(
-    { record, body, producer, group, chunk, chunks, rows }: CutFrame,
+    { record, payload, producer, group, chunk, chunks, rows }: CutFrame,
     place: string | null,
   ): Message {
     const about = headers();
     about.set(FRAME_HEADER, sealFrameHeader(record, place ?? ''));
-    if (place !== null) about.set(BODY_HEADER, place);
+    if (place !== null) about.set(PAYLOAD_HEADER, place);
     return {
       headers: about,
-      body: place === null ? body : new Uint8Array(0),
+      payload: place === null ? payload : new Uint8Array(0),
       id: `${producer}:${group}:${chunk}`,
-      subject: shardSubject(this.#options.edge.subject, group % this.#dealt, this.#shards),
+      subject: shardSubject(this.#options.edge.subject, group % this.#usedShards, this.#shards),
       chunk,
       samples: rows.ids.length / chunks,
     };
   }
 
-  async #publish({ subject, body, id, headers }: Message): Promise<void> {
-    await this.#js.publish(subject, body, { msgID: id, headers, timeout: PUBLISH_TIMEOUT });
+  async #publish({ subject, payload, id, headers }: Message): Promise<void> {
+    await this.#js.publish(subject, payload, { msgID: id, headers, timeout: PUBLISH_TIMEOUT });
   }
 
   #settle(): void {

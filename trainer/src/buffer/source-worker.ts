@@ -8,7 +8,7 @@ import { type Arrived, allOfOneMessage, copyRows, type Origin } from './arrived.
 import { Assembler } from './assembler.ts';
 import { batchMemory } from './batch-memory.ts';
 import type { Frame } from './frame.ts';
-import { SkipCounter } from './gap-counter.ts';
+import { GapCounter } from './gap-counter.ts';
 import { Incoming } from './incoming.ts';
 import type { Lease } from './lease.ts';
 import { ShardPulls } from './shard-pulls.ts';
@@ -21,7 +21,7 @@ const FLUSH_WITHIN = 1000;
 /** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
 const WORKING_EVERY = 5000;
 /** Milliseconds between two messages about refused ones. */
-const TELL_EVERY = 1000;
+const REFUSALS_EVERY = 1000;
 
 /** The consuming end of an edge. Returns when it is told to close. */
 export async function runSource(
@@ -57,7 +57,7 @@ class SourceWorker {
   readonly #assembler: Assembler;
   readonly #replay: Replay<Arrived>;
   readonly #capacity: number;
-  readonly #skips: SkipCounter;
+  readonly #gaps: GapCounter;
   /** Unused samples from which on no more are pulled: what is not wanted yet is fresher if fetched later. */
   readonly #enough: number;
   /** Trainers that read the edge. */
@@ -77,8 +77,8 @@ class SourceWorker {
   /** By producer. */
   readonly #newestSteps = new Map<number, number>();
   /** Refused messages that the compute thread knows of, and the time from which it may be told of more. */
-  #told = 0;
-  #tellAgainAt = 0;
+  #publishedRefusals = 0;
+  #publishRefusalsAt = 0;
   #closed = false;
   readonly #pulls: ShardPulls;
   #waiting: (() => void)[] = [];
@@ -95,7 +95,7 @@ class SourceWorker {
     this.#assembler = new Assembler(Math.max(16, OPEN_PER_SHARD * this.#shards), (key) =>
       this.#handBackParts(key),
     );
-    this.#skips = new SkipCounter(this.#shards);
+    this.#gaps = new GapCounter(this.#shards);
     this.#capacity = Math.max(edge.depth, batchSize);
     this.#replay = new Replay({
       whenFull: edge.whenFull,
@@ -128,7 +128,7 @@ class SourceWorker {
   /** What is whole already stays with this trainer; parts go to whom the shard belongs to now. */
   share(readers: number): void {
     this.#readers = Math.max(1, readers);
-    this.#skips.share(this.#readers);
+    this.#gaps.share(this.#readers);
     this.#pulls.stop((shard) => !this.#owns(shard));
     for (const [key, { shard }] of this.#parts) {
       if (this.#owns(shard)) continue;
@@ -184,12 +184,12 @@ class SourceWorker {
 
   #receive(message: JsMsg, shard: number): void {
     const { frame, lease } = this.#incoming.read(message);
-    if (!this.#block && frame) this.#skips.note(message, frame, this.#edge.sampleBytes);
+    if (!this.#block && frame) this.#gaps.note(message, frame, this.#edge.sampleBytes);
     const repeated = this.#assembler.repeated;
     const samples = frame ? this.#assembler.add(frame) : [];
     if (frame === null || this.#assembler.repeated > repeated) {
       this.#end(lease);
-      if (frame === null) this.#tellRefusals();
+      if (frame === null) this.#publishRefusals();
       return;
     }
     // dropOldest: a lost sample is no loss. block: a message leaves the stream once its samples have been used.
@@ -235,10 +235,14 @@ class SourceWorker {
   }
 
   /** Tells the compute thread of refused messages, at most once a second: no batch may ever come. */
-  #tellRefusals(): void {
-    if (this.#incoming.refused === this.#told || performance.now() < this.#tellAgainAt) return;
-    this.#told = this.#incoming.refused;
-    this.#tellAgainAt = performance.now() + TELL_EVERY;
+  #publishRefusals(): void {
+    if (
+      this.#incoming.refused === this.#publishedRefusals ||
+      performance.now() < this.#publishRefusalsAt
+    )
+      return;
+    this.#publishedRefusals = this.#incoming.refused;
+    this.#publishRefusalsAt = performance.now() + REFUSALS_EVERY;
     this.#port.postMessage({
       type: 'counters',
       counters: this.#counters(),
@@ -287,9 +291,12 @@ class SourceWorker {
     return {
       received: this.#received,
       dropped:
-        this.#replay.dropped + this.#skips.samples + this.#assembler.torn + this.#incoming.gone,
+        this.#replay.dropped +
+        this.#gaps.samples +
+        this.#assembler.incomplete +
+        this.#incoming.gone,
       reused: this.#replay.reused,
-      torn: this.#assembler.torn,
+      incomplete: this.#assembler.incomplete,
       refused: this.#incoming.refused,
       refusal: this.#incoming.refusal,
       repeated: this.#assembler.repeated,

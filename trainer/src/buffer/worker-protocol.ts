@@ -32,7 +32,7 @@ export interface SourceCounters {
   dropped: number;
   reused: number;
   /** Samples that lost a part on the way. */
-  torn: number;
+  incomplete: number;
   /** Messages that were no part of this edge. */
   refused: number;
   /** Why the last of them was refused; empty before the first. */
@@ -45,7 +45,7 @@ export const NO_COUNTS: SourceCounters = {
   received: 0,
   dropped: 0,
   reused: 0,
-  torn: 0,
+  incomplete: 0,
   refused: 0,
   refusal: '',
   repeated: 0,

@@ -8,7 +8,7 @@ import { DataError } from './errors.ts';
 const read = promisify(readCallback);
 
 /** Bytes of the largest file that is read whole: four hours of speech are 460 MB. */
-const MOST_BYTES = 2 ** 31 - 1;
+const MAX_BYTES = 2 ** 31 - 1;
 
 /**
  * Reads a file of at most `most` bytes whole. Throws a `DataError` that says what `expected` there, also for what is no
@@ -17,7 +17,7 @@ const MOST_BYTES = 2 ** 31 - 1;
 export async function readDataFile(
   file: string,
   expected: string,
-  most = MOST_BYTES,
+  most = MAX_BYTES,
 ): Promise<Uint8Array> {
   try {
     const found = await stat(file);

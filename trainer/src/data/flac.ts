@@ -11,9 +11,9 @@ const THREADS = Math.max(1, Math.min(8, availableParallelism() - 1));
 const IDLE = 1000;
 
 /** Samples of the longest file. */
-const MOST_SAMPLES = 4 * 3600 * SAMPLE_RATE;
+const MAX_SAMPLES = 4 * 3600 * SAMPLE_RATE;
 /** Milliseconds that decoding a file may take. */
-const MOST_TIME = 120_000;
+const MAX_TIME = 120_000;
 
 /** What the decoder calls 1 is the largest value of 16 bits. */
 const FULL_SCALE = 2 ** 15 - 1;
@@ -44,7 +44,7 @@ function decoded(bytes: Uint8Array, file: string) {
   return withDecoder(async (decoder) => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not done in ${MOST_TIME} ms`)), MOST_TIME);
+      timer = setTimeout(() => reject(new Error(`not done in ${MAX_TIME} ms`)), MAX_TIME);
     });
     try {
       const found = await Promise.race([decoder.decodeFile(bytes), late]);
@@ -82,9 +82,9 @@ function streamLength(bytes: Uint8Array, file: string): number {
       `${file} has ${rate} samples a second, ${channels} channel(s); ${SAMPLE_RATE} and 1 would be right`,
     );
   }
-  if (total > MOST_SAMPLES) {
+  if (total > MAX_SAMPLES) {
     throw new DataError(
-      `${file} announces ${total} samples; at most ${MOST_SAMPLES}, four hours, are read: cut it in several files`,
+      `${file} announces ${total} samples; at most ${MAX_SAMPLES}, four hours, are read: cut it in several files`,
     );
   }
   return total;

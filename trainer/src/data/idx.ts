@@ -56,12 +56,12 @@ async function readIdx(file: string, dimensions: number) {
 }
 
 /** Bytes of the largest data set that is unpacked: EMNIST has 640 MB. */
-const MOST_UNPACKED = 2 ** 31 - 1;
+const MAX_UNPACKED = 2 ** 31 - 1;
 
 async function unpacked(file: string, bytes: Uint8Array): Promise<Uint8Array> {
   if (!file.endsWith('.gz')) return bytes;
   try {
-    return await promisify(gunzip)(bytes, { maxOutputLength: MOST_UNPACKED });
+    return await promisify(gunzip)(bytes, { maxOutputLength: MAX_UNPACKED });
   } catch (cause) {
     throw new DataError(`${file} is no whole gzip file: ${(cause as Error).message}`, { cause });
   }

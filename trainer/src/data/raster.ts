@@ -39,9 +39,9 @@ const HEAD_BYTES = 256;
 export const RASTER_FORMATS = 'png, jpg, webp, gif, tiff or avif';
 
 /** Pixels of the largest image: 192 MB once it is decoded. */
-export const MOST_PIXELS = 64_000_000;
+export const MAX_PIXELS = 64_000_000;
 /** Seconds that an image may take. */
-const MOST_SECONDS = 30;
+const MAX_SECONDS = 30;
 
 export interface Raster {
   /** [rows, cols, 3] */
@@ -67,9 +67,9 @@ export async function decodeRaster(
         `${file} has ${rows} x ${cols} pixels, ${size.like} has ${size.rows} x ${size.cols}; bring all images to one size`,
       );
     }
-    if (rows * cols > MOST_PIXELS) {
+    if (rows * cols > MAX_PIXELS) {
       throw new DataError(
-        `${file} has ${rows} x ${cols} pixels; at most ${MOST_PIXELS} in all are read: scale it down`,
+        `${file} has ${rows} x ${cols} pixels; at most ${MAX_PIXELS} in all are read: scale it down`,
       );
     }
     const data = await load(file).toColourspace('srgb').removeAlpha().raw().toBuffer();
@@ -83,8 +83,8 @@ export async function decodeRaster(
   }
 }
 
-const load = (file: string, limitInputPixels: number | false = MOST_PIXELS) =>
-  sharp(file, { limitInputPixels }).timeout({ seconds: MOST_SECONDS });
+const load = (file: string, limitInputPixels: number | false = MAX_PIXELS) =>
+  sharp(file, { limitInputPixels }).timeout({ seconds: MAX_SECONDS });
 
 async function checkFormat(file: string): Promise<void> {
   const head = await readHead(file);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError } from './errors.ts';
 import { wave } from './testing/files.ts';
-import { decodeWave } from './wav-file.ts';
+import { decodeWav } from './wav-file.ts';
 
 const PCM = Int16Array.from({ length: 160 }, (_, i) => 100 * i - 8000);
 
@@ -16,17 +16,17 @@ describe('a WAV file', () => {
   it.each([0, 0xffffffff])(
     'whose writer did not know the size, and wrote %i, is read to its end',
     (size) => {
-      expect(decodeWave(saying(size), 'a.wav')).toEqual(PCM);
+      expect(decodeWav(saying(size), 'a.wav')).toEqual(PCM);
     },
   );
 
   it('that is cut short is refused with both numbers', () => {
     const cut = Buffer.from(wave(PCM)).subarray(0, 200);
-    expect(() => decodeWave(cut, 'a.wav')).toThrow(DataError);
-    expect(() => decodeWave(cut, 'a.wav')).toThrow(
+    expect(() => decodeWav(cut, 'a.wav')).toThrow(DataError);
+    expect(() => decodeWav(cut, 'a.wav')).toThrow(
       'a.wav announces 320 bytes of samples, but 156 are there: it is cut short',
     );
-    expect(() => decodeWave(saying(0xfffffffe), 'a.wav')).toThrow(/announces 4294967294 bytes/);
+    expect(() => decodeWav(saying(0xfffffffe), 'a.wav')).toThrow(/announces 4294967294 bytes/);
   });
 
   it('gives samples or a DataError for any bytes, and no more samples than the file has', () => {
@@ -42,7 +42,7 @@ describe('a WAV file', () => {
           for (const [at, value] of edits) bytes[at] = value;
           const file = cuts ? bytes.subarray(0, cut) : bytes;
           try {
-            expect(decodeWave(file, 'a.wav').byteLength).toBeLessThanOrEqual(file.length);
+            expect(decodeWav(file, 'a.wav').byteLength).toBeLessThanOrEqual(file.length);
           } catch (error) {
             expect(error).toBeInstanceOf(DataError);
           }

@@ -9,7 +9,7 @@ const UNKNOWN_SIZES = new Set([0, 0xffffffff]);
 const WANTED = `${SAMPLE_RATE} samples a second of 16 bits, one channel`;
 
 /** The samples of a WAV file of 16 bits, one channel, 16,000 a second. Throws a `DataError` that names `file`. */
-export function decodeWave(bytes: Uint8Array, file: string): Int16Array {
+export function decodeWav(bytes: Uint8Array, file: string): Int16Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
   if (bytes.length < 12 || tag(0) !== 'RIFF' || tag(8) !== 'WAVE') {

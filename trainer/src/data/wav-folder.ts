@@ -5,7 +5,7 @@ import type { Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { filesBelow, folderNames, readDataFile } from './files.ts';
 import type { SpeechSet } from './speech-set.ts';
-import { decodeWave } from './wav-file.ts';
+import { decodeWav } from './wav-file.ts';
 
 /**
  * A folder of WAV files: `train` and `test` with a folder for each speaker, and, if there is one,
@@ -69,7 +69,7 @@ function utterances(
     phones: phones.size,
     async read(index) {
       const { file, speaker } = entries[index] as Entry;
-      const pcm = decodeWave(await readDataFile(file, 'a WAV file'), file);
+      const pcm = decodeWav(await readDataFile(file, 'a WAV file'), file);
       return {
         pcm,
         speaker,

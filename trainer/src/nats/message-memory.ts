@@ -7,7 +7,7 @@
 /** Sizes are multiples of it, so that messages of nearly the same size use the same memory. */
 const STEP = 64 << 10;
 /** Bytes that are kept for messages to come; what is given back beyond them is freed. */
-const MOST_KEPT = 64 << 20;
+const MAX_KEPT = 64 << 20;
 
 /** What was taken and not given back. */
 const taken = new WeakSet<ArrayBufferLike>();
@@ -32,7 +32,7 @@ export function takeMemory(bytes: number): Buffer {
 export function giveBack({ buffer }: Uint8Array): void {
   if (!taken.delete(buffer)) return;
   const size = buffer.byteLength;
-  if (keptBytes + size > MOST_KEPT) {
+  if (keptBytes + size > MAX_KEPT) {
     (buffer as ArrayBuffer).transfer(0);
     return;
   }

@@ -2,7 +2,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
-import { Positions } from './data-position.ts';
+import { DataPosition } from './data-position.ts';
 import { LastMessages } from './last-messages.ts';
 
 let nats: TestNats;
@@ -32,8 +32,8 @@ beforeEach(() => {
 });
 afterEach(() => stop.abort());
 
-const open = (replica: number, start = 0): Promise<Positions> =>
-  Positions.open({
+const open = (replica: number, start = 0): Promise<DataPosition> =>
+  DataPosition.open({
     messages: new LastMessages(connection, STATE.name),
     subject: `state.position.${counter}`,
     replica,
@@ -42,9 +42,9 @@ const open = (replica: number, start = 0): Promise<Positions> =>
     stop: stop.signal,
   });
 
-async function draws(positions: Positions, count: number): Promise<number[]> {
+async function draws(position: DataPosition, count: number): Promise<number[]> {
   const drawn: number[] = [];
-  while (drawn.length < count) drawn.push(await positions.draw());
+  while (drawn.length < count) drawn.push(await position.draw());
   return drawn;
 }
 
@@ -55,7 +55,7 @@ const batches = (from: number, count: number): number[] =>
 describe('positions', () => {
   it('of a trainer alone go on from where its checkpoint was, without a server', async () => {
     const gone = { read: () => Promise.reject(new Error('gone')), replace: () => Promise.reject() };
-    const alone = await Positions.open({
+    const alone = await DataPosition.open({
       messages: gone,
       subject: 'state.position.none',
       replica: 0,

@@ -20,7 +20,7 @@ const messageSchema = z.strictObject({
 /** Milliseconds between two attempts, for a server that is gone or a position that is not there yet. */
 const RETRY = 250;
 
-export interface PositionsOptions {
+export interface DataPositionOptions {
   messages: Pick<LastMessages, 'read' | 'replace'>;
   subject: string;
   replica: number;
@@ -31,8 +31,8 @@ export interface PositionsOptions {
   stop: AbortSignal;
 }
 
-export class Positions {
-  readonly #options: PositionsOptions;
+export class DataPosition {
+  readonly #options: DataPositionOptions;
   /** Behind all that this trainer has drawn. */
   #next: number;
   /** Trainers of the module, as far as this one has heard. */
@@ -41,20 +41,20 @@ export class Positions {
   #last: LastMessage | null = null;
 
   /** Looks whether the position is shared already. */
-  static async open(options: PositionsOptions): Promise<Positions> {
-    const positions = new Positions(options);
-    if (options.replica > 0) return positions;
+  static async open(options: DataPositionOptions): Promise<DataPosition> {
+    const position = new DataPosition(options);
+    if (options.replica > 0) return position;
     try {
-      positions.#last = await options.messages.read(options.subject);
-      positions.#alone = nextIn(positions.#last) === null;
+      position.#last = await options.messages.read(options.subject);
+      position.#alone = nextIn(position.#last) === null;
     } catch {
       // No server or no stream: nobody shares anything.
     }
-    if (!positions.#alone) positions.#trainers = 2; // until it hears better
-    return positions;
+    if (!position.#alone) position.#trainers = 2; // until it hears better
+    return position;
   }
 
-  private constructor(options: PositionsOptions) {
+  private constructor(options: DataPositionOptions) {
     this.#options = options;
     this.#next = options.start;
     this.#alone = options.replica === 0;

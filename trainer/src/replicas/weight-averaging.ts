@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { ModuleProgram } from '../module/program.ts';
 import { meanOf, openRule, type Rule } from './rules.ts';
 import type { Snapshot } from './snapshot.ts';
-import { Exchange, LIVE } from './weight-exchange.ts';
+import { LIVE, WeightExchange } from './weight-exchange.ts';
 import { FlatWeights } from './weights.ts';
 
 /** Milliseconds that a trainer without weights of its own waits for those of others, and between two looks. */
@@ -15,7 +15,7 @@ const LOOKS = 10;
 /** Own rounds that another trainer may take for one of its before it counts as gone. */
 const MISSED_ROUNDS = 3;
 
-export interface TeamOptions {
+export interface WeightAveragingOptions {
   averaging: Averaging;
   run: RunId;
   module: string;
@@ -28,11 +28,11 @@ export interface TeamOptions {
  * The weights of a module that has several trainers. Each publishes its own every so many steps. Whoever sees others'
  * new ones goes on with what the rule makes of them and of its own. Nobody waits, so nobody is missed.
  */
-export class Team {
+export class WeightAveraging {
   readonly #program: ModuleProgram;
-  readonly #options: TeamOptions;
+  readonly #options: WeightAveragingOptions;
   readonly #weights: FlatWeights;
-  readonly #exchange: Exchange;
+  readonly #exchange: WeightExchange;
   readonly #rule: Rule;
   /** Trainers of the module, as far as this one has heard. */
   #trainers = 1;
@@ -46,13 +46,18 @@ export class Team {
   static async join(
     connection: NatsConnection,
     program: ModuleProgram,
-    options: TeamOptions,
+    options: WeightAveragingOptions,
     trainers: number,
     newcomer: boolean,
-  ): Promise<Team> {
+  ): Promise<WeightAveraging> {
     const { run, module, replica } = options;
     const weights = new FlatWeights(program);
-    const exchange = new Exchange(connection, { run, module, replica, weights: weights.length });
+    const exchange = new WeightExchange(connection, {
+      run,
+      module,
+      replica,
+      weights: weights.length,
+    });
     const snapshot = await newest(exchange, options, trainers, newcomer);
     if (snapshot && (newcomer || snapshot.step > program.step)) {
       weights.assign(snapshot.weights);
@@ -62,14 +67,14 @@ export class Team {
       program.step = snapshot.step;
       options.log.info({ step: snapshot.step }, 'going on from the weights of another trainer');
     }
-    return new Team(program, options, weights, exchange);
+    return new WeightAveraging(program, options, weights, exchange);
   }
 
   private constructor(
     program: ModuleProgram,
-    options: TeamOptions,
+    options: WeightAveragingOptions,
     weights: FlatWeights,
-    exchange: Exchange,
+    exchange: WeightExchange,
   ) {
     this.#program = program;
     this.#options = options;
@@ -134,8 +139,8 @@ export class Team {
 
 /** The snapshot with the most steps. A newcomer among others waits for a new one; an old one is better than none. */
 async function newest(
-  exchange: Exchange,
-  { replica, stop }: TeamOptions,
+  exchange: WeightExchange,
+  { replica, stop }: WeightAveragingOptions,
   trainers: number,
   newcomer: boolean,
 ): Promise<Snapshot | undefined> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { deleteStreams, ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { encodeParts, joinParts, partsOf } from './snapshot.ts';
-import { Exchange, LIVE } from './weight-exchange.ts';
+import { LIVE, WeightExchange } from './weight-exchange.ts';
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -29,11 +29,11 @@ afterAll(async () => {
 });
 
 /** Trainers of a module of its own. */
-function trainers(count: number, weights: number): Exchange[] {
+function trainers(count: number, weights: number): WeightExchange[] {
   const module = `m${counter++}`;
   return Array.from(
     { length: count },
-    (_, replica) => new Exchange(connection, { run, module, replica, weights }),
+    (_, replica) => new WeightExchange(connection, { run, module, replica, weights }),
   );
 }
 
@@ -41,7 +41,7 @@ const filled = (length: number, value: number) => new Float32Array(length).fill(
 
 describe('an exchange', () => {
   it.each([1, 258_000, 600_000])('carries %i weights whole, once', async (length) => {
-    const [one, two] = trainers(2, length) as [Exchange, Exchange];
+    const [one, two] = trainers(2, length) as [WeightExchange, WeightExchange];
     const weights = Float32Array.from({ length }, (_, i) => i / 7);
     await one.publish(5, weights);
     const [snapshot] = await two.fresh(2);
@@ -53,7 +53,7 @@ describe('an exchange', () => {
   });
 
   it('gives the newest of every other trainer, and not its own', async () => {
-    const [one, two, three] = trainers(3, 10) as [Exchange, Exchange, Exchange];
+    const [one, two, three] = trainers(3, 10) as [WeightExchange, WeightExchange, WeightExchange];
     await one.publish(1, filled(10, 1));
     await one.publish(2, filled(10, 2));
     await two.publish(3, filled(10, 3));
@@ -64,7 +64,7 @@ describe('an exchange', () => {
   });
 
   it('goes on when its stream was made anew and counts from 1 again', async () => {
-    const [one, two] = trainers(2, 10) as [Exchange, Exchange];
+    const [one, two] = trainers(2, 10) as [WeightExchange, WeightExchange];
     for (const step of [1, 2, 3]) await one.publish(step, filled(10, step));
     expect(await two.fresh(2)).toMatchObject([{ step: 3 }]);
     await deleteStreams(connection, [STATE]);
@@ -75,7 +75,7 @@ describe('an exchange', () => {
   });
 
   it('leaves out what trainers that are gone have left behind', async () => {
-    const [one, two] = trainers(2, 10) as [Exchange, Exchange];
+    const [one, two] = trainers(2, 10) as [WeightExchange, WeightExchange];
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - LIVE - 1000 });
     await one.publish(1, filled(10, 1));
     vi.useRealTimers();
@@ -84,9 +84,9 @@ describe('an exchange', () => {
   });
 
   it('leaves out weights of another shape, and what are no weights', async () => {
-    const [one] = trainers(1, 11) as [Exchange];
+    const [one] = trainers(1, 11) as [WeightExchange];
     const module = `m${counter - 1}`;
-    const two = new Exchange(connection, { run, module, replica: 1, weights: 10 });
+    const two = new WeightExchange(connection, { run, module, replica: 1, weights: 10 });
     await one.publish(1, filled(11, 1));
     expect(await two.fresh(2)).toEqual([]);
     connection.publish(weightsSubject(run, module, 0, 0), 'nothing of the kind');
@@ -95,7 +95,7 @@ describe('an exchange', () => {
   });
 
   it('keeps one snapshot of a trainer in the stream', async () => {
-    const [one] = trainers(1, 600_000) as [Exchange];
+    const [one] = trainers(1, 600_000) as [WeightExchange];
     const module = `m${counter - 1}`;
     for (let step = 0; step < 5; step += 1) await one.publish(step, filled(600_000, step));
     const manager = await jetstreamManager(connection);

@@ -11,7 +11,7 @@ import { encodeParts, joinParts, partsOf, readHeader, type Snapshot } from './sn
 /** Milliseconds after which a snapshot's author counts as gone, unless the reader itself is slower. */
 export const LIVE = 60_000;
 
-export interface ExchangeOptions {
+export interface WeightExchangeOptions {
   run: RunId;
   module: string;
   replica: number;
@@ -19,14 +19,14 @@ export interface ExchangeOptions {
   weights: number;
 }
 
-export class Exchange {
-  readonly #options: ExchangeOptions;
+export class WeightExchange {
+  readonly #options: WeightExchangeOptions;
   readonly #messages: LastMessages;
   readonly #author = crypto.getRandomValues(new Uint32Array(1))[0] as number;
   /** The number, in the stream, of the snapshot of each other replica that was read last. */
   readonly #seen = new Map<number, number>();
 
-  constructor(connection: NatsConnection, options: ExchangeOptions) {
+  constructor(connection: NatsConnection, options: WeightExchangeOptions) {
     this.#options = options;
     this.#messages = new LastMessages(connection, stateStream(options.run));
   }

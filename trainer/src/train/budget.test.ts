@@ -1,7 +1,7 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { expect, it } from 'vitest';
 import { Budget } from './budget.ts';
-import type { Messenger } from './control-channel.ts';
+import type { ControlChannel } from './control-channel.ts';
 
 const config = { name: 'm', budget: 100 } as ModuleConfig;
 
@@ -10,8 +10,8 @@ const open = (
   heard: Record<string, number> | undefined,
   before: { samples: number; others?: Record<string, number> } | null,
 ) => {
-  const team = () => heard && { replicas: 3, samples: heard };
-  return new Budget(config, 1, { team } as unknown as Messenger, before);
+  const replicasOf = () => heard && { replicas: 3, samples: heard };
+  return new Budget(config, 1, { replicasOf } as unknown as ControlChannel, before);
 };
 
 it('counts its own samples once, whatever the operator tells of them', () => {

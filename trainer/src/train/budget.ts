@@ -1,5 +1,5 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
-import type { Messenger } from './control-channel.ts';
+import type { ControlChannel } from './control-channel.ts';
 import type { Progress } from './resume.ts';
 
 /** What a module may train on, and how much of that its trainers, this one and the others, have spent. */
@@ -8,22 +8,22 @@ export class Budget {
   own = 0;
   readonly #config: ModuleConfig;
   readonly #replica: string;
-  readonly #messenger: Messenger;
+  readonly #channel: ControlChannel;
   /** What the checkpoint says of the others, until the operator says more. */
   readonly #before: Record<string, number>;
 
   constructor(
     config: ModuleConfig,
     replica: number,
-    messenger: Messenger,
+    channel: ControlChannel,
     before: Pick<Progress, 'samples' | 'others'> | null,
   ) {
     this.#config = config;
     this.#replica = String(replica);
-    this.#messenger = messenger;
+    this.#channel = channel;
     this.#before = before?.others ?? {};
     // Without a checkpoint: an earlier trainer of this number may have got somewhere all the same.
-    const heard = messenger.team(config.name)?.samples[this.#replica] ?? 0;
+    const heard = channel.replicasOf(config.name)?.samples[this.#replica] ?? 0;
     this.own = before?.samples ?? heard;
   }
 
@@ -31,7 +31,7 @@ export class Budget {
   get others(): Record<string, number> {
     const { [this.#replica]: _, ...others } = {
       ...this.#before,
-      ...this.#messenger.team(this.#config.name)?.samples,
+      ...this.#channel.replicasOf(this.#config.name)?.samples,
     };
     return others;
   }

@@ -10,28 +10,28 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectNats, type NatsAccess } from '../nats/connect.ts';
 
-interface MessengerOptions extends NatsAccess {
+interface ControlChannelOptions extends NatsAccess {
   run: RunId;
   module: string;
   replica: number;
 }
 
 /** The trainer's line to the operator: reports out, control in. Losing it never stops a training. */
-export class Messenger {
+export class ControlChannel {
   readonly connection: NatsConnection;
   readonly #subject: string;
   #control: Control | null = null;
-  #heard: () => void = () => {};
+  #resolveFirst: () => void = () => {};
   readonly #first = new Promise<void>((resolve) => {
-    this.#heard = resolve;
+    this.#resolveFirst = resolve;
   });
 
-  static async open(options: MessengerOptions): Promise<Messenger> {
+  static async open(options: ControlChannelOptions): Promise<ControlChannel> {
     const connection = await connectNats(options, `${options.module}-${options.replica}-reports`);
-    return new Messenger(connection, options);
+    return new ControlChannel(connection, options);
   }
 
-  private constructor(connection: NatsConnection, { run, module, replica }: MessengerOptions) {
+  private constructor(connection: NatsConnection, { run, module, replica }: ControlChannelOptions) {
     this.connection = connection;
     this.#subject = reportSubject(run, module, replica);
     connection.subscribe(controlSubject(run), {
@@ -39,7 +39,7 @@ export class Messenger {
         const control = error ? null : parseControl(message.data);
         if (control === null) return;
         this.#control = control;
-        this.#heard();
+        this.#resolveFirst();
       },
     });
   }
@@ -50,12 +50,12 @@ export class Messenger {
   }
 
   /** What the operator last said of the trainers of `module`; undefined before it said anything. */
-  team(module: string): ModuleControl | undefined {
+  replicasOf(module: string): ModuleControl | undefined {
     return this.#control?.modules?.[module];
   }
 
   /** Resolves when the operator has said something, or after `milliseconds`. */
-  async hear(milliseconds: number): Promise<void> {
+  async firstControl(milliseconds: number): Promise<void> {
     await Promise.race([this.#first, new Promise((r) => setTimeout(r, milliseconds).unref())]);
   }
 

@@ -1,16 +1,16 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { rows, TestEdges, within } from '../buffer/testing/edges.ts';
-import { type Feed, openFeed } from './input.ts';
+import { type Input, openInput } from './input.ts';
 
 let edges: TestEdges;
-let feed: Feed | undefined;
+let input: Input | undefined;
 beforeAll(async () => {
   edges = await TestEdges.start();
 });
 afterEach(async () => {
-  await feed?.close();
-  feed = undefined;
+  await input?.close();
+  input = undefined;
   await edges.closeEnds();
 });
 afterAll(() => edges.stop());
@@ -19,7 +19,7 @@ afterAll(() => edges.stop());
 async function receive(madeAt: number) {
   const edge = await edges.make();
   const config = { batchSize: 2, source: { kind: 'edge', edge } } as ModuleConfig;
-  feed = await openFeed(config, {
+  input = await openInput(config, {
     nats: { natsUrl: edges.nats.url },
     connection: edges.connection,
     clientName: 'test',
@@ -30,7 +30,7 @@ async function receive(madeAt: number) {
   const sink = await edges.sink(edge, 1);
   await sink.put({ ...rows(edge, [1], 5), madeAt }, within(60_000));
   await sink.put({ ...rows(edge, [2], 12), madeAt: Date.now() }, within(60_000));
-  const batch = await feed.next(within(60_000));
+  const batch = await input.next(within(60_000));
   const at = (id: number) => batch.ids.indexOf(id);
   return { batch, at };
 }

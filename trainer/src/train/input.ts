@@ -10,13 +10,13 @@ import { NO_COUNTS } from '../buffer/worker-protocol.ts';
 import { openBatches } from '../data/batches.ts';
 import { openSpeechBatches } from '../data/speech-batches.ts';
 import type { NatsAccess } from '../nats/connect.ts';
-import { Positions } from '../replicas/data-position.ts';
+import { DataPosition } from '../replicas/data-position.ts';
 import { LastMessages } from '../replicas/last-messages.ts';
 import type { Refused } from './refusals.ts';
 
 /** Where a module's batches come from, be it the data set or the module before. */
 
-export interface FeedBatch {
+export interface InputBatch {
   /** Images, speech or rows of encoded activations, one sample after another. */
   bytes: Uint8Array;
   ids: Float64Array;
@@ -28,8 +28,8 @@ export interface FeedBatch {
   done(): void;
 }
 
-export interface Feed {
-  next(signal: AbortSignal, options?: TakeOptions): Promise<FeedBatch>;
+export interface Input {
+  next(signal: AbortSignal, options?: TakeOptions): Promise<InputBatch>;
   /** Number of the next sample of the data set; what a checkpoint must hold to go on exactly there. */
   position(): number;
   dropped(): number;
@@ -41,7 +41,7 @@ export interface Feed {
   close(): Promise<void>;
 }
 
-export interface FeedOptions {
+export interface InputOptions {
   nats: NatsAccess;
   /** As of `EdgeOptions`. */
   shared?: string;
@@ -55,17 +55,17 @@ export interface FeedOptions {
   position: number;
 }
 
-export const openFeed = (config: ModuleConfig, options: FeedOptions): Promise<Feed> =>
+export const openInput = (config: ModuleConfig, options: InputOptions): Promise<Input> =>
   config.source.kind === 'edge'
-    ? openEdgeFeed(config, config.source, options)
-    : openDataFeed(config, config.source, options);
+    ? openEdgeInput(config, config.source, options)
+    : openDataInput(config, config.source, options);
 
-async function openDataFeed(
+async function openDataInput(
   { run, uid, name, seed, batchSize, objective }: ModuleConfig,
   source: Exclude<ModuleConfig['source'], { kind: 'edge' }>,
-  { connection, replica, position, stop }: FeedOptions,
-): Promise<Feed> {
-  const positions = await Positions.open({
+  { connection, replica, position, stop }: InputOptions,
+): Promise<Input> {
+  const shared = await DataPosition.open({
     messages: new LastMessages(connection, stateStream(run)),
     subject: positionSubject({ ...run, uid }, name),
     replica,
@@ -74,7 +74,7 @@ async function openDataFeed(
     stop,
   });
   const split = trainingSplit(objective);
-  const draw = () => positions.draw();
+  const draw = () => shared.draw();
   const order = { split, seed, batchSize, start: position, draw } as const;
   const batches = await (source.kind === 'speech'
     ? openSpeechBatches({ ...source, ...order })
@@ -88,16 +88,16 @@ async function openDataFeed(
     dropped: () => 0,
     reused: () => 0,
     refused: () => NO_COUNTS,
-    share: (trainers) => positions.share(trainers),
+    share: (trainers) => shared.share(trainers),
     close: async () => {},
   };
 }
 
-async function openEdgeFeed(
+async function openEdgeInput(
   { batchSize }: ModuleConfig,
   { edge }: ModuleConfig['source'] & { kind: 'edge' },
-  { nats, shared, clientName, replica }: FeedOptions,
-): Promise<Feed> {
+  { nats, shared, clientName, replica }: InputOptions,
+): Promise<Input> {
   const source = await openSource({ ...nats, shared, edge, batchSize, clientName, replica });
   return {
     async next(signal, options) {

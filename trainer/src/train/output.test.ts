@@ -1,7 +1,7 @@
 import type { Edge, ModuleConfig } from '@greedy-infomax/crds';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { TestEdges, within } from '../buffer/testing/edges.ts';
-import type { FeedBatch } from './input.ts';
+import type { InputBatch } from './input.ts';
 import { Output } from './output.ts';
 
 const DEPTH = 8;
@@ -29,7 +29,7 @@ async function open(): Promise<{ edge: Edge; sender: Output }> {
 }
 
 const send = (sender: Output, { sampleBytes }: Edge, id: number, step = 0) => {
-  const batch = { ids: Float64Array.of(id), labels: Int32Array.of(id) } as FeedBatch;
+  const batch = { ids: Float64Array.of(id), labels: Int32Array.of(id) } as InputBatch;
   return sender.send(batch, new Uint8Array(sampleBytes), step, within(60_000));
 };
 
@@ -49,7 +49,7 @@ it('is ahead from half of what the edge holds on', async () => {
   const { edge, sender } = await open();
   for (let sent = 1; sent <= DEPTH; sent += 1) {
     await send(sender, edge, sent);
-    await expect.poll(async () => (await edges.held(edge)).messages).toBe(sent);
+    await expect.poll(async () => (await edges.contents(edge)).messages).toBe(sent);
     await expect.poll(() => sender.isAhead()).toBe(sent >= DEPTH / 2);
   }
 });

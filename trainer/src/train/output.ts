@@ -1,7 +1,7 @@
 import type { Edge, ModuleConfig } from '@greedy-infomax/crds';
 import { openSink, type Sink } from '../buffer/edge.ts';
 import type { NatsAccess } from '../nats/connect.ts';
-import type { FeedBatch } from './input.ts';
+import type { InputBatch } from './input.ts';
 
 /** Milliseconds that the last activations may take to be taken; longer where each counts. */
 const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };
@@ -27,7 +27,7 @@ export class Output {
 
   /** Sends the encoded activations of a batch; their memory goes with them. Waits as `Sink.put` does. */
   send(
-    { ids, labels }: FeedBatch,
+    { ids, labels }: InputBatch,
     activations: Uint8Array,
     producerStep: number,
     signal: AbortSignal,

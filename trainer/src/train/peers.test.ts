@@ -8,9 +8,9 @@ import { planRun, type RunPlan } from '../../../operator/src/plan/run.ts';
 import { TINY } from '../../../test/support/gim.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { compileModule, type ModuleProgram } from '../module/program.ts';
-import { Messenger } from './control-channel.ts';
-import type { Feed } from './input.ts';
-import { Company } from './peers.ts';
+import { ControlChannel } from './control-channel.ts';
+import type { Input } from './input.ts';
+import { Peers } from './peers.ts';
 import { NO_PROGRESS, type Progress } from './resume.ts';
 
 /** What the trainers of a module make of what the operator tells them of one another. */
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 interface Member {
-  company: Company;
+  peers: Peers;
   program: ModuleProgram;
   /** What the data set was told of the number of trainers. */
   told: number[];
@@ -53,19 +53,19 @@ interface Member {
 async function join(replica: number, before: Progress | null): Promise<Member> {
   const config = firstModule();
   const program = compileModule(config);
-  const messenger = await Messenger.open({
+  const channel = await ControlChannel.open({
     natsUrl: nats.url,
     run: runId(),
     module: config.name,
     replica,
   });
-  open.push({ close: () => messenger.close(), dispose: () => program.dispose() });
+  open.push({ close: () => channel.close(), dispose: () => program.dispose() });
   const stop = new AbortController().signal;
   const options = { config, log, replica, stop, out: '', nats: { natsUrl: nats.url } };
-  const company = await Company.meet(options, messenger, program, before);
+  const peers = await Peers.join(options, channel, program, before);
   const told: number[] = [];
-  const feed = { share: (trainers: number) => told.push(trainers) } as unknown as Feed;
-  return { company, program, told, follow: () => company.follow(feed, null) };
+  const input = { share: (trainers: number) => told.push(trainers) } as unknown as Input;
+  return { peers, program, told, follow: () => peers.follow(input, null) };
 }
 
 const firstModule = () => plan.modules[0] as RunPlan['modules'][number];
@@ -99,15 +99,15 @@ it('tells the data set how many trainers there are as soon as that is known, be 
 });
 
 it('spends one budget, also with what trainers that have left have trained on', async () => {
-  const { company, follow } = await join(0, { ...NO_PROGRESS, samples: 3000, others: { 1: 1000 } });
-  company.budget.own += 16;
-  expect([company.budget.own, company.budget.others]).toEqual([3016, { 1: 1000 }]);
-  expect(company.budget.spent).toBe(false);
+  const { peers, follow } = await join(0, { ...NO_PROGRESS, samples: 3000, others: { 1: 1000 } });
+  peers.budget.own += 16;
+  expect([peers.budget.own, peers.budget.others]).toEqual([3016, { 1: 1000 }]);
+  expect(peers.budget.spent).toBe(false);
   await until(1, { 0: 2000, 1: 4984 }, async () => {
     await follow();
-    return company.budget.spent;
+    return peers.budget.spent;
   });
-  expect(company.budget.own).toBe(3016); // its own word counts
+  expect(peers.budget.own).toBe(3016); // its own word counts
 });
 
 it('gives a new trainer the weights of the others, and brings both together from then on', async () => {
@@ -118,7 +118,7 @@ it('gives a new trainer the weights of the others, and brings both together from
     await first.follow();
     return first.told.includes(2);
   });
-  await first.company.team.average(); // publishes
+  await first.peers.averaging.average(); // publishes
   const second = await join(1, null);
   expect(valueIn(second.program)).toBe(4);
   expect([second.program.step, second.program.momentsFrom]).toEqual([70, 70]);
@@ -129,19 +129,19 @@ it('gives a new trainer the weights of the others, and brings both together from
   });
   fill(second.program, 8);
   second.program.step += 4;
-  await second.company.team.average();
+  await second.peers.averaging.average();
   expect(valueIn(second.program)).toBe(8); // it is too early
   second.program.step += 1;
-  await second.company.team.average(); // publishes
+  await second.peers.averaging.average(); // publishes
   first.program.step += 1;
-  await first.company.team.average();
+  await first.peers.averaging.average();
   expect(valueIn(first.program)).toBe(6); // its own 4 and those 8, at once
-  await first.company.team.average();
+  await first.peers.averaging.average();
   first.program.step += 4;
-  await first.company.team.average(); // publishes
+  await first.peers.averaging.average(); // publishes
   expect(valueIn(first.program)).toBe(6); // nothing new, and nobody waits
   second.program.step += 1;
-  await second.company.team.average();
+  await second.peers.averaging.average();
   expect(valueIn(second.program)).toBe(7);
 });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Messenger } from './control-channel.ts';
+import type { ControlChannel } from './control-channel.ts';
 import { readHistory } from './history.ts';
 import { Reporter } from './reporter.ts';
 
@@ -24,7 +24,7 @@ afterEach(() => {
 const history = () => join(folder, 'history.jsonl');
 function open(): Reporter {
   const config = { uid: 'u', name: 'm', budget: 100 } as ModuleConfig;
-  const messenger = { report: (report: Report) => reports.push(report) } as unknown as Messenger;
+  const channel = { report: (report: Report) => reports.push(report) } as unknown as ControlChannel;
   const facts = () => ({
     step: 3,
     samplesTrained: 6,
@@ -33,7 +33,7 @@ function open(): Reporter {
     checkpointStep: null,
   });
   const options = { config, replica: 1, log: pino({ level: 'silent' }) };
-  return new Reporter(options, messenger, history(), facts);
+  return new Reporter(options, channel, history(), facts);
 }
 
 it('tells memory in bytes and time in milliseconds since 1970', () => {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
-import type { Messenger } from './control-channel.ts';
+import type { ControlChannel } from './control-channel.ts';
 import { appendHistory, historyLine } from './history.ts';
 import { Meter } from './meter.ts';
 
@@ -21,7 +21,7 @@ export class Reporter {
   /** What went wrong last, until it is mended. */
   message: string | undefined;
   readonly #options: { config: ModuleConfig; replica: number; log: Logger };
-  readonly #messenger: Messenger;
+  readonly #channel: ControlChannel;
   readonly #history: string;
   readonly #progressFile = process.env.PROGRESS_FILE;
   readonly #facts: () => Facts;
@@ -30,12 +30,12 @@ export class Reporter {
 
   constructor(
     options: { config: ModuleConfig; replica: number; log: Logger },
-    messenger: Messenger,
+    channel: ControlChannel,
     history: string,
     facts: () => Facts,
   ) {
     this.#options = options;
-    this.#messenger = messenger;
+    this.#channel = channel;
     this.#history = history;
     this.#facts = facts;
   }
@@ -71,7 +71,7 @@ export class Reporter {
       message: this.message?.slice(0, 1024),
       at,
     };
-    this.#messenger.report(report);
+    this.#channel.report(report);
     this.#write(report);
   }
 

@@ -7,7 +7,7 @@ import type { ModuleProgram } from '../module/program.ts';
 
 export interface Progress {
   samples: number;
-  /** See `Feed.position`. */
+  /** See `Input.position`. */
   position: number;
   firstLosses: number[];
   dropped: number;

@@ -8,13 +8,13 @@ import type { NatsAccess } from '../nats/connect.ts';
 import { pinComputeThreads } from '../pin.ts';
 import { precisionOf } from '../step/passes/bfloat16.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Messenger } from './control-channel.ts';
+import { ControlChannel } from './control-channel.ts';
 import { ConfigurationError, DivergedError } from './errors.ts';
 import { rewindHistory } from './history.ts';
-import { type Feed, type FeedBatch, openFeed } from './input.ts';
+import { type Input, type InputBatch, openInput } from './input.ts';
 import { Meter } from './meter.ts';
 import { Output } from './output.ts';
-import { Company } from './peers.ts';
+import { Peers } from './peers.ts';
 import { Refusals } from './refusals.ts';
 import { REPORT_EVERY, Reporter } from './reporter.ts';
 import { NO_PROGRESS, type Progress } from './resume.ts';
@@ -45,9 +45,9 @@ export interface TrainerOptions {
 export async function train(options: TrainerOptions): Promise<TrainedEnding | null> {
   const { log, stop } = options;
   // A server that does not come is waited for, but not beyond a stop.
-  const messenger = await Promise.race([openMessenger(options), aborted(stop)]);
-  if (messenger === null) return null;
-  const trainer = new Trainer(options, messenger);
+  const channel = await Promise.race([openChannel(options), aborted(stop)]);
+  if (channel === null) return null;
+  const trainer = new Trainer(options, channel);
   try {
     await trainer.open();
     await trainer.trainToBudget();
@@ -59,12 +59,12 @@ export async function train(options: TrainerOptions): Promise<TrainedEnding | nu
     throw error;
   } finally {
     await trainer.close();
-    await messenger.close();
+    await channel.close();
   }
 }
 
-const openMessenger = ({ config, nats, replica }: TrainerOptions): Promise<Messenger> =>
-  Messenger.open({
+const openChannel = ({ config, nats, replica }: TrainerOptions): Promise<ControlChannel> =>
+  ControlChannel.open({
     ...nats,
     run: { ...config.run, uid: config.uid },
     module: config.name,
@@ -81,26 +81,26 @@ class Trainer {
   #finished = false;
   readonly #options: TrainerOptions;
   readonly #config: ModuleConfig;
-  readonly #messenger: Messenger;
+  readonly #channel: ControlChannel;
   readonly #history: string;
   readonly #reporter: Reporter;
   readonly #slowdown: Slowdown;
   #checkpoints!: Checkpoints;
   #program!: ModuleProgram;
-  #feed: Feed | null = null;
+  #input: Input | null = null;
   #output: Output | null = null;
-  #company: Company | null = null;
+  #peers: Peers | null = null;
   readonly #refusals: Refusals;
 
-  constructor(options: TrainerOptions, messenger: Messenger) {
+  constructor(options: TrainerOptions, channel: ControlChannel) {
     this.#options = options;
     this.#config = options.config;
-    this.#messenger = messenger;
+    this.#channel = channel;
     this.#history = join(options.out, 'history.jsonl');
-    this.#reporter = new Reporter(options, messenger, this.#history, () => ({
+    this.#reporter = new Reporter(options, channel, this.#history, () => ({
       step: this.#program?.step ?? 0,
-      samplesTrained: this.#company?.budget.own ?? 0,
-      others: this.#company?.budget.others,
+      samplesTrained: this.#peers?.budget.own ?? 0,
+      others: this.#peers?.budget.others,
       samplesDropped: this.#dropped(),
       samplesReused: this.#reused(),
       checkpointStep: this.#checkpoints?.step ?? null,
@@ -122,19 +122,19 @@ class Trainer {
     }
     this.#checkpoints = await Checkpoints.open(
       this.#options,
-      this.#messenger.connection,
+      this.#channel.connection,
       this.#program,
     );
     const { before } = this.#checkpoints;
     if (before) this.#reporter.meter = new Meter(before.firstLosses);
-    this.#company = await Company.meet(this.#options, this.#messenger, this.#program, before);
+    this.#peers = await Peers.join(this.#options, this.#channel, this.#program, before);
     rewindHistory(this.#history, this.#program.step);
     const clientName = `${config.run.name}-${config.name}-${replica}`;
     this.#output = await Output.open(config, { nats, shared, clientName });
-    this.#feed = await openFeed(config, {
+    this.#input = await openInput(config, {
       nats,
       shared,
-      connection: this.#messenger.connection,
+      connection: this.#channel.connection,
       clientName,
       replica,
       position: this.#before.position,
@@ -148,12 +148,12 @@ class Trainer {
   }
 
   get #spent(): boolean {
-    return this.#company?.budget.spent ?? false;
+    return this.#peers?.budget.spent ?? false;
   }
 
   /** Whether every later module has had all that it may. */
   get #released(): boolean {
-    return this.#messenger.released(this.#config.name);
+    return this.#channel.released(this.#config.name);
   }
 
   /** Steps until the module's budget is spent or a stop is asked for; ends with a checkpoint either way. */
@@ -161,18 +161,18 @@ class Trainer {
     const { stop, log } = this.#options;
     if (!this.#spent) this.#reporter.enter('training');
     while (!this.#spent && !stop.aborted) {
-      await this.#company?.follow(this.#feed, this.#output);
+      await this.#peers?.follow(this.#input, this.#output);
       const batch = await this.#next();
       if (batch === null) break;
       await this.#trainOn(batch);
-      await this.#company?.team.average();
+      await this.#peers?.averaging.average();
       await this.#housekeeping();
     }
-    await this.#company?.team.average({ now: true });
+    await this.#peers?.averaging.average({ now: true });
     // What the whole training has made is worth waiting for a disk that is full.
     if (!this.#checkpoints.upToDate) await this.#checkpoint({ tolerant: this.#spent });
     log.info(
-      { step: this.#program.step, samples: this.#company?.budget.own },
+      { step: this.#program.step, samples: this.#peers?.budget.own },
       this.#checkpoints.upToDate
         ? 'checkpoint written; done training'
         : 'done training; no checkpoint of it yet',
@@ -185,7 +185,7 @@ class Trainer {
     if (!this.#spent) return;
     if (this.#output) this.#reporter.enter('forwarding');
     while (!stop.aborted && this.#output && !this.#released) {
-      await this.#company?.follow(this.#feed, this.#output);
+      await this.#peers?.follow(this.#input, this.#output);
       if (await this.#output.isAhead()) {
         await new Promise((resolve) => setTimeout(resolve, FORWARD_PAUSE));
       } else {
@@ -224,7 +224,7 @@ class Trainer {
       module: config.name,
       replica,
       step: this.#program.step,
-      samples: this.#company?.budget.total ?? 0,
+      samples: this.#peers?.budget.total ?? 0,
       budget: config.budget,
       checkpoint: this.#checkpoints.newest,
     };
@@ -236,12 +236,12 @@ class Trainer {
   }
 
   async close(): Promise<void> {
-    if (this.#feed) this.#refusals.note(this.#feed.refused(), 0);
-    await this.#feed?.close();
+    if (this.#input) this.#refusals.note(this.#input.refused(), 0);
+    await this.#input?.close();
     await this.#output?.close();
   }
 
-  async #trainOn(batch: FeedBatch): Promise<void> {
+  async #trainOn(batch: InputBatch): Promise<void> {
     const { batchSize, name } = this.#config;
     if (usesLabels(this.#config.objective) && batch.labels.includes(-1)) {
       throw new ConfigurationError(
@@ -260,7 +260,7 @@ class Trainer {
     await this.#slowdown.after(performance.now() - began);
     if (activations) await this.#send(batch, activations as Uint8Array, madeBy);
     batch.done();
-    if (this.#company) this.#company.budget.own += batchSize;
+    if (this.#peers) this.#peers.budget.own += batchSize;
     this.#reporter.meter.add({
       at: performance.now(),
       loss: value,
@@ -277,11 +277,11 @@ class Trainer {
   }
 
   /** The next batch; null when a stop was asked for, or forwarding is over, while it was awaited. */
-  #next(options?: TakeOptions): Promise<FeedBatch | null> {
-    return this.#wait((signal) => (this.#feed as Feed).next(signal, options));
+  #next(options?: TakeOptions): Promise<InputBatch | null> {
+    return this.#wait((signal) => (this.#input as Input).next(signal, options));
   }
 
-  async #send(batch: FeedBatch, activations: Uint8Array, producerStep = this.#program.step) {
+  async #send(batch: InputBatch, activations: Uint8Array, producerStep = this.#program.step) {
     // One that repeats steps after a restart may come to its end last: nobody would empty the buffer for it.
     if (this.#released) return;
     await this.#wait(
@@ -294,7 +294,7 @@ class Trainer {
   #wait<T>(work: (signal: AbortSignal) => Promise<T>, isOver = () => false): Promise<T | null> {
     const tick = () => {
       this.#reporter.tick();
-      if (this.#feed) this.#refusals.note(this.#feed.refused());
+      if (this.#input) this.#refusals.note(this.#input.refused());
       const { phase } = this.#reporter;
       if (phase === 'training' && this.#spent) return true;
       return isOver() || (phase === 'forwarding' && this.#released);
@@ -305,7 +305,7 @@ class Trainer {
   /** Between steps: report, history, checkpoint, and a turn for the event loop. */
   async #housekeeping(): Promise<void> {
     this.#reporter.tick();
-    if (this.#feed) this.#refusals.note(this.#feed.refused());
+    if (this.#input) this.#refusals.note(this.#input.refused());
     if (this.#checkpoints.isDue(this.#spent)) {
       await this.#checkpoint({ tolerant: true });
     }
@@ -314,9 +314,9 @@ class Trainer {
 
   async #checkpoint(options?: { tolerant: boolean }): Promise<void> {
     const progress = {
-      samples: this.#company?.budget.own ?? 0,
-      others: this.#company?.budget.others,
-      position: this.#feed?.position() ?? 0,
+      samples: this.#peers?.budget.own ?? 0,
+      others: this.#peers?.budget.others,
+      position: this.#input?.position() ?? 0,
       firstLosses: [...this.#reporter.meter.firstLosses],
       dropped: this.#dropped(),
       reused: this.#reused(),
@@ -325,6 +325,6 @@ class Trainer {
     this.#reporter.message = this.#checkpoints.problem?.message;
   }
 
-  #dropped = (): number => this.#before.dropped + (this.#feed?.dropped() ?? 0);
-  #reused = (): number => this.#before.reused + (this.#feed?.reused() ?? 0);
+  #dropped = (): number => this.#before.dropped + (this.#input?.dropped() ?? 0);
+  #reused = (): number => this.#before.reused + (this.#input?.reused() ?? 0);
 }

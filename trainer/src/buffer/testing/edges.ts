@@ -10,7 +10,7 @@ import { startNats, type TestNats } from '../../../../test/support/nats.ts';
 import { openSink, openSource, type Sink, type Source } from '../edge.ts';
 
 /** How activations go, for `TestEdges.start`. */
-export const WAYS: [string, { shared: boolean }][] = [
+export const TRANSPORTS: [string, { shared: boolean }][] = [
   ['through the server', { shared: false }],
   ['through shared memory', { shared: true }],
 ];
@@ -91,7 +91,7 @@ export class TestEdges {
   }
 
   /** What the edge's stream holds. */
-  async held({ stream }: Edge): Promise<{ messages: number; bytes: number }> {
+  async contents({ stream }: Edge): Promise<{ messages: number; bytes: number }> {
     const jsm = await jetstreamManager(this.connection);
     return (await jsm.streams.info(stream)).state;
   }

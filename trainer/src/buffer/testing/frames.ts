@@ -42,12 +42,12 @@ export const framesOf = (
   return Array.from(eachFrame(rowsOf(samples), producer, () => group++));
 };
 
-/** What a reader makes of a sealed header and a body. */
-export const read = (header: string, body: Uint8Array, size: number, place = ''): Frame =>
-  parseFrame(openFrameHeader([header], place), body, size);
+/** What a reader makes of a sealed header and a payload. */
+export const read = (header: string, payload: Uint8Array, size: number, place = ''): Frame =>
+  parseFrame(openFrameHeader([header], place), payload, size);
 
-export const reread = ({ record, body }: SentFrame, size: number): Frame =>
-  read(sealFrameHeader(record), body, size);
+export const reread = ({ record, payload }: SentFrame, size: number): Frame =>
+  read(sealFrameHeader(record), payload, size);
 
 export const joined = ({ parts, ...sample }: Assembled): Sample => ({
   ...sample,
