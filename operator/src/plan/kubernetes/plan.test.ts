@@ -99,3 +99,15 @@ test('a run that trains outlives a change that cannot work, and says so once', (
   expect(plan(following(broken, held), atWork()).events).toEqual([]);
   expect(condition(plan(following(run, held), atWork()), 'Progressing')?.status).toBe('True');
 });
+
+test('a status that a newer operator wrote is planned with, and its unknown fields do not come back', () => {
+  const { status } = plan(aRun());
+  const modules = status.modules?.map((each) => ({ ...each, phase: 'Hibernating', novelty: 1 }));
+  const newer = { ...status, phase: 'Hibernating', novelty: { a: [1] }, modules };
+  const next = plan(aRun({}, { status: newer as never }));
+  expect(next.status).not.toHaveProperty('novelty');
+  expect(next.status.phase).toBe('Pending');
+  expect(next.status.modules?.map(({ phase }) => phase)).toEqual(['Pending', 'Pending']);
+  expect(JSON.stringify(next.status)).not.toContain('novelty');
+  expect(next.apply).toEqual(plan(aRun()).apply);
+});
