@@ -26,12 +26,17 @@ const NATS_AWAY_AFTER = 5000;
 const SWEEP_EVERY = 300_000;
 const SWEEP_SOON = 10_000;
 
+/** Seconds between looks at whether a run that another operator takes care of is still its own. */
+const LEFT_ALONE_SECONDS = 30;
+
 export interface ControllerOptions {
   client: Client;
   /** Default: all namespaces. */
   namespaces?: readonly string[];
   plan: PlanOptions;
   nats: NatsTenants;
+  /** Whether another operator takes care of the runs of a namespace. Default: none. */
+  leavesAlone?: (namespace: string) => boolean;
   concurrency: number;
   identity: string;
   log: Logger;
@@ -306,6 +311,10 @@ export class Controller {
     this.#turn = this.#turn.then(() => nextTurn());
     await this.#turn;
     const run = this.#caches.runs.get(key);
+    if (this.#options.leavesAlone?.(key.slice(0, key.indexOf('/')))) {
+      this.#reconciler.forget(run?.metadata.uid ?? '');
+      return { afterSeconds: LEFT_ALONE_SECONDS };
+    }
     if (!run) {
       this.#queue.forget(key);
     }

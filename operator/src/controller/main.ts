@@ -8,6 +8,7 @@ import { openHealthServer } from '../kube/health.ts';
 import { loadKubeConfig, ownNamespace } from '../kube/kube-config.ts';
 import { Election } from '../kube/leader-election.ts';
 import { parseNamespaces } from '../kube/multi-namespace-informer.ts';
+import { NAMESPACES_ANNOTATION, Neighbours, watchedText } from '../kube/neighbours.ts';
 import { openTenants } from '../nats/open-tenants.ts';
 import { parseRunDefaults } from '../plan/kubernetes/run-defaults.ts';
 import { Controller } from './controller.ts';
@@ -72,9 +73,18 @@ async function main(): Promise<number> {
   const ca = values['nats-ca'] && readFileSync(values['nats-ca'], 'utf8');
   const defaults = values['run-defaults'];
   const runDefaults = defaults && parseRunDefaults(defaults, '--run-defaults');
+  const namespaces = parseNamespaces(values.namespaces);
+  const leaseNamespace = values['lease-namespace'] ?? ownNamespace();
+  const neighbours = new Neighbours(client, {
+    name: LEASE,
+    namespace: leaseNamespace,
+    watched: namespaces,
+    log,
+  });
   const controller: Controller = new Controller({
     client,
-    namespaces: parseNamespaces(values.namespaces),
+    namespaces,
+    leavesAlone: (namespace) => neighbours.leavesAlone(namespace),
     plan: {
       trainerImage: values['trainer-image'],
       natsUrl: values['trainer-nats'] ?? values.nats,
@@ -99,6 +109,7 @@ async function main(): Promise<number> {
     readyz: {
       caches: () => controller.synced || 'not filled yet',
       crds: () => crds.problem ?? true,
+      neighbours: () => neighbours.conflict ?? true,
     },
   });
   const served = await metrics.open(Number(values['metrics-port']));
@@ -107,18 +118,23 @@ async function main(): Promise<number> {
   controller.connectNats(stop.signal);
   let leading: Promise<void> = Promise.resolve();
   const election = new Election(client, {
-    namespace: values['lease-namespace'] ?? ownNamespace(),
+    namespace: leaseNamespace,
     name: LEASE,
     identity,
+    annotations: { [NAMESPACES_ANNOTATION]: watchedText(namespaces) },
     log,
     onStarted: (lease) => {
       metrics.setLeader(LEASE, true);
       leading = controller.lead(lease.metadata.uid ?? identity, stop.signal);
+      void neighbours.untilConflict(lease, stop.signal).then((conflict) => {
+        if (conflict !== undefined) process.exit(1); // the next start waits
+      });
     },
     // At once: whoever leads next does not wait until the work under way here has ended.
     onLost: () => process.exit(1),
   });
-  const elections = election.run(electing.signal);
+  const waiting = AbortSignal.any([stop.signal, electing.signal]);
+  const elections = neighbours.whenAlone(waiting).then(() => election.run(electing.signal));
   await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
   log.info('stopping');
   await leading; // the lease is freed only when no work is under way

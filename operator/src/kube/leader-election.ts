@@ -10,6 +10,8 @@ export interface ElectionOptions {
   name: string;
   /** Who this is; must differ between any two processes. */
   identity: string;
+  /** Annotations that the Lease has while this process holds it. */
+  annotations?: Record<string, string>;
   /** Called once, when this process becomes the leader, with the lease that it holds. */
   onStarted: (lease: LeaseObject) => void;
   /** Called once if the lead is lost; another may act from now on, so the process must end. */
@@ -44,6 +46,7 @@ export class Election {
       clock: systemClock,
       wait: pause,
       random: Math.random,
+      annotations: {},
       ...options,
     };
   }
@@ -107,7 +110,7 @@ export class Election {
   }
 
   async #takeOrRenew(signal: AbortSignal): Promise<boolean> {
-    const { clock, leaseSeconds, identity, namespace, name } = this.#options;
+    const { clock, leaseSeconds, identity, namespace, name, annotations } = this.#options;
     const renewTime = microTime(clock.date());
     const spec: LeaseSpec = {
       holderIdentity: identity,
@@ -120,7 +123,7 @@ export class Election {
     const lease = this.isLeader ? this.#seen?.lease : await this.#look(signal);
     if (!lease) {
       const options = { signal, timeoutSeconds: this.#timeout };
-      const fresh = { metadata: { namespace, name }, spec };
+      const fresh = { metadata: { namespace, name, annotations }, spec };
       this.#see(await this.#client.create(LEASES, fresh, options));
       return true;
     }
@@ -152,7 +155,9 @@ export class Election {
   }
 
   async #write(lease: LeaseObject, spec: LeaseSpec, signal?: AbortSignal): Promise<void> {
-    const next = { ...lease, spec: { ...lease.spec, ...spec } };
+    const annotations = { ...lease.metadata.annotations, ...this.#options.annotations };
+    const metadata = { ...lease.metadata, annotations };
+    const next = { ...lease, metadata, spec: { ...lease.spec, ...spec } };
     const options = { signal, timeoutSeconds: this.#timeout };
     this.#see(await this.#client.replace(LEASES, next, options));
   }
