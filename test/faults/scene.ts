@@ -78,7 +78,10 @@ export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   ];
   const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
   await kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  // kubectl fails on a CRD whose status nobody has written yet.
+  await eventually('the CRDs', () =>
+    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
+  );
   const proxy = await startFaultProxy(cluster);
   const client = new Client(loadKubeConfig(cluster.kubeconfig));
   const operators: OperatorProcess[] = [];
