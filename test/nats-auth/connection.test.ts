@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT, parseRun } from '@greedy-infomax/crds';
+import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { connectionOptions } from '../../operator/src/nats/connection.ts';
@@ -115,4 +117,36 @@ it.each([
   expect(stdout, stderr).toContain(natsCreds);
   expect(stdout).not.toMatch(/eyJ|SU[A-Z2-7]{20}/);
   expect(status).toBe(code);
+});
+
+it('a trainer whose credentials expire goes on with those renewed in its file, and loses no message', async () => {
+  const closed = later(await startClosedNats());
+  const accounts = await closed.accounts({ lifetimeSeconds: 3 });
+  const run = { namespace: 'team', uid: 'u', memoryBytes: 2 ** 24, files: false };
+  await accounts.admit(run);
+  const operator = await accounts.open('team');
+  if (operator === null) throw new Error('no connection to the account');
+  const jsm = await jetstreamManager(operator);
+  await jsm.streams.add({ name: 'S', subjects: ['s'], storage: StorageType.Memory });
+  const permissions = { publish: ['s'], subscribe: ['_INBOX.>'] };
+  const user = { namespace: 'team', uid: 'u', name: 'test', permissions, generation: 0 };
+  const renew = async () => closed.write('renewed.creds', await accounts.mint(user));
+  const natsCreds = await renew();
+  const trainer = later(await connectNats({ natsUrl: closed.nats.url, natsCreds }, 'trainer'));
+  let reconnections = 0;
+  void (async () => {
+    for await (const { type } of trainer.status()) if (type === 'reconnect') reconnections++;
+  })();
+  const renewing = setInterval(() => void renew(), 1200);
+  const js = jetstream(trainer);
+  let sent = 0;
+  for (const end = Date.now() + 9000; Date.now() < end; sent++) {
+    const options = { msgID: String(sent), timeout: 1000 };
+    // As trainers do: the same message again until the server has it.
+    while (!(await js.publish('s', String(sent), options).catch(() => null))) await pause(100);
+    await pause(20);
+  }
+  clearInterval(renewing);
+  expect(reconnections).toBeGreaterThanOrEqual(2);
+  expect((await jsm.streams.info('S')).state.messages).toBe(sent);
 });
