@@ -6,7 +6,7 @@ import { below, makeFolder, type Run, writeWhole } from '@greedy-infomax/crds';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { openLog } from '../log.ts';
-import { connectionOptions, type NatsAccess } from '../nats/connection.ts';
+import { connectionOptions, type NatsAccess, withoutPassword } from '../nats/connection.ts';
 import { deleteStreams } from '../nats/streams.ts';
 import { planRun, type RunPlan } from '../plan/run.ts';
 import type { Summary } from '../report/summary.ts';
@@ -182,7 +182,7 @@ async function connectTo(access: NatsAccess): Promise<NatsConnection> {
     return await connect({ ...connectionOptions(access), name: 'gim' });
   } catch (error) {
     throw new NatsUnreachableError(
-      `no NATS server answers at ${access.url} (${(error as Error).message}); give the URL of one with JetStream to --nats, with --nats-creds and --nats-ca if it asks for them, or leave it out`,
+      `no NATS server answers at ${withoutPassword(access.url)} (${(error as Error).message}); give the URL of one with JetStream to --nats, with --nats-creds and --nats-ca if it asks for them, or leave it out`,
       { cause: error },
     );
   }

@@ -52,3 +52,6 @@ export async function connectPatiently(
   }
   return null;
 }
+
+/** The URL for messages: without user and password. */
+export const withoutPassword = (url: string): string => url.replace(/^([a-z]+:\/\/)?.*@/, '$1');
