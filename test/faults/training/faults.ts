@@ -95,7 +95,7 @@ const natsOutOfMemory: Fault = {
   lasting: true,
   name: 'NATS is out of memory for streams',
   happens:
-    'what cannot be stored is dropped and counted; nobody waits; trained on as soon as there is room',
+    'samples that cannot be stored are dropped and counted; no module waits; all train on as soon as there is room',
   async strike({ natsUrl }, { lasts }) {
     // It may have been killed just before, and not be there again yet.
     const connection = await connect({ servers: natsUrl, waitOnFirstConnect: true });
@@ -167,7 +167,7 @@ const HOUR = 3_600_000;
 const clockJump: Fault = {
   lasting: true,
   name: 'the clocks of the trainers jump an hour on, then back by two',
-  happens: 'nothing: intervals are measured by the clock that nobody sets',
+  happens: 'nothing: intervals are measured by the monotonic clock',
   async prepare(folder) {
     process.env.CLOCK_OFFSET_FILE = join(folder, 'clock');
     const clock = join(import.meta.dirname, 'clock.ts');
@@ -198,7 +198,7 @@ const clockJump: Fault = {
 const poisonEdge: Fault = {
   name: 'poison on the subjects of both edges',
   happens:
-    'random bytes, wrong shape or version, oversize, forged headers, values that are no numbers: counted, dropped, never trained on',
+    'random bytes, wrong shape or version, oversize, forged headers, NaN and infinite values: counted, dropped, never trained on',
   // A ring might have dropped them before anybody read them.
   setting: { whenFull: 'block' },
   async strike(training, { random }) {
@@ -235,7 +235,7 @@ const cutLink: Fault = {
 const slowLink: Fault = {
   lasting: true,
   name: 'the link to NATS is slow (2 Mbit/s)',
-  happens: 'producers drop what does not get through; nobody waits',
+  happens: 'producers drop the samples that do not get through; no module waits',
   prepare: overFarNats,
   async strike(_training, { nats, lasts }) {
     nats?.limit(2);

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { machine } from '../../../bench/machine.ts';
 import { FAULTS, type Fault } from './faults.ts';
 import { type Outcome, trainThrough } from './measure.ts';
-import { type Page, type Row, reliabilityPage } from './table.ts';
+import { type Page, type Row, withFaults } from './table.ts';
 
 /**
- * Trains through one fault after another and writes docs/reliability.md: `make faults`. Needs root, for file systems
+ * Trains through one fault after another and writes the table of docs/reliability.md: `make faults`. Needs root, for file systems
  * and a network of its own. Takes about ten minutes on two cores. What runs/faults/results.json holds already is not
  * measured again; `--page` measures nothing and writes the page of what is there.
  */
@@ -80,5 +80,6 @@ const page: Page = {
   day: new Date().toISOString().slice(0, 10),
   machine: machine(),
 };
-writeFileSync(join(ROOT, 'docs/reliability.md'), reliabilityPage(page));
+const document = join(ROOT, 'docs/reliability.md');
+writeFileSync(document, withFaults(readFileSync(document, 'utf8'), page));
 process.exit(failures.length === 0 ? 0 : 1);

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Row, reliabilityPage } from './table.ts';
+import { faultsPart, type Row, withFaults } from './table.ts';
 
 const row: Row = {
   name: 'kill -9 of NATS',
@@ -27,23 +29,42 @@ const page = {
 };
 
 describe('the table of faults', () => {
-  it('has each beside undisturbed trainings of the same policy', () => {
-    expect(reliabilityPage({ ...page, rows: [row] })).toContain(
+  it('shows each beside undisturbed trainings of the same policy', () => {
+    expect(faultsPart({ ...page, rows: [row] })).toContain(
       '| kill -9 of NATS | started again | 2 | 1,600 | 12,000 | 0 | 65.5% | 67.0% |',
     );
-    expect(reliabilityPage({ ...page, rows: [{ ...row, whenFull: 'dropOldest' }] })).toContain(
+    expect(faultsPart({ ...page, rows: [{ ...row, whenFull: 'dropOldest' }] })).toContain(
       '| 12,000 | 200 | 65.5% | 65.0% |',
     );
   });
 
-  it('does not claim to know less than a second', () => {
-    expect(reliabilityPage({ ...page, rows: [{ ...row, recovery: 0.3 }] })).toContain('| < 1 |');
+  it('shows recoveries under a second as < 1', () => {
+    expect(faultsPart({ ...page, rows: [{ ...row, recovery: 0.3 }] })).toContain('| < 1 |');
   });
 
-  it('tells which fault was not outlived', () => {
-    const text = reliabilityPage({ ...page, rows: [], failures: ['kill -9 of NATS: in vain'] });
-    expect(text).toContain('**Not outlived:**\n\n- kill -9 of NATS: in vain');
-    expect(reliabilityPage({ ...page, rows: [row] })).not.toMatch(/Not (outlived|measured)/);
-    expect(reliabilityPage({ ...page, rows: [], pending: ['a', 'b'] })).toContain('time:** a; b.');
+  it('names the faults that a training did not survive', () => {
+    const text = faultsPart({ ...page, rows: [], failures: ['kill -9 of NATS: in vain'] });
+    expect(text).toContain('**Not survived:**\n\n- kill -9 of NATS: in vain');
+    expect(faultsPart({ ...page, rows: [row] })).not.toMatch(/Not (outlived|measured)/);
+    expect(faultsPart({ ...page, rows: [], pending: ['a', 'b'] })).toContain('time:** a; b.');
+  });
+
+  it('replaces the measured part of docs/reliability.md alone', () => {
+    const path = resolve(import.meta.dirname, '../../../docs/reliability.md');
+    const committed = readFileSync(path, 'utf8');
+    const measured = { ...page, rows: [row] };
+    const once = withFaults(committed, measured);
+    expect(withFaults(once, measured)).toBe(once);
+    expect(once).toContain(faultsPart(measured));
+    const around = (text: string) => [
+      text.slice(0, text.indexOf('<!-- written by')),
+      text.slice(text.indexOf('<!-- end of')),
+    ];
+    expect(around(once)).toEqual(around(committed));
+    expect(around(once).join('').length).toBeGreaterThan(1000);
+  });
+
+  it('needs the markers', () => {
+    expect(() => withFaults('# A page', { ...page, rows: [row] })).toThrow('lacks the lines');
   });
 });
