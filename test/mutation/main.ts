@@ -100,7 +100,12 @@ function mutated({ mutate, oneIn }: Part): string[] {
 
 function run(tool: string, tree: string, name: string, part: Part): MutationReport {
   const config = `${name}.vitest.config.ts`;
-  const tests = { include: part.tests, testTimeout: 300_000, hookTimeout: 300_000 };
+  const hanging = {
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 90_000 } },
+  };
+  const tests = { include: part.tests, ...hanging };
   writeFileSync(
     join(tree, config),
     `import { defineConfig } from 'vitest/config';\nexport default defineConfig({ test: ${JSON.stringify(tests)} });\n`,

@@ -20,6 +20,8 @@ export const PARTS: Record<string, Part> = {
     tests: [
       'crds/src/network/*.test.ts',
       'crds/src/validation/{parse,speech,validate-run}.test.ts',
+      'trainer/src/model/costs.test.ts',
+      'trainer/src/step/codecs.test.ts',
     ],
     oneIn: 2,
   },

@@ -55,6 +55,27 @@ describe('frames', () => {
       expect(payload.buffer).toBe(rows.bytes.buffer);
   });
 
+  it('carry more bytes than a chunk where the payload lies in shared memory', () => {
+    const samples = Array.from({ length: 50 }, (_, id) => sample(id, 25_000));
+    const [frame] = [...eachFrame(rowsOf(samples), 1, () => 0, 50)];
+    expect(frame?.payload.length).toBe(50 * 25_000);
+  });
+
+  it('have a checksum of eight hexadecimal digits', () => {
+    for (let id = 0; id < 500; id += 1) {
+      const [{ record }] = framesOf([sample(id, 1)], 1, 0) as [SentFrame];
+      expect(sealFrameHeader(record)).toMatch(/^[A-Za-z0-9+/=]+\.[0-9a-f]{8}$/);
+    }
+  });
+
+  it('are refused with the length that their samples need', () => {
+    const samples = [1, 2].map((id) => sample(id, 100));
+    const [{ record, payload }] = framesOf(samples, 1, 0) as [SentFrame];
+    expect(() => read(sealFrameHeader(record), payload.subarray(1), 100)).toThrow(
+      'message of 199 bytes: 2 samples need 200',
+    );
+  });
+
   it('refuse messages that are no frame of this edge, whatever they are', () => {
     const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const header = sealFrameHeader(record);

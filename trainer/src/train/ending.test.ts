@@ -3,13 +3,23 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeTrainerEnding, EXIT, parseRun, provesCompletion } from '@greedy-infomax/crds';
+import {
+  decodeTrainerEnding,
+  EXIT,
+  type ModuleConfig,
+  parseRun,
+  provesCompletion,
+} from '@greedy-infomax/crds';
 import { connect } from '@nats-io/transport-node';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { planRun } from '../../../operator/src/plan/run.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { decodeSafetensors } from '../checkpoint/safetensors.ts';
+import { openBatches } from '../data/batches.ts';
+import { compileModule } from '../module/program.ts';
+import { stepSeed } from '../module/step.ts';
+import { distance } from '../step/testing/tensors.ts';
 
 const RUN = (samples: number) => `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -79,6 +89,42 @@ it('a trainer that has spent its budget proves it by the checkpoint of its last 
   // A second trainer has nothing left to train, and says so by the same checkpoint.
   const again = await trainOn(96);
   expect(again).toEqual({ code, ending });
+});
+
+it('a trainer draws each step from the seed of that step', async () => {
+  const { ending } = await trainOn(96);
+  if (ending.outcome === 'failed') throw new Error(ending.message);
+  const { tensors } = decodeSafetensors(
+    readFileSync(join(folder, ending.checkpoint?.file ?? 'no checkpoint')),
+  );
+  const config: ModuleConfig = JSON.parse(readFileSync(join(folder, 'module.json'), 'utf8'));
+  const { source, seed, batchSize } = config;
+  if (source.kind !== 'data') throw new Error(`reads ${source.kind}`);
+
+  /** Returns how far the trainer's weights are from those of three steps with the seed of step `stepOf(i)`. */
+  const distanceTo = async (stepOf: (i: number) => number) => {
+    const batches = await openBatches({ ...source, split: 'train', seed, batchSize, start: 0 });
+    const program = compileModule(config);
+    try {
+      for (let i = 0; i < 3; i += 1) {
+        const { bytes, labels } = await batches.next();
+        program.run('train', { batch: bytes, labels, seed: stepSeed(config, 0, stepOf(i)) });
+      }
+      const weights = Object.entries(program.read()).filter(([name]) => name in tensors);
+      expect(weights).not.toEqual([]);
+      const all = (each: (name: string) => Float32Array) =>
+        Float32Array.from(weights.flatMap(([name]) => [...each(name)]));
+      const trained = all((name) => tensors[name]?.data as Float32Array);
+      return distance(
+        trained,
+        all((name) => program.read()[name]?.values as Float32Array),
+      );
+    } finally {
+      program.dispose();
+    }
+  };
+  expect(await distanceTo((i) => i)).toBeLessThan(1e-6);
+  expect(await distanceTo(() => 0)).toBeGreaterThan(1e-4);
 });
 
 it('a trainer that is stopped says so, and proves nothing', async () => {
