@@ -3,9 +3,10 @@ import { parseArgs } from 'node:util';
 import { type ModuleConfig, parseRun, trainingSplit } from '@greedy-infomax/crds';
 import { moduleFolder, writeModules } from '../../operator/src/local/folder.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
+import { configHash } from '../../trainer/src/checkpoint/config-hash.ts';
 import { CheckpointStore } from '../../trainer/src/checkpoint/store.ts';
 import { shareThreads } from '../../trainer/src/threads.ts';
-import { configHash, NO_PROGRESS, saveCheckpoint } from '../../trainer/src/train/resume.ts';
+import { NO_PROGRESS, saveCheckpoint } from '../../trainer/src/train/resume.ts';
 
 /**
  * Trains a run file's modules in one process, in turn: each batch goes through all of them before the next is

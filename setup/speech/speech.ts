@@ -1,5 +1,5 @@
 import { PHONE_FRAME, SAMPLE_RATE } from '../../crds/src/v1alpha1/data.ts';
-import { hash32 } from '../../trainer/src/data/hash.ts';
+import { hash32 } from '../../trainer/src/data/order.ts';
 
 /** Sentences, sound and phone labels of the synthetic speech: everything but the synthesiser. */
 

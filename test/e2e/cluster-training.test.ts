@@ -193,7 +193,7 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   await expect
     .poll(() => begun().filter((file) => file.endsWith('history.jsonl')), { timeout: 120_000 })
     .toHaveLength(2);
-  expect(await logOf(1)).toContain('going on from the weights of another trainer');
+  expect(await logOf(1)).toContain('continuing from the weights of a peer');
 
   await scale(0);
   const { samples } = await reaches({ replicas: 0, readyReplicas: 0 });
@@ -207,7 +207,7 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   await scale(1);
   await reaches({ phase: 'Training', replicas: 1, readyReplicas: 1 });
   await trainedBeyond(samples);
-  expect(await logOf(0)).toContain('going on from a checkpoint');
+  expect(await logOf(0)).toContain('continuing from a checkpoint');
   expect((await read('gimrun', 'scaled')).status.phase).toBe('Training');
 
   await kubectl('delete', 'gimrun', 'scaled', '--wait');

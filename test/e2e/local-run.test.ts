@@ -110,7 +110,7 @@ describe('gim run', () => {
       24000, 24000, 24000,
     ]);
     const log = readFileSync(join(out, 'modules/two/trainer.log'), 'utf8');
-    expect(log).toContain('going on from a checkpoint');
+    expect(log).toContain('continuing from a checkpoint');
   });
 
   it('goes on when the NATS server is killed', async () => {
@@ -148,8 +148,8 @@ describe('gim run', () => {
       24000, 24000, 24000,
     ]);
     const log = readFileSync(join(out, 'modules/one/trainer.log'), 'utf8');
-    expect(log).toContain('passed over a damaged checkpoint');
-    expect(log).toContain('going on from a checkpoint');
+    expect(log).toContain('skipped a damaged checkpoint');
+    expect(log).toContain('continuing from a checkpoint');
   });
 
   it('stops a run whose loss is no number, naming module, step and what is left', async () => {
@@ -160,7 +160,7 @@ describe('gim run', () => {
     const { code, output } = await gim('run', file, '--out', out, '--no-evaluate');
     expect(code).toBe(1);
     expect(output).toMatch(/module (one|two|three)/);
-    expect(output).toMatch(/the loss is (NaN|-?Infinity) at step \d+/);
+    expect(output).toMatch(/loss is (NaN|-?Infinity) at step \d+/);
     expect(output).toMatch(/checkpoint/);
     expect(trainerPids(out).size).toBe(0);
   });

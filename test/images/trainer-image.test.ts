@@ -61,7 +61,7 @@ describe("the trainer's image", () => {
     const { output } = await image.run({
       command: ['node', '--disable-warning=ExperimentalWarning', '-e'],
       args: [
-        "for (const f of ['train/trainer', 'buffer/worker']) import('/app/trainer/src/' + f + '.ts').catch(() => {})",
+        "for (const f of ['train/train', 'buffer/worker']) import('/app/trainer/src/' + f + '.ts').catch(() => {})",
       ],
       env: COMPILED,
     });

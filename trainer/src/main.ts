@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     if (values.out === undefined) throw new ConfigurationError('--out DIR is missing');
     await keepConfig(config, values.out);
     shareThreads(config.batchSize); // before TensorFlow is loaded
-    const { train } = await import('./train/trainer.ts');
+    const { train } = await import('./train/train.ts');
     const ending = await train({
       config,
       out: values.out,

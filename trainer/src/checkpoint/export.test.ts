@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ModuleConfig, moduleConfigSchema } from '@greedy-infomax/crds';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configHash } from '../train/resume.ts';
+import { configHash } from './config-hash.ts';
 import { CheckpointError } from './errors.ts';
 import { exportEncoder } from './export.ts';
 import { decodeSafetensors, type StoredTensor } from './safetensors.ts';

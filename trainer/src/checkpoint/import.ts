@@ -8,7 +8,7 @@ import {
   writeWhole,
 } from '@greedy-infomax/crds';
 import { moduleWeights } from '../module/program.ts';
-import { configHash } from '../train/resume.ts';
+import { configHash } from './config-hash.ts';
 import { CheckpointError } from './errors.ts';
 import { isReference, isWholeReference, ofModule, renamed } from './reference.ts';
 import { decodeSafetensors, type StoredTensor } from './safetensors.ts';

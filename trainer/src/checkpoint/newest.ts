@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModuleConfig, REPLICA_FOLDER } from '@greedy-infomax/crds';
-import { configHash } from '../train/resume.ts';
 import type { CheckpointBucket } from './bucket.ts';
+import { configHash } from './config-hash.ts';
 import { CheckpointError } from './errors.ts';
 import type { CheckpointFiles } from './files.ts';
 import { type Checkpoint, CheckpointStore } from './store.ts';

@@ -1,6 +1,6 @@
 import type { Augmentation } from '@greedy-infomax/crds';
 import { DataError } from './errors.ts';
-import { hash32 } from './hash.ts';
+import { hash32 } from './order.ts';
 
 /** Images [images, rows, cols, channels]. */
 type BatchShape = readonly [images: number, rows: number, cols: number, channels: number];

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Split } from './dataset.ts';
+import type { SpeechSet, Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { filesBelow, folderNames, readDataFile } from './files.ts';
 import { decodeFlac } from './flac.ts';
-import type { SpeechSet } from './speech-set.ts';
 
 /**
  * LibriSpeech train-clean-100 as released, LibriSpeech/train-clean-100/SPEAKER/CHAPTER/*.flac, with the split

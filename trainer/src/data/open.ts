@@ -1,12 +1,11 @@
 import { type Data, isSpeech, type SpeechFormat } from '@greedy-infomax/crds';
 import { openCifar10 } from './cifar10.ts';
-import type { ImageSet, Split } from './dataset.ts';
+import type { ImageSet, SpeechSet, Split } from './dataset.ts';
 import { openDigits } from './digits.ts';
 import { DataError } from './errors.ts';
 import { openFolder } from './folder.ts';
 import { openIdx } from './idx.ts';
 import { openLibriSpeech } from './librispeech.ts';
-import type { SpeechSet } from './speech-set.ts';
 import { openStl10 } from './stl10.ts';
 import { openWav } from './wav-folder.ts';
 

@@ -1,10 +1,8 @@
 import { type Data, PHONE_FRAME, type Window } from '@greedy-infomax/crds';
 import { type Batch, type Batches, checkBatchSize, type Order, readAhead } from './batches.ts';
-import type { Split } from './dataset.ts';
-import { hash32 } from './hash.ts';
+import type { Split, Utterance } from './dataset.ts';
 import { openSpeech } from './open.ts';
-import { datasetIndex } from './order.ts';
-import type { Utterance } from './speech-set.ts';
+import { datasetIndex, hash32 } from './order.ts';
 
 interface Source {
   data: Data;

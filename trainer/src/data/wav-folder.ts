@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Split } from './dataset.ts';
+import type { SpeechSet, Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { filesBelow, folderNames, readDataFile } from './files.ts';
-import type { SpeechSet } from './speech-set.ts';
 import { decodeWav } from './wav-file.ts';
 
 /**

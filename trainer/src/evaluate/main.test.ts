@@ -10,10 +10,10 @@ import { planRun } from '../../../operator/src/plan/run.ts';
 import { planBucket } from '../../../operator/src/plan/stream.ts';
 import { startNats } from '../../../test/support/nats.ts';
 import { CheckpointBucket } from '../checkpoint/bucket.ts';
+import { configHash } from '../checkpoint/config-hash.ts';
 import type { CheckpointFiles } from '../checkpoint/files.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { moduleWeights } from '../module/program.ts';
-import { configHash } from '../train/resume.ts';
 
 /** Reads a run out as a pod does: configurations in one place, a folder for each trainer in another. */
 

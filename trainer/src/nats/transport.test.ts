@@ -1,8 +1,7 @@
 import { connect as connectPlainly, headers, type Msg } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
-import { Pieces } from './pieces.ts';
-import { connect } from './transport.ts';
+import { connect, Pieces } from './transport.ts';
 
 const SIZES = [0, 1, 17, 5000, 70_000, 1_000_000];
 

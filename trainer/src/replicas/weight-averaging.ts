@@ -65,7 +65,7 @@ export class WeightAveraging {
       if (newcomer) program.momentsFrom = snapshot.step;
       else program.momentsFrom += snapshot.step - program.step;
       program.step = snapshot.step;
-      options.log.info({ step: snapshot.step }, 'going on from the weights of another trainer');
+      options.log.info({ step: snapshot.step }, 'continuing from the weights of a peer');
     }
     return new WeightAveraging(program, options, weights, exchange);
   }
@@ -132,7 +132,7 @@ export class WeightAveraging {
     try {
       await round();
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'could not average weights; going on without');
+      this.#options.log.warn({ err: error }, 'cannot average weights; training continues');
     }
   }
 }

@@ -11,7 +11,7 @@ import { ensureStreams } from '../../../operator/src/nats/streams.ts';
 import { planRun, type RunPlan } from '../../../operator/src/plan/run.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 
-/** A trainer that keeps its checkpoints in the object store, as in a pod without a volume. */
+/** A trainer with its checkpoints in the object store, as in a pod without a volume. */
 
 const RUN = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -49,7 +49,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A trainer on a scratch folder of its own; resolves with what a line of its log says. */
+/** Starts a trainer in a scratch folder of its own. `line` finds a message in its log. */
 function startTrainer(scratch: string) {
   const out = join(folder, scratch);
   mkdirSync(out);
@@ -80,7 +80,7 @@ const steps = async (): Promise<number[]> => {
   return objects.map(({ name }) => Number(/(\d{9,})/.exec(name)?.[1])).toSorted((a, b) => a - b);
 };
 
-it('a killed trainer goes on from the bucket, with nothing of its own disk; a stopped one loses no step', async () => {
+it('a killed trainer continues from the bucket without its disk; a stopped one loses no step', async () => {
   const first = startTrainer('a');
   await expect.poll(steps, WITHIN).toHaveLength(2);
   const exited = once(first.child, 'exit');
@@ -89,7 +89,7 @@ it('a killed trainer goes on from the bucket, with nothing of its own disk; a st
   const saved = (await steps()).at(-1);
 
   const second = startTrainer('b');
-  await expect.poll(() => second.line('going on from a checkpoint')?.step, WITHIN).toBe(saved);
+  await expect.poll(() => second.line('continuing from a checkpoint')?.step, WITHIN).toBe(saved);
   await expect.poll(async () => (await steps()).at(-1), WITHIN).toBeGreaterThan(saved ?? 0);
   const stopped = once(second.child, 'exit');
   second.child.kill('SIGTERM');

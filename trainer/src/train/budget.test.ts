@@ -5,16 +5,16 @@ import type { ControlChannel } from './control-channel.ts';
 
 const config = { name: 'm', budget: 100 } as ModuleConfig;
 
-/** A budget of replica 1; `heard`: samples by replica, as the operator told them. */
+/** Returns a budget of replica 1; `published`: samples by replica, as published by the operator. */
 const open = (
-  heard: Record<string, number> | undefined,
+  published: Record<string, number> | undefined,
   before: { samples: number; others?: Record<string, number> } | null,
 ) => {
-  const replicasOf = () => heard && { replicas: 3, samples: heard };
+  const replicasOf = () => published && { replicas: 3, samples: published };
   return new Budget(config, 1, { replicasOf } as unknown as ControlChannel, before);
 };
 
-it('counts its own samples once, whatever the operator tells of them', () => {
+it('counts its own samples once, independent of the number that the operator publishes', () => {
   const budget = open({ 0: 30, 1: 50, 2: 19 }, { samples: 50 });
   expect(budget.own).toBe(50);
   expect(budget.others).toEqual({ 0: 30, 2: 19 });
@@ -23,13 +23,13 @@ it('counts its own samples once, whatever the operator tells of them', () => {
   expect(budget.spent).toBe(true);
 });
 
-it('goes on from what an earlier trainer of its number reported, where no checkpoint says more', () => {
+it('starts from the samples that an earlier process of its replica reported, without a checkpoint', () => {
   expect(open({ 1: 40 }, null).own).toBe(40);
   expect(open({ 1: 40 }, { samples: 32 }).own).toBe(32);
   expect(open(undefined, null).own).toBe(0);
 });
 
-it('knows of the others by the checkpoint, until the operator tells more', () => {
+it('takes the samples of its peers from the checkpoint until the operator publishes newer ones', () => {
   const before = { samples: 10, others: { 0: 20, 2: 30 } };
   expect(open(undefined, before).others).toEqual({ 0: 20, 2: 30 });
   expect(open({ 0: 25 }, before).others).toEqual({ 0: 25, 2: 30 });

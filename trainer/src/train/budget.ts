@@ -2,14 +2,14 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { ControlChannel } from './control-channel.ts';
 import type { Progress } from './resume.ts';
 
-/** What a module may train on, and how much of that its trainers, this one and the others, have spent. */
+/** Training budget of a module, in samples, and the part that this trainer and its peers have spent. */
 export class Budget {
-  /** Samples that this trainer has trained on, in all attempts. */
+  /** Samples that this trainer has trained on, over all its processes. */
   own = 0;
   readonly #config: ModuleConfig;
   readonly #replica: string;
   readonly #channel: ControlChannel;
-  /** What the checkpoint says of the others, until the operator says more. */
+  /** Samples of the peers as of the checkpoint, used until the operator publishes newer numbers. */
   readonly #before: Record<string, number>;
 
   constructor(
@@ -22,12 +22,12 @@ export class Budget {
     this.#replica = String(replica);
     this.#channel = channel;
     this.#before = before?.others ?? {};
-    // Without a checkpoint: an earlier trainer of this number may have got somewhere all the same.
-    const heard = channel.replicasOf(config.name)?.samples[this.#replica] ?? 0;
-    this.own = before?.samples ?? heard;
+    // Without a checkpoint: an earlier process of this replica may have reported samples.
+    const published = channel.replicasOf(config.name)?.samples[this.#replica] ?? 0;
+    this.own = before?.samples ?? published;
   }
 
-  /** Samples of the others by replica, as far as known; also of those that have left. */
+  /** Samples of the peers by replica, as far as known, including replicas that no longer exist. */
   get others(): Record<string, number> {
     const { [this.#replica]: _, ...others } = {
       ...this.#before,
@@ -36,11 +36,12 @@ export class Budget {
     return others;
   }
 
-  /** Samples that all trainers of the module have trained on, as far as known. */
+  /** Samples that all replicas of the module have trained on, as far as known. */
   get total(): number {
     return Object.values(this.others).reduce((sum, samples) => sum + samples, this.own);
   }
 
+  /** Reports whether the module has trained on its whole budget. */
   get spent(): boolean {
     return this.total >= this.#config.budget;
   }

@@ -7,9 +7,10 @@ import pino from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { planRun } from '../../../operator/src/plan/run.ts';
 import { TINY } from '../../../test/support/gim.ts';
+import { configHash } from '../checkpoint/config-hash.ts';
 import { compileModule, type ModuleProgram } from '../module/program.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { configHash, NO_PROGRESS } from './resume.ts';
+import { NO_PROGRESS } from './resume.ts';
 
 const EVERY_SECONDS = 30;
 let config: ModuleConfig;
@@ -32,7 +33,7 @@ afterEach(() => {
   rmSync(out, { recursive: true });
 });
 
-/** Checkpoints in a folder: NATS is not asked for anything. */
+/** Opens checkpoints in a folder, without NATS. */
 const open = (module = config, folder = out): Promise<Checkpoints> =>
   Checkpoints.open(
     { config: module, out: folder, replica: 0, log: pino({ level: 'silent' }) },
@@ -42,7 +43,7 @@ const open = (module = config, folder = out): Promise<Checkpoints> =>
 
 const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000);
 
-it('a checkpoint is due so many seconds after the last, and only if there is something new', async () => {
+it('a checkpoint is due everySeconds after the last one, and only at a new step', async () => {
   const checkpoints = await open();
   pass(EVERY_SECONDS);
   expect(checkpoints.isDue(false)).toBe(true);
@@ -63,7 +64,7 @@ it.each([
   { everySeconds: EVERY_SECONDS, due: 5 },
   { everySeconds: 2, due: 2 },
 ])(
-  'the last one is tried again after $due s where others come every $everySeconds s',
+  'the last checkpoint is retried after $due s if others are due every $everySeconds s',
   async ({ everySeconds, due }) => {
     const full = join(out, 'file');
     const checkpoints = await open({ ...config, checkpoints: { everySeconds, keep: 2 } }, full);
@@ -80,7 +81,7 @@ it.each([
   },
 );
 
-it('training goes on with the step, progress, weights and the age of the moments', async () => {
+it('training continues with the step, progress, weights and the age of the moments', async () => {
   const progress = { ...NO_PROGRESS, samples: 64, position: 96, firstLosses: [2], dropped: 3 };
   program.step = 12;
   program.momentsFrom = 7;
@@ -100,7 +101,7 @@ it('training goes on with the step, progress, weights and the age of the moments
   program.momentsFrom = 0;
 });
 
-it('the hash of a configuration tells trainings apart that must not be mixed', () => {
+it('the hash of a configuration differs for trainings that must not be mixed', () => {
   const others: Partial<ModuleConfig>[] = [
     { seed: config.seed + 1 },
     { layers: config.layers.slice(1) },
@@ -113,7 +114,7 @@ it('the hash of a configuration tells trainings apart that must not be mixed', (
   expect(new Set(hashes).size).toBe(hashes.length);
 });
 
-it('the hash of a configuration stays where training may go on', () => {
+it('the hash of a configuration is the same if training may continue', () => {
   const data = { format: 'digits', path: '/elsewhere' };
   const same: Partial<ModuleConfig>[] = [
     { source: { ...config.source, data } as ModuleConfig['source'] },

@@ -2,31 +2,32 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { CheckpointBucket } from '../checkpoint/bucket.ts';
+import { configHash } from '../checkpoint/config-hash.ts';
 import { CheckpointStore, type SavedCheckpoint } from '../checkpoint/store.ts';
 import type { ModuleProgram } from '../module/program.ts';
-import { configHash, type Progress, restoreCheckpoint, saveCheckpoint } from './resume.ts';
+import { type Progress, restoreCheckpoint, saveCheckpoint } from './resume.ts';
 
 /** Seconds between attempts to write the checkpoint of a training that is over. */
 const LAST_CHECKPOINT_RETRY = 5;
 
 interface Options {
   config: ModuleConfig;
-  /** Folder of the checkpoints, where no bucket holds them. */
+  /** Folder of the checkpoints, unless a bucket holds them. */
   out: string;
   replica: number;
   log: Logger;
 }
 
-/** Which checkpoints of a trainer are there, and when it is time for another. */
+/** Checkpoints of a trainer: the newest one, and when the next one is due. */
 export class Checkpoints {
-  /** What the newest one holds; null if there was none. */
+  /** Progress that was restored at the start; null without a checkpoint. */
   before: Progress | null = null;
-  /** Why the last could not be written. */
+  /** Why the last checkpoint could not be written; null after a success. */
   problem: Error | null = null;
   readonly #options: Options;
   readonly #program: ModuleProgram;
   readonly #store: CheckpointStore;
-  /** Of the clock that nobody sets. */
+  /** Time of the last attempt on the monotonic clock, in milliseconds. */
   #triedAt = performance.now();
 
   private constructor(options: Options, program: ModuleProgram, store: CheckpointStore) {
@@ -35,7 +36,7 @@ export class Checkpoints {
     this.#store = store;
   }
 
-  /** Puts the newest good checkpoint, if there is one, into `program`. */
+  /** Opens the folder or bucket and restores its newest valid checkpoint, if any, into `program`. */
   static async open(
     options: Options,
     connection: NatsConnection,
@@ -55,12 +56,11 @@ export class Checkpoints {
     });
     const checkpoints = new Checkpoints(options, program, store);
     const { progress, skipped } = await restoreCheckpoint(store, program);
-    for (const { file, why } of skipped)
-      log.warn({ file, why }, 'passed over a damaged checkpoint');
+    for (const { file, why } of skipped) log.warn({ file, why }, 'skipped a damaged checkpoint');
     if (progress) {
       checkpoints.before = progress;
       const { samples } = progress;
-      log.info({ step: program.step, samples }, 'going on from a checkpoint');
+      log.info({ step: program.step, samples }, 'continuing from a checkpoint');
     }
     return checkpoints;
   }
@@ -75,19 +75,19 @@ export class Checkpoints {
     return this.newest?.step ?? null;
   }
 
-  /** Whether the newest one is of the step that the program is at. */
+  /** Reports whether the newest checkpoint is of the program's current step. */
   get upToDate(): boolean {
     return this.step === this.#program.step;
   }
 
-  /** Whether it is time for another; sooner where the training is over and has none of its end yet. */
+  /** Reports whether a checkpoint is due. After the training, retries of the last one come sooner. */
   isDue(trainingIsOver: boolean): boolean {
     const { everySeconds } = this.#options.config.checkpoints;
     const every = trainingIsOver ? Math.min(LAST_CHECKPOINT_RETRY, everySeconds) : everySeconds;
     return !this.upToDate && performance.now() - this.#triedAt >= every * 1000;
   }
 
-  /** `tolerant`: a full disk costs this checkpoint, not the training; the old ones are intact. */
+  /** Writes a checkpoint. `tolerant`: sets `problem` on an error instead of throwing it; older checkpoints are intact. */
   async save(progress: Progress, { tolerant = false } = {}): Promise<void> {
     this.#triedAt = performance.now();
     try {
@@ -98,16 +98,16 @@ export class Checkpoints {
       this.problem = error as Error;
       this.#options.log.error(
         { err: error, step: this.#program.step },
-        'could not write a checkpoint',
+        'cannot write a checkpoint',
       );
     }
   }
 
-  /** For people: where training can go on from. */
+  /** Returns a clause for messages: the checkpoint that training can continue from. */
   describe(): string {
     if (this.step === null) return 'there is no checkpoint yet';
     const { config, out } = this.#options;
     const where = config.checkpoints.storage?.objectStore ? '' : ` in ${out}`;
-    return `the last good checkpoint is that of step ${this.step}${where}`;
+    return `the last valid checkpoint is of step ${this.step}${where}`;
   }
 }

@@ -16,7 +16,7 @@ interface ControlChannelOptions extends NatsAccess {
   replica: number;
 }
 
-/** The trainer's line to the operator: reports out, control in. Losing it never stops a training. */
+/** Connection to the operator: sends reports, receives control messages. Losing it never stops a training. */
 export class ControlChannel {
   readonly connection: NatsConnection;
   readonly #subject: string;
@@ -44,27 +44,27 @@ export class ControlChannel {
     });
   }
 
-  /** Whether the operator says that `module` may end. */
+  /** Reports whether the operator released `module`, so that its trainers may end. */
   released(module: string): boolean {
     return this.#control?.released.includes(module) ?? false;
   }
 
-  /** What the operator last said of the trainers of `module`; undefined before it said anything. */
+  /** Returns the replicas of `module` as last published by the operator; undefined before. */
   replicasOf(module: string): ModuleControl | undefined {
     return this.#control?.modules?.[module];
   }
 
-  /** Resolves when the operator has said something, or after `milliseconds`. */
+  /** Resolves after the first control message, or after `milliseconds`. */
   async firstControl(milliseconds: number): Promise<void> {
     await Promise.race([this.#first, new Promise((r) => setTimeout(r, milliseconds).unref())]);
   }
 
-  /** Sends, or drops what cannot be sent now: the next report says all that this one does. */
+  /** Sends a report, or drops it without a connection: the next report contains the same fields. */
   report(report: Report): void {
     if (!this.connection.isClosed()) this.connection.publish(this.#subject, JSON.stringify(report));
   }
 
-  /** Waits for the last report to leave, but not for a server that is gone. */
+  /** Closes the connection. Waits up to 1 s for the last report to be sent. */
   async close(): Promise<void> {
     await Promise.race([this.connection.flush(), new Promise((r) => setTimeout(r, 1000).unref())]);
     await this.connection.close();
@@ -75,6 +75,6 @@ function parseControl(data: Uint8Array): Control | null {
   try {
     return controlSchema.parse(JSON.parse(new TextDecoder().decode(data)));
   } catch {
-    return null; // not ours
+    return null; // not a control message
   }
 }

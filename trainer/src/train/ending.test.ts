@@ -45,7 +45,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Trains a module on `samples`; `onLog` gets the log so far. Resolves with exit code and ending. */
+/** Trains a module on `samples`; `onLog` gets the log so far. Returns the exit code and the ending. */
 async function trainOn(samples: number, onLog: (log: string, stop: () => void) => void = () => {}) {
   const plan = planRun(parseRun(RUN(samples), 'run.yaml'), { namespace: 'team', uid: 'uid-1' });
   const connection = await connect({ servers: nats.url });
@@ -76,7 +76,7 @@ async function runTrainer(
   return { code, ending };
 }
 
-it('a trainer that has spent its budget proves it by the checkpoint of its last step', async () => {
+it('a trainer that has spent its budget proves it with the checkpoint of its last step', async () => {
   const { code, ending } = await trainOn(96);
   expect(code).toBe(EXIT.ok);
   if (ending.outcome === 'failed') throw new Error(ending.message);
@@ -86,7 +86,7 @@ it('a trainer that has spent its budget proves it by the checkpoint of its last 
   expect(readdirSync(folder)).toContain(file);
   expect(decodeSafetensors(readFileSync(join(folder, file))).metadata.sha256).toBe(sha256);
 
-  // A second trainer has nothing left to train, and says so by the same checkpoint.
+  // A second trainer has no budget left and leaves the same ending.
   const again = await trainOn(96);
   expect(again).toEqual({ code, ending });
 });
@@ -127,7 +127,7 @@ it('a trainer draws each step from the seed of that step', async () => {
   expect(await distanceTo(() => 0)).toBeGreaterThan(1e-4);
 });
 
-it('a trainer that is stopped says so, and proves nothing', async () => {
+it('a stopped trainer leaves an ending that does not prove completion', async () => {
   const { code, ending } = await trainOn(1_000_000, (log, stop) => {
     if (log.includes('"phase":"training"')) stop();
   });
@@ -137,7 +137,7 @@ it('a trainer that is stopped says so, and proves nothing', async () => {
   expect(provesCompletion(ending)).toBe(false);
 });
 
-it('a trainer that cannot work leaves its error', async () => {
+it('a trainer that fails leaves its error', async () => {
   const { code, ending } = await runTrainer(['--config', join(folder, 'missing.json')]);
   expect(code).toBe(EXIT.configuration);
   expect(ending).toMatchObject({

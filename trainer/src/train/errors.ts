@@ -1,6 +1,6 @@
-/** Ways for a trainer to end early; `EXIT` of crds has a code for each. */
+/** Errors that end a trainer early; `EXIT` of crds has an exit code for each. */
 
-/** The configuration or the data cannot work; trying again would not help. */
+/** The configuration or the data cannot work; a retry would not help. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 }

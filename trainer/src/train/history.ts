@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { type Report, readWhole, writeWhole } from '@greedy-infomax/crds';
 
-/** The course of a training, one JSON line about once a second; the report draws its curves from it. */
+/** History of a training: one JSON line about once a second. The HTML report draws its curves from it. */
 
 export type HistoryLine = Pick<
   Report,
@@ -16,7 +16,7 @@ export type HistoryLine = Pick<
   | 'at'
 > & { samples: number };
 
-/** What the history keeps of a report. */
+/** Returns the fields of a report that the history keeps. */
 export const historyLine = (report: Report): HistoryLine => ({
   step: report.step,
   samples: report.samplesTrained,
@@ -30,17 +30,18 @@ export const historyLine = (report: Report): HistoryLine => ({
   at: report.at,
 });
 
+/** Appends a line to the history. */
 export const appendHistory = (file: string, line: HistoryLine): void =>
   appendFileSync(file, `${JSON.stringify(line)}\n`);
 
-/** Takes out what was written after step `step`: training goes on from there. */
+/** Removes all lines after step `step`, because training continues from there. */
 export function rewindHistory(file: string, step: number): void {
   if (!existsSync(file)) return;
   const kept = readHistory(file).filter((line) => line.step <= step);
   writeWhole(file, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
 }
 
-/** All whole lines; the last one may be cut short by the death of its writer, and others may be damaged. */
+/** Returns all valid lines; skips damaged ones, such as a last line that is cut short. */
 export function readHistory(file: string): HistoryLine[] {
   return readWhole(file)
     .toString('utf8')

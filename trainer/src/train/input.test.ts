@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 afterAll(() => edges.stop());
 
-/** An input that gets one sample from `step` that was made at `madeAt`, then another of a later step. */
+/** Sends a sample of step 5 that was made at `madeAt`, then one of step 12; returns both as a batch. */
 async function receive(madeAt: number) {
   const edge = await edges.make();
   const config = { batchSize: 2, source: { kind: 'edge', edge } } as ModuleConfig;
@@ -35,7 +35,7 @@ async function receive(madeAt: number) {
   return { batch, at };
 }
 
-it('tells the age of a sample in seconds, and in steps of its producer', async () => {
+it('measures the age of a sample in seconds, and in steps of its producer', async () => {
   const madeAt = Date.now() - 90_000;
   const { batch, at } = await receive(madeAt);
   const most = (Date.now() - madeAt) / 1000;
@@ -45,7 +45,7 @@ it('tells the age of a sample in seconds, and in steps of its producer', async (
   expect([batch.stalenessSteps[at(1)], batch.stalenessSteps[at(2)]]).toEqual([7, 0]);
 });
 
-it('takes a sample for new whose producer’s clock is ahead', async () => {
+it('treats a sample as new if its producer’s clock is ahead', async () => {
   const { batch, at } = await receive(Date.now() + 3_600_000);
   expect(batch.stalenessSeconds[at(1)]).toBe(0);
 });

@@ -12,49 +12,50 @@ import { openSpeechBatches } from '../data/speech-batches.ts';
 import type { NatsAccess } from '../nats/connect.ts';
 import { DataPosition } from '../replicas/data-position.ts';
 import { LastMessages } from '../replicas/last-messages.ts';
-import type { Refused } from './refusals.ts';
+import type { Refused } from './reporter.ts';
 
-/** Where a module's batches come from, be it the data set or the module before. */
+/** Input of a module: batches of the data set or of the module before. */
 
 export interface InputBatch {
   /** Images, speech or rows of encoded activations, one sample after another. */
   bytes: Uint8Array;
   ids: Float64Array;
   labels: Int32Array;
-  /** Of each sample: steps and seconds since it was made. Empty for data. */
+  /** Staleness of each sample, in steps of its producer and in seconds. Empty for a data set. */
   stalenessSteps: number[];
   stalenessSeconds: number[];
-  /** Tells the edge that the step which used this batch is over. */
+  /** Returns the memory of the batch to the edge after the step. */
   done(): void;
 }
 
 export interface Input {
   next(signal: AbortSignal, options?: TakeOptions): Promise<InputBatch>;
-  /** Number of the next sample of the data set; what a checkpoint must hold to go on exactly there. */
+  /** Returns the ordinal of the next sample of the data set; a checkpoint stores it to continue there. */
   position(): number;
   dropped(): number;
   reused(): number;
-  /** Number of messages since the start that were no samples of this edge, and why the last was refused. */
+  /** Returns the number of refused messages since the start, and the reason for the last one. */
   refused(): Refused;
-  /** Tells how many trainers the module has, from now on. */
+  /** Sets the number of trainers of the module. */
   share(trainers: number): void;
   close(): Promise<void>;
 }
 
 export interface InputOptions {
   nats: NatsAccess;
-  /** As of `EdgeOptions`. */
+  /** See `EdgeOptions.shared`. */
   shared?: string;
-  /** To the same server: for what takes no data. */
+  /** Connection to the same server, for small messages. */
   connection: NatsConnection;
   clientName: string;
   replica: number;
-  /** Aborted when no more batches are wanted. */
+  /** Aborted when no more batches are needed. */
   stop: AbortSignal;
-  /** `position()` of the checkpoint that training goes on from. */
+  /** `Input.position()` as stored in the checkpoint. */
   position: number;
 }
 
+/** Opens the input of a module: its edge or its data set. */
 export const openInput = (config: ModuleConfig, options: InputOptions): Promise<Input> =>
   config.source.kind === 'edge'
     ? openEdgeInput(config, config.source, options)

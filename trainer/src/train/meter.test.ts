@@ -10,7 +10,7 @@ const step = (at: number, loss: number, staleness: number[] = []) => ({
 });
 
 describe('a meter', () => {
-  it('knows nothing before the first step', () => {
+  it('returns null before the first step', () => {
     expect(new Meter().read(0)).toEqual({
       loss: null,
       lossFirst: null,
@@ -20,14 +20,14 @@ describe('a meter', () => {
     });
   });
 
-  it('counts samples a second over the last seconds only', () => {
+  it('measures samples per second over the window only', () => {
     const meter = new Meter();
     for (let second = 0; second <= 30; second += 1) meter.add(step(second * 1000, 1));
     expect(meter.read(30_000).samplesPerSecond).toBeCloseTo(32, 0);
     expect(meter.read(60_000).samplesPerSecond).toBe(0);
   });
 
-  it('looks back ten seconds, at seconds and steps of staleness apart', () => {
+  it('keeps staleness in seconds and in steps for ten seconds', () => {
     const meter = new Meter();
     meter.add({ ...step(0, 1), stalenessSteps: [7], stalenessSeconds: [0.5] });
     meter.add({ ...step(5000, 1), stalenessSteps: [9], stalenessSeconds: [0.25] });
@@ -38,7 +38,7 @@ describe('a meter', () => {
     expect(meter.read(10_000).stalenessSteps).toEqual({ p50: 9, p95: 9 });
   });
 
-  it('remembers the first losses and averages the last hundred', () => {
+  it('averages the first ten losses and the last hundred', () => {
     const meter = new Meter([5]);
     for (let i = 0; i < 300; i += 1) meter.add(step(i, i < 9 ? 5 : i));
     expect(meter.read(300).lossFirst).toBe(5);
@@ -46,7 +46,7 @@ describe('a meter', () => {
     expect(meter.firstLosses).toHaveLength(10);
   });
 
-  it('gives percentiles of staleness by nearest rank', () => {
+  it('computes percentiles of staleness by nearest rank', () => {
     expect(percentiles([])).toBeNull();
     expect(percentiles([3])).toEqual({ p50: 3, p95: 3 });
     expect(percentiles(Array.from({ length: 100 }, (_, i) => 100 - i))).toEqual({

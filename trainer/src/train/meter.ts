@@ -1,19 +1,19 @@
 import type { Report } from '@greedy-infomax/crds';
 
-/** Losses that `loss` is the mean of. */
+/** Number of recent losses that `loss` averages. */
 const RECENT_STEPS = 100;
-/** Losses that `lossFirst` is the mean of. */
+/** Number of first losses that `lossFirst` averages. */
 const FIRST_STEPS = 10;
-/** Milliseconds that rate and staleness look back on. */
+/** Length of the window of rate and staleness, in milliseconds. */
 const WINDOW = 10_000;
 
-/** What one step tells. */
+/** Measurements of one step. */
 export interface StepResult {
-  /** Milliseconds on a clock that only ever goes on. */
+  /** Milliseconds on a monotonic clock. */
   at: number;
   loss: number;
   samples: number;
-  /** Of each sample used: optimizer steps of the producer, and seconds, since it was made. Empty for module 0. */
+  /** Staleness of each sample, in optimizer steps of its producer and in seconds. Empty for module 0. */
   stalenessSteps: readonly number[];
   stalenessSeconds: readonly number[];
 }
@@ -23,13 +23,13 @@ type Measures = Pick<
   'loss' | 'lossFirst' | 'samplesPerSecond' | 'stalenessSteps' | 'stalenessSeconds'
 >;
 
-/** Running figures of a training. Time comes in with the steps. */
+/** Running statistics of a training. Time is passed in with the steps. */
 export class Meter {
   readonly #recent: number[] = [];
   readonly #first: number[];
   #window: StepResult[] = [];
 
-  /** `first`: losses of the first steps, when training goes on from a checkpoint. */
+  /** `first`: losses of the first steps, if training continues from a checkpoint. */
   constructor(first: readonly number[] = []) {
     this.#first = [...first];
   }
@@ -47,7 +47,7 @@ export class Meter {
 
   read(now: number): Measures {
     this.#window = this.#window.filter(({ at }) => at > now - WINDOW);
-    // The first step in the window marks its begin: its samples were trained before.
+    // The first step marks the start of the window: its samples were trained before it.
     const [begin, ...rest] = this.#window;
     const seconds = begin ? (now - begin.at) / 1000 : 0;
     const samples = rest.reduce((sum, { samples: n }) => sum + n, 0);
@@ -64,7 +64,7 @@ export class Meter {
 const mean = (values: readonly number[]): number | null =>
   values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0) / values.length;
 
-/** Nearest-rank percentiles; null for no values. */
+/** Returns the nearest-rank 50th and 95th percentiles; null without values. */
 export function percentiles(values: readonly number[]): { p50: number; p95: number } | null {
   if (values.length === 0) return null;
   const sorted = values.toSorted((a, b) => a - b);

@@ -33,7 +33,7 @@ const send = (sender: Output, { sampleBytes }: Edge, id: number, step = 0) => {
   return sender.send(batch, new Uint8Array(sampleBytes), step, within(60_000));
 };
 
-it('samples carry the time at which they were sent, in milliseconds since 1970, and their step', async () => {
+it('samples carry their step and their time in milliseconds since 1970', async () => {
   const { edge, sender } = await open();
   const source = await edges.source(edge, 1);
   const before = Date.now();
@@ -45,7 +45,7 @@ it('samples carry the time at which they were sent, in milliseconds since 1970, 
   expect([batch.ids[0], batch.labels[0], batch.producerSteps[0]]).toEqual([3, 3, 17]);
 });
 
-it('is ahead from half of what the edge holds on', async () => {
+it('is ahead once at least half of the depth of the edge is pending', async () => {
   const { edge, sender } = await open();
   for (let sent = 1; sent <= DEPTH; sent += 1) {
     await send(sender, edge, sent);

@@ -3,15 +3,15 @@ import { openSink, type Sink } from '../buffer/edge.ts';
 import type { NatsAccess } from '../nats/connect.ts';
 import type { InputBatch } from './input.ts';
 
-/** Milliseconds that the last activations may take to be taken; longer where each counts. */
+/** Maximum milliseconds to flush the last activations at the end; longer if none may be lost. */
 const FLUSH_WITHIN = { dropOldest: 2000, block: 10_000 };
 
-/** What a module gives the next one. */
+/** Output of a module: sends activations to the next one. */
 export class Output {
   readonly #edge: Edge;
   readonly #sink: Sink;
 
-  /** Null where no module comes next. */
+  /** Opens the output of a module; null if no module reads it. */
   static async open(
     { sink: edge, batchSize }: ModuleConfig,
     { nats, shared, clientName }: { nats: NatsAccess; shared?: string; clientName: string },
@@ -25,7 +25,7 @@ export class Output {
     this.#sink = sink;
   }
 
-  /** Sends the encoded activations of a batch; their memory goes with them. Waits as `Sink.put` does. */
+  /** Sends the encoded activations of a batch and transfers their memory. Waits as `Sink.put` does. */
   send(
     { ids, labels }: InputBatch,
     activations: Uint8Array,
@@ -36,18 +36,18 @@ export class Output {
     return this.#sink.put(rows, signal);
   }
 
-  /** Whether half of what the edge holds waits for the next module. */
+  /** Reports whether at least half of the edge's depth waits for the next module. */
   async isAhead(): Promise<boolean> {
     const pending = await this.#sink.pending();
     return pending !== null && pending >= this.#edge.depth / 2;
   }
 
-  /** Tells how many trainers read the edge. */
+  /** Sets the number of trainers that read the edge. */
   share(readers: number): void {
     this.#sink.share(readers);
   }
 
-  /** What was sent is worth a wait, but not for a server that is gone. */
+  /** Closes the output. Waits for the last activations, but not longer than `FLUSH_WITHIN`. */
   async close(): Promise<void> {
     await Promise.race([
       this.#sink.flush(),

@@ -13,7 +13,7 @@ import type { Input } from './input.ts';
 import { Peers } from './peers.ts';
 import { NO_PROGRESS, type Progress } from './resume.ts';
 
-/** What the trainers of a module make of what the operator tells them of one another. */
+/** Replicas of a module that learn of each other from the operator's control messages. */
 
 let nats: TestNats;
 let operator: NatsConnection;
@@ -45,8 +45,8 @@ afterAll(async () => {
 interface Member {
   peers: Peers;
   program: ModuleProgram;
-  /** What the data set was told of the number of trainers. */
-  told: number[];
+  /** Numbers of trainers that were passed to the data set. */
+  shared: number[];
   follow(): Promise<void>;
 }
 
@@ -63,42 +63,42 @@ async function join(replica: number, before: Progress | null): Promise<Member> {
   const stop = new AbortController().signal;
   const options = { config, log, replica, stop, out: '', nats: { natsUrl: nats.url } };
   const peers = await Peers.join(options, channel, program, before);
-  const told: number[] = [];
-  const input = { share: (trainers: number) => told.push(trainers) } as unknown as Input;
-  return { peers, program, told, follow: () => peers.follow(input, null) };
+  const shared: number[] = [];
+  const input = { share: (trainers: number) => shared.push(trainers) } as unknown as Input;
+  return { peers, program, shared, follow: () => peers.follow(input, null) };
 }
 
 const firstModule = () => plan.modules[0] as RunPlan['modules'][number];
 const runId = () => ({ ...firstModule().run, uid: firstModule().uid });
 
-/** As the operator does, again and again. */
-async function until(replicas: number, samples: Record<string, number>, heard: () => unknown) {
+/** Publishes control messages as the operator does, until `isDone` returns true. */
+async function until(replicas: number, samples: Record<string, number>, isDone: () => unknown) {
   await expect
     .poll(async () => {
       publishControl(operator, runId(), [], { one: { replicas, samples } });
       await operator.flush();
-      return heard();
+      return isDone();
     })
     .toBeTruthy();
 }
 
-it('tells the data set how many trainers there are as soon as that is known, be it one, and not before', async () => {
-  const { told, follow } = await join(0, NO_PROGRESS);
+it('passes the number of trainers to the data set once it is known, even if it is 1', async () => {
+  const { shared, follow } = await join(0, NO_PROGRESS);
   await follow();
-  expect(told).toEqual([]);
+  expect(shared).toEqual([]);
   await until(1, {}, async () => {
     await follow();
-    return told.length > 0;
+    return shared.length > 0;
   });
-  expect(told).toEqual([1]);
+  expect(shared).toEqual([1]);
   await until(2, {}, async () => {
     await follow();
-    return told.length > 1;
+    return shared.length > 1;
   });
-  expect(told).toEqual([1, 2]);
+  expect(shared).toEqual([1, 2]);
 });
 
-it('spends one budget, also with what trainers that have left have trained on', async () => {
+it('spends one budget, including samples of trainers that no longer exist', async () => {
   const { peers, follow } = await join(0, { ...NO_PROGRESS, samples: 3000, others: { 1: 1000 } });
   peers.budget.own += 16;
   expect([peers.budget.own, peers.budget.others]).toEqual([3016, { 1: 1000 }]);
@@ -107,16 +107,16 @@ it('spends one budget, also with what trainers that have left have trained on', 
     await follow();
     return peers.budget.spent;
   });
-  expect(peers.budget.own).toBe(3016); // its own word counts
+  expect(peers.budget.own).toBe(3016); // its own count takes precedence
 });
 
-it('gives a new trainer the weights of the others, and brings both together from then on', async () => {
+it('starts a new trainer from the weights of a peer, then averages both', async () => {
   const first = await join(0, NO_PROGRESS);
   fill(first.program, 4);
   first.program.step = 70;
   await until(2, {}, async () => {
     await first.follow();
-    return first.told.includes(2);
+    return first.shared.includes(2);
   });
   await first.peers.averaging.average(); // publishes
   const second = await join(1, null);
@@ -125,21 +125,21 @@ it('gives a new trainer the weights of the others, and brings both together from
 
   await until(2, {}, async () => {
     await second.follow();
-    return second.told.includes(2);
+    return second.shared.includes(2);
   });
   fill(second.program, 8);
   second.program.step += 4;
   await second.peers.averaging.average();
-  expect(valueIn(second.program)).toBe(8); // it is too early
+  expect(valueIn(second.program)).toBe(8); // too early
   second.program.step += 1;
   await second.peers.averaging.average(); // publishes
   first.program.step += 1;
   await first.peers.averaging.average();
-  expect(valueIn(first.program)).toBe(6); // its own 4 and those 8, at once
+  expect(valueIn(first.program)).toBe(6); // mean of its own 4 and the peer's 8, at once
   await first.peers.averaging.average();
   first.program.step += 4;
   await first.peers.averaging.average(); // publishes
-  expect(valueIn(first.program)).toBe(6); // nothing new, and nobody waits
+  expect(valueIn(first.program)).toBe(6); // nothing new, and no trainer waits
   second.program.step += 1;
   await second.peers.averaging.average();
   expect(valueIn(second.program)).toBe(7);
@@ -155,7 +155,7 @@ function fill(program: ModuleProgram, value: number): void {
   );
 }
 
-/** The value of all weights. */
+/** Returns the value of all weights. */
 function valueIn(program: ModuleProgram): number {
   const weights = Object.entries(program.read()).filter(([name]) => !name.startsWith('adam.'));
   const distinct = new Set(weights.flatMap(([, { values }]) => [...values]));

@@ -4,31 +4,31 @@ import { WeightAveraging } from '../replicas/weight-averaging.ts';
 import { Budget } from './budget.ts';
 import type { ControlChannel } from './control-channel.ts';
 import type { Input } from './input.ts';
+import type { TrainerOptions } from './options.ts';
 import type { Output } from './output.ts';
 import type { Progress } from './resume.ts';
-import type { TrainerOptions } from './trainer.ts';
 
-/** Milliseconds that a new trainer waits to hear of others before it takes itself for the only one. */
+/** Milliseconds that a new trainer waits for the number of replicas before it assumes to be the only one. */
 const CONTROL_TIMEOUT = 3000;
 
-/** The other trainers of the module and of the next one: what is shared with them, and how many they are. */
+/** Peers of the module and replicas of the next one: the budget, the weights and the data that they share. */
 export class Peers {
   readonly budget: Budget;
   readonly averaging: WeightAveraging;
   readonly #config: ModuleConfig;
   readonly #channel: ControlChannel;
-  /** What was shared last; undefined before the operator has said anything. */
+  /** Numbers of replicas that were applied last; undefined before the operator published any. */
   #trainers: number | undefined;
   #readers: number | undefined;
 
-  /** `before`: what the checkpoint says; null without one, when the trainer begins with the weights of others. */
+  /** `before`: progress of the checkpoint. Null without one: then the trainer starts from the weights of a peer. */
   static async join(
     { config, log, replica, stop }: TrainerOptions,
     channel: ControlChannel,
     program: ModuleProgram,
     before: Progress | null,
   ): Promise<Peers> {
-    // The first of them can train alone; the others cannot tell from nothing how many they are.
+    // Replica 0 can train alone; the others need the number of replicas first.
     if (before === null && replica > 0) await channel.firstControl(CONTROL_TIMEOUT);
     const averaging = await WeightAveraging.join(
       channel.connection,
@@ -59,7 +59,7 @@ export class Peers {
     this.budget = budget;
   }
 
-  /** Tells all that is shared with other trainers how many these are now. */
+  /** Applies the current numbers of replicas to the input, the averaging and the output. */
   async follow(input: Input | null, output: Pick<Output, 'share'> | null): Promise<void> {
     const trainers = this.#replicaCount(this.#config.name);
     if (trainers !== undefined && trainers !== this.#trainers) {
@@ -67,7 +67,7 @@ export class Peers {
       input?.share(trainers);
       await this.averaging.share(trainers);
     }
-    // The consumer of an edge has the name of the module that reads it.
+    // The consumer of an edge is named after the module that reads it.
     const next = this.#config.sink?.consumer;
     const readers = next === undefined ? undefined : this.#replicaCount(next);
     if (readers !== undefined && readers !== this.#readers) {
@@ -76,7 +76,7 @@ export class Peers {
     }
   }
 
-  /** A module that was scaled to nothing has a trainer that leaves, or one that comes. */
+  /** Returns at least 1: a module that is scaled to 0 has a trainer that stops or starts. */
   #replicaCount(module: string): number | undefined {
     const replicas = this.#channel.replicasOf(module)?.replicas;
     return replicas === undefined ? undefined : Math.max(1, replicas);

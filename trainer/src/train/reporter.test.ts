@@ -36,7 +36,7 @@ function open(): Reporter {
   return new Reporter(options, channel, history(), facts);
 }
 
-it('tells memory in bytes and time in milliseconds since 1970', () => {
+it('reports memory in bytes and time in milliseconds since 1970', () => {
   const before = Date.now();
   open().enter('training');
   const { rss } = process.memoryUsage();
@@ -46,7 +46,7 @@ it('tells memory in bytes and time in milliseconds since 1970', () => {
   expect(reports[0]?.at).toBeLessThanOrEqual(Date.now());
 });
 
-it('reports once a second, and at once when the phase changes', () => {
+it('reports once a second, and immediately when the phase changes', () => {
   const reporter = open();
   reporter.enter('training');
   for (let i = 0; i < 30; i += 1) {
@@ -55,11 +55,11 @@ it('reports once a second, and at once when the phase changes', () => {
   }
   expect(reports).toHaveLength(1 + 3);
   reporter.enter('finished');
-  // The end of the training, and the new phase.
+  // The last report of the training, and the first of the new phase.
   expect(reports.slice(4).map(({ phase }) => phase)).toEqual(['training', 'finished']);
 });
 
-it('writes the history while training only, and the time of each report for probes', () => {
+it('writes the history during training only, and the time of each report for probes', () => {
   const progress = join(folder, 'progress');
   vi.stubEnv('PROGRESS_FILE', progress);
   const reporter = open();

@@ -1,18 +1,17 @@
-import { createHash } from 'node:crypto';
-import { type ModuleConfig, trainingIdentity } from '@greedy-infomax/crds';
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { ModuleProgram } from '../module/program.ts';
 
-/** What a checkpoint holds beside weights and moments, and how training goes on from one. */
+/** Saves and restores the state of a training in checkpoints. */
 
+/** Contents of a checkpoint beside weights and moments. */
 export interface Progress {
   samples: number;
-  /** See `Input.position`. */
+  /** See `Input.position()`. */
   position: number;
   firstLosses: number[];
   dropped: number;
   reused: number;
-  /** Samples of the module's other trainers, by replica, as far as they were known. */
+  /** Samples of the peers by replica, as far as known. */
   others?: Record<string, number>;
   /** See `Program.momentsFrom`. */
   momentsFrom?: number;
@@ -26,16 +25,7 @@ export const NO_PROGRESS: Progress = {
   reused: 0,
 };
 
-/**
- * Same hash, same training: what must not change between a checkpoint and the run that goes on from it.
- * Where the data lies may change.
- */
-export const configHash = (config: ModuleConfig): string =>
-  createHash('sha256')
-    .update(JSON.stringify(trainingIdentity(config)))
-    .digest('hex')
-    .slice(0, 16);
-
+/** Writes weights, moments and progress of a program as its newest checkpoint. */
 export async function saveCheckpoint(
   store: CheckpointStore,
   program: ModuleProgram,
@@ -56,8 +46,8 @@ export async function saveCheckpoint(
 }
 
 /**
- * Puts the newest good checkpoint into `program`. Returns null if there is none, and says which files it
- * had to pass over.
+ * Restores the newest valid checkpoint into `program`. Returns its progress, null without one, and the damaged files
+ * that it skipped.
  */
 export async function restoreCheckpoint(
   store: CheckpointStore,

@@ -6,18 +6,18 @@ const never = (signal: AbortSignal) => sleep(60_000, 'never', { signal });
 const stop = () => new AbortController();
 const quiet = { tick: () => false, every: 1000 };
 
-it('gives what was waited for', async () => {
+it('returns the result of the work', async () => {
   expect(await waitFor(async () => 7, { stop: stop().signal, ...quiet })).toBe(7);
 });
 
-it('ends with null when a stop is asked for', async () => {
+it('returns null after a stop', async () => {
   const controller = stop();
   const waited = waitFor(never, { stop: controller.signal, ...quiet });
   controller.abort();
   expect(await waited).toBeNull();
 });
 
-it('ends with null when a tick says that it is over', async () => {
+it('returns null once a tick returns true', async () => {
   let ticks = 0;
   const tick = () => {
     ticks += 1;
@@ -27,7 +27,7 @@ it('ends with null when a tick says that it is over', async () => {
   expect(ticks).toBe(3);
 });
 
-it('throws what goes wrong meanwhile', async () => {
+it('throws an error of the work', async () => {
   const fails = () => Promise.reject(new Error('no edge'));
   await expect(waitFor(fails, { stop: stop().signal, ...quiet })).rejects.toThrow('no edge');
 });

@@ -1,14 +1,13 @@
 export interface WaitOptions {
-  /** Ends the wait when it is aborted. */
+  /** Ends the wait when aborted. */
   stop: AbortSignal;
-  /** Called every so many milliseconds; ends the wait when it returns true. */
+  /** Called every `every` milliseconds; ends the wait if it returns true. */
   tick(): boolean;
   every: number;
 }
 
 /**
- * What `work` gives, of which nothing is known before it is there; null where the wait ended before. The signal tells
- * `work` of that.
+ * Returns the result of `work`; null if the wait ended first. The signal of `work` is aborted when the wait ends.
  */
 export async function waitFor<T>(
   work: (signal: AbortSignal) => Promise<T>,
