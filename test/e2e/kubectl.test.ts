@@ -162,7 +162,7 @@ describe('kubectl explain', () => {
     expect(fields.filter((field) => !/\n {4}\w/.test(field))).toEqual([]);
   });
 
-  it('tells defaults, which it does not show by itself', async () => {
-    expect(await kubectl('explain', 'gimrun.spec.batchSize')).toContain('Default 32.');
+  it('shows defaults, as a part of the description', async () => {
+    expect(await kubectl('explain', 'gimrun.spec.batchSize')).toContain('Defaults to 32.');
   });
 });

@@ -7,14 +7,14 @@ import { moduleResourceSchema } from '../v1alpha1/module-resource.ts';
 import { RUN_NAME_MAX, runSchema } from '../v1alpha1/run.ts';
 import { type JsonSchema, structuralSchema } from './structural-schema.ts';
 
-/** The CustomResourceDefinitions, made from the schemas. */
+/** Builds the CustomResourceDefinitions from the schemas. */
 
 interface PrinterColumn {
   name: string;
   type: 'string' | 'integer' | 'number' | 'date';
   jsonPath: string;
   description: string;
-  /** From 1 on only `-o wide` shows it. */
+  /** Columns with a priority above 0 are shown only with `-o wide`. */
   priority?: number;
 }
 
@@ -32,21 +32,21 @@ const AGE: PrinterColumn = {
   name: 'Age',
   type: 'date',
   jsonPath: '.metadata.creationTimestamp',
-  description: 'Time since it was made',
+  description: 'Time since creation',
 };
 
 const RESTARTS: PrinterColumn = {
   name: 'Restarts',
   type: 'integer',
   jsonPath: '.status.restarts',
-  description: 'Trainers that failed and were started again',
+  description: 'Number of restarts after failures',
 };
 
 const LAST_FAILURE: PrinterColumn = {
   name: 'Failure',
   type: 'string',
   jsonPath: '.status.lastFailure.reason',
-  description: 'Reason of the newest failure of a trainer',
+  description: 'Reason of the most recent failure of a trainer',
 };
 
 const IS_SPEECH = `self.spec.data.format in [${SPEECH.map((format) => `'${format}'`).join(', ')}]`;
@@ -63,39 +63,39 @@ const RUN: Resource = {
     },
     {
       rule: `${IS_SPEECH} || (has(self.spec.augmentation) && has(self.spec.patches) && !has(self.spec.window))`,
-      message: 'images need augmentation and patches, and have no window',
+      message: 'images need augmentation and patches, and must not have window',
     },
     {
       rule: `!(${IS_SPEECH}) || (has(self.spec.window) && !has(self.spec.augmentation) && !has(self.spec.patches))`,
-      message: 'speech needs a window, and has neither augmentation nor patches',
+      message: 'speech needs window, and must have neither augmentation nor patches',
     },
   ],
   columns: [
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'What it is doing' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'Phase' },
     {
       name: 'Data',
       type: 'string',
       jsonPath: '.spec.data.format',
-      description: 'Data set',
+      description: 'Format of the data set',
       priority: 1,
     },
     {
       name: 'Ready',
       type: 'string',
       jsonPath: '.status.ready',
-      description: 'Ready trainers of those wanted',
+      description: 'Number of ready trainers and of desired trainers',
     },
     {
       name: 'Percent',
       type: 'integer',
       jsonPath: '.status.percent',
-      description: 'Part of the budget that the slowest module has spent',
+      description: 'Percentage of the budget that the slowest module has spent',
     },
     {
       name: 'ETA',
       type: 'string',
       jsonPath: '.status.eta',
-      description: 'Time until the slowest module has spent its budget',
+      description: 'Estimated time until the slowest module has spent its budget',
     },
     RESTARTS,
     LAST_FAILURE,
@@ -103,14 +103,14 @@ const RUN: Resource = {
       name: 'Report',
       type: 'date',
       jsonPath: '.status.lastReportTime',
-      description: 'Time since the newest report of a trainer',
+      description: 'Time since the most recent report of a trainer',
       priority: 1,
     },
     {
       name: 'Evaluated',
       type: 'string',
       jsonPath: '.status.conditions[?(@.type=="Evaluated")].status',
-      description: 'Whether status holds the accuracy of every module',
+      description: 'Whether the status has the accuracy of every module',
       priority: 1,
     },
     AGE,
@@ -118,7 +118,7 @@ const RUN: Resource = {
       name: 'Message',
       type: 'string',
       jsonPath: '.status.message',
-      description: 'Why it waits, or what ended it',
+      description: 'Reason for waiting, or for the end',
       priority: 1,
     },
   ],
@@ -131,30 +131,30 @@ const MODULE: Resource = {
   schema: moduleResourceSchema,
   rules: [],
   columns: [
-    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'What it is doing' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'Phase' },
     {
       name: 'Ready',
       type: 'integer',
       jsonPath: '.status.readyReplicas',
-      description: 'Trainers that are at work',
+      description: 'Number of ready trainers',
     },
     {
       name: 'Percent',
       type: 'integer',
       jsonPath: '.status.percent',
-      description: 'Part of the budget that is spent',
+      description: 'Percentage of the budget that is spent',
     },
     {
       name: 'Loss',
       type: 'number',
       jsonPath: '.status.loss',
-      description: 'Mean of the last steps',
+      description: 'Mean loss over the last steps',
     },
     {
       name: 'Samples/s',
       type: 'number',
       jsonPath: '.status.samplesPerSecond',
-      description: 'Over the last seconds',
+      description: 'Samples per second over the last seconds',
       priority: 1,
     },
     RESTARTS,
@@ -164,7 +164,7 @@ const MODULE: Resource = {
       name: 'Message',
       type: 'string',
       jsonPath: '.status.conditions[?(@.type=="Progressing")].message',
-      description: 'Why it waits, or what ended it',
+      description: 'Reason for waiting, or for the end',
       priority: 1,
     },
   ],
@@ -175,14 +175,14 @@ const MODULE: Resource = {
   },
 };
 
-/** File name and content of each definition. */
+/** Returns the file name and content of each definition. */
 export const definitionFiles = (): { name: string; text: string }[] =>
   definitions().map((each) => ({
     name: `${each.spec.names.plural}.yaml`,
     text: `# Generated by \`make generate\` from the schemas in crds/src. Do not edit.\n${stringify(each, { lineWidth: 0, aliasDuplicateObjects: false })}`,
   }));
 
-/** The CustomResourceDefinitions as objects. */
+/** Returns the CustomResourceDefinitions as objects. */
 export const definitions = () => [RUN, MODULE].map(definition);
 
 function definition({ kind, plural, shortName, schema, rules, columns, scale }: Resource) {
@@ -215,7 +215,7 @@ function definition({ kind, plural, shortName, schema, rules, columns, scale }: 
   };
 }
 
-/** The API server itself says what apiVersion, kind and metadata are. */
+/** Returns the schema of the resource. The API server defines apiVersion, kind and metadata itself. */
 function rootSchema(schema: z.ZodObject, rules: CelRule[]): JsonSchema {
   const { description, properties, required } = structuralSchema(
     schema.omit({ apiVersion: true, kind: true, metadata: true }),

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { definitionFiles } from './definitions.ts';
 
 /**
- * `node crds/src/generate/main.ts` writes the CRD YAML, here and into the Helm chart, as a chart reads nothing
- * outside its folder; with `--check` it only says what is out of date.
+ * `node crds/src/generate/main.ts` writes the YAML of the CRDs to crds/ and to the Helm chart, because a chart cannot read
+ * files outside its folder. With `--check`, it only reports outdated files.
  */
 
 const root = join(import.meta.dirname, '../../..');

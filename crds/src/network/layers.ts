@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { describeValues } from '../v1alpha1/describe.ts';
 import {
   type Applied,
   convolution,
@@ -12,76 +13,96 @@ import {
 export { type Applied, type LayerCost, type PatchShape, ShapeError } from './convolution.ts';
 
 /**
- * The layers by name: which fields each takes and what shape it makes of what comes in. How a layer
- * computes stands in trainer/src/model/layers, one file a layer.
+ * Layers by type: the fields each uses, the shape of its output and its cost. trainer/src/model/layers computes them, one
+ * file for each layer.
  */
 
-const width = (what: string, max: number) => z.int().min(1).max(max).describe(what);
-
 /**
- * One layer. Kubernetes wants one structural schema, so the fields of all layers stand side by side;
- * `LAYERS` says which of them a type takes, and `checkLayer` refuses the others.
+ * Schema of one layer. A CRD needs one structural schema, so it has the fields of all layer types. `LAYERS` defines
+ * which of them a type uses; `unknownFields` finds the others.
  */
 export const layerSchema = z
   .strictObject({
-    type: z
-      .enum(['conv', 'residual', 'bottleneck', 'conv1d', 'gru'])
-      .describe(
-        'conv: one convolution. residual: pre-activation block of two 3x3 convolutions. bottleneck: pre-activation block of 1x1, 3x3 and 1x1 convolutions with four times as many channels at its end. conv1d: one convolution along time. gru: gated recurrent units along time, at the end of a module; InfoNCE then predicts what they read. None normalises.',
-      ),
-    channels: width(
-      'Channels that the layer puts out (bottleneck: of its inner convolutions; it puts out four times as many; gru: its units).',
-      8192,
+    type: z.enum(['conv', 'residual', 'bottleneck', 'conv1d', 'gru']).describe(
+      describeValues('Type of the layer, which decides the fields that apply.', {
+        conv: 'A convolution over rows and columns.',
+        residual: 'Pre-activation residual blocks of two 3x3 convolutions, without normalization.',
+        bottleneck:
+          'Pre-activation residual blocks of 1x1, 3x3 and 1x1 convolutions, without normalization. The output has four times as many channels.',
+        conv1d: 'A convolution along time.',
+        gru: 'Gated recurrent units along time. Must be the last layer of its module. InfoNCE then predicts the input of this layer from its output.',
+      }),
     ),
-    kernel: width(
-      'conv: rows and columns of the filter; conv1d: its steps. Default 3.',
-      31,
-    ).optional(),
-    stride: width(
-      'Step of the convolution; of a repeated block, the step of the first. Default 1.',
-      16,
-    ).optional(),
+    channels: z
+      .int()
+      .min(1)
+      .max(8192)
+      .describe(
+        'Number of output channels, or of units for gru. A bottleneck has four times as many output channels.',
+      ),
+    kernel: z
+      .int()
+      .min(1)
+      .max(31)
+      .optional()
+      .describe(
+        'Kernel size: rows and columns for conv, steps for conv1d. Used by conv and conv1d. Defaults to 3.',
+      ),
+    stride: z
+      .int()
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        'Stride of the convolution, or of the first block in a row. Not used by gru. Defaults to 1.',
+      ),
     padding: z
       .int()
       .min(0)
       .max(15)
       .optional()
-      .describe('conv, conv1d: zeros added on each side. Default (kernel - 1) / 2, rounded down.'),
+      .describe(
+        'Number of zeros added on each side. Used by conv and conv1d. Defaults to (kernel - 1) / 2, rounded down.',
+      ),
     activation: z
       .enum(['none', 'relu'])
       .optional()
-      .describe('conv, conv1d: what follows the convolution. Default none.'),
-    repeat: width(
-      'residual, bottleneck: how many such blocks follow one another. Default 1.',
-      64,
-    ).optional(),
+      .describe(
+        'Activation function after the convolution. Used by conv and conv1d. Defaults to none.',
+      ),
+    repeat: z
+      .int()
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('Number of blocks in a row. Used by residual and bottleneck. Defaults to 1.'),
     bptt: z
       .boolean()
       .optional()
       .describe(
-        'gru: propagate gradients through time; false: a step learns from itself alone. Default true.',
+        'Whether gradients propagate through time. If false, they end within each time step. Used by gru. Defaults to true.',
       ),
   })
-  .describe('One layer of a module.');
+  .describe('A layer of a module.');
 
 export type Layer = z.infer<typeof layerSchema>;
 export type LayerType = Layer['type'];
 
 interface LayerRow {
-  /** Fields beside `type` and `channels` that the layer takes. */
+  /** Fields besides `type` and `channels` that the layer uses. */
   fields: readonly (keyof Layer)[];
   /**
-   * Shape behind the layer and its cost for a patch of the shape `input`, in a time that depends on neither `input` nor
-   * `repeat`. Throws a `ShapeError` when `input` is too small. The trainer's tests compare `parameters` with its own.
+   * Returns the output shape and the cost for a patch of shape `input`, in a time that depends on neither `input` nor
+   * `repeat`. Throws a `ShapeError` if `input` is too small. The trainer's tests compare `parameters` with its own.
    */
   apply(layer: Layer, input: PatchShape): Applied;
-  /** Whether all that the layer computes depends on relu(input) alone: then a producer may send relu(x). */
+  /** Reports whether the output depends only on relu(input), so that a producer may send relu(x). */
   readsRectified(layer: Layer, inputChannels: number): boolean;
 }
 
 const NO_COST: LayerCost = { parameters: 0, macs: 0, products: 0, inputProducts: 0 };
 
-/** `count` times `each` more than `all`. */
+/** Returns `all` plus `count` times `each`. */
 const plus = (all: LayerCost, each: LayerCost, count = 1): LayerCost => ({
   parameters: all.parameters + count * each.parameters,
   macs: all.macs + count * each.macs,
@@ -89,18 +110,19 @@ const plus = (all: LayerCost, each: LayerCost, count = 1): LayerCost => ({
   inputProducts: all.inputProducts + count * each.inputProducts,
 });
 
+/** Returns the cost of a layer that does not read the input of the module. */
 const behindInput = (cost: LayerCost): LayerCost => ({ ...cost, inputProducts: 0 });
 
-/** One convolution of a block's body. */
+/** A convolution in the body of a residual block. */
 interface BodyConvolution {
   kernel: number;
-  /** Puts out `channels` times this. */
+  /** Output channels as a multiple of the block's `channels`. */
   expansion: number;
-  /** Takes the block's stride. */
+  /** The convolution has the block's stride. */
   strides?: true;
 }
 
-/** One block. A shortcut that changes the shape is a 1x1 convolution. */
+/** Applies one residual block. A shortcut that changes the shape is a 1x1 convolution. */
 function block(
   body: readonly BodyConvolution[],
   { channels, stride = 1 }: Layer,
@@ -122,7 +144,7 @@ function block(
   return { output, cost };
 }
 
-/** The repeated blocks of `layer`. Only the first strides, so all others keep the shape and cost the same. */
+/** Applies the repeated blocks of `layer`. Only the first has a stride; all others keep the shape and cost the same. */
 function applyBlocks(body: readonly BodyConvolution[], layer: Layer, input: PatchShape): Applied {
   const { repeat = 1 } = layer;
   const first = block(body, layer, input);
@@ -134,12 +156,12 @@ function applyBlocks(body: readonly BodyConvolution[], layer: Layer, input: Patc
 const blocks = (expansion: number, body: readonly BodyConvolution[]): LayerRow => ({
   fields: ['stride', 'repeat'],
   apply: (layer, input) => applyBlocks(body, layer, input),
-  // With a projected shortcut both paths of the first block read relu(x); an identity shortcut reads x itself.
+  // With a projection shortcut, both paths of the first block read relu(x). An identity shortcut reads x.
   readsRectified: ({ channels, stride = 1 }, inputChannels) =>
     stride !== 1 || inputChannels !== channels * expansion,
 });
 
-/** A layer is one row here and one file in trainer/src/model/layers. */
+/** Layers by type. A new layer adds a row here and a file in trainer/src/model/layers. */
 export const LAYERS: Record<LayerType, LayerRow> = {
   conv: {
     fields: ['kernel', 'stride', 'padding', 'activation'],
@@ -159,10 +181,10 @@ export const LAYERS: Record<LayerType, LayerRow> = {
     apply({ channels }, [rows, cols, channelsIn]) {
       if (cols !== 1) {
         throw new ShapeError(
-          `a gru layer reads a sequence, not maps with ${cols} columns; use it behind speech alone`,
+          `a gru layer reads sequences, not maps of ${cols} columns; use it only for speech`,
         );
       }
-      // Three gates, each with matrices for the input and for the state, and two biases.
+      // Each of the three gates has a matrix for the input, one for the state, and two biases.
       const weights = 3 * channels * (channelsIn + channels);
       const products = rows * weights;
       const cost = {
@@ -186,7 +208,7 @@ export const LAYERS: Record<LayerType, LayerRow> = {
   ]),
 };
 
-/** A convolution's fields with their defaults filled in. */
+/** Returns the fields of a convolution with their defaults. */
 export function convDefaults(layer: Layer) {
   const kernel = layer.kernel ?? 3;
   return {
@@ -197,20 +219,20 @@ export function convDefaults(layer: Layer) {
   };
 }
 
-/** The fields that `layer` names but its type does not take. */
+/** Returns the fields of `layer` that its type does not use. */
 export function unknownFields(layer: Layer): string[] {
   const known: readonly string[] = ['type', 'channels', ...LAYERS[layer.type].fields];
   return Object.keys(layer).filter((field) => !known.includes(field));
 }
 
 /**
- * Layers up to the one that ends a module by summing up what came before: InfoNCE predicts their output from
- * that of all layers. Without such a layer both are the same.
+ * Returns the layers that compute the targets of InfoNCE: all except a final gru layer, whose output is the context.
+ * Without a gru layer, targets and contexts are the same.
  */
 export const targetLayers = (layers: readonly Layer[]): readonly Layer[] =>
   layers.at(-1)?.type === 'gru' ? layers.slice(0, -1) : layers;
 
-/** All `layers`, one after another. Throws a `ShapeError` that counts layers from 0. */
+/** Applies all `layers` in order. Throws a `ShapeError` with the index of the layer, from 0. */
 export function applyLayers(layers: readonly Layer[], input: PatchShape): Applied {
   let output = input;
   let cost = NO_COST;
@@ -222,24 +244,24 @@ export function applyLayers(layers: readonly Layer[], input: PatchShape): Applie
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(
-        `layers[${index}] (${layer.type}), which gets [${output.join(', ')}]: ${error.message}`,
+        `layers[${index}] (${layer.type}) with input [${output.join(', ')}]: ${error.message}`,
       );
     }
   }
   return { output, cost };
 }
 
-/** The shape behind all `layers`. Throws a `ShapeError` as `applyLayers` does. */
+/** Returns the output shape of `layers`. Throws a `ShapeError` like `applyLayers`. */
 export const outputShape = (layers: readonly Layer[], input: PatchShape): PatchShape =>
   applyLayers(layers, input).output;
 
-/** The cost of all `layers` for a patch of the shape `input`. Throws a `ShapeError` as `applyLayers` does. */
+/** Returns the cost of `layers` for a patch of shape `input`. Throws a `ShapeError` like `applyLayers`. */
 export const layersCost = (layers: readonly Layer[], input: PatchShape): LayerCost =>
   applyLayers(layers, input).cost;
 
 /**
- * Multiplications that a training step takes for a patch: as many again as forward for the gradient of the weights,
- * and for that of what comes in, which the first layer of a module does not need.
+ * Returns the multiplications of a training step for one patch: the forward pass, as many for the gradient of the weights,
+ * and as many for the gradient of each input except the module's.
  */
 export function stepProducts(layers: readonly Layer[], input: PatchShape): number {
   const { products, inputProducts } = layersCost(layers, input);

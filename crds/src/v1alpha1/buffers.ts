@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { encodingSchema } from '../network/encoding.ts';
 import { validated } from './cel.ts';
+import { describeValues } from './describe.ts';
 
 export const buffersSchema = z
   .strictObject({
@@ -9,28 +10,38 @@ export const buffersSchema = z
       .min(1)
       .max(1_000_000)
       .default(256)
-      .describe('Samples that the buffer between two modules holds.'),
+      .describe(
+        'Maximum number of samples in a buffer. Cannot be less than the batch size of the module that reads it.',
+      ),
     encoding: encodingSchema.default('int8'),
     whenFull: z
       .enum(['dropOldest', 'block'])
       .default('dropOldest')
       .describe(
-        'dropOldest: producers never wait, a slow module skips to recent samples. block: producers wait, every sample is used exactly once.',
+        describeValues('Policy of a full buffer.', {
+          dropOldest:
+            'The buffer discards its oldest samples. Producers never wait, and a slow module trains on recent samples.',
+          block: 'Producers wait, and each sample is used exactly once. Requires maxReuse 0.',
+        }),
       ),
     maxReuse: z
       .int()
       .min(0)
       .max(1000)
       .default(0)
-      .describe('Times that a module may use a sample again; see reuse.'),
+      .describe('Maximum number of times a module uses a sample again after its first use.'),
     reuse: z
       .enum(['whileWaiting', 'always'])
       .default('whileWaiting')
       .describe(
-        'whileWaiting: a sample is used again only while newer ones are missing. always: a module keeps depth samples and takes newer ones only as these have been used maxReuse + 1 times, so that activations are stored for several epochs and the module before need not make them again.',
+        describeValues('When a module uses samples again.', {
+          whileWaiting: 'Only while the buffer has too few new samples for a batch.',
+          always:
+            'Every sample is used maxReuse + 1 times before newer ones replace it, so that activations are stored for several epochs and computed once. Requires maxReuse of at least 1.',
+        }),
       ),
   })
-  .describe('The buffers between modules.')
+  .describe('Buffers between consecutive modules. Each is a JetStream stream.')
   .meta(
     validated({
       // `has`: the server also tries the rule on the default of buffers, which is {}.

@@ -1,4 +1,4 @@
-/** Rules that the API server checks itself, for the `meta` of a schema. */
+/** Rules and list types that the API server checks, for the `meta` of a schema. */
 
 export interface CelRule {
   rule: string;
@@ -7,11 +7,14 @@ export interface CelRule {
 
 export const validated = (...rules: CelRule[]) => ({ 'x-kubernetes-validations': rules });
 
-/** The value stays what it was at the start of the run. */
-export const immutable = (what: string) =>
-  validated({ rule: 'self == oldSelf', message: `${what} cannot change; make a new run` });
+/** Rule of a field that cannot change after creation. */
+export const IMMUTABLE = 'self == oldSelf';
 
-/** A list whose items are told apart by `key`. */
+/** Makes the field `name` immutable. The generated description says so. */
+export const immutable = (name: string) =>
+  validated({ rule: IMMUTABLE, message: `${name} cannot change; make a new run` });
+
+/** Makes a list a map with items identified by `key`. */
 export const listMap = (key: string) => ({
   'x-kubernetes-list-type': 'map',
   'x-kubernetes-list-map-keys': [key],

@@ -8,8 +8,13 @@ export const checkpointsSchema = z
       .min(1)
       .max(86_400)
       .default(60)
-      .describe('Seconds between checkpoints; one is always written at the end.'),
-    keep: z.int().min(1).max(100).default(3).describe('Checkpoints of a module that are kept.'),
+      .describe('Seconds between two checkpoints of a trainer. It also writes one when it ends.'),
+    keep: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(3)
+      .describe('Number of most recent checkpoints to keep for each trainer.'),
     storage: z
       .strictObject({
         volumeClaimName: z
@@ -17,16 +22,20 @@ export const checkpointsSchema = z
           .min(1)
           .max(253)
           .optional()
-          .describe('A claim in the namespace of the run that every trainer can write to.'),
+          .describe(
+            'Name of a PersistentVolumeClaim in the namespace of the run. Needs access mode ReadWriteMany if pods run on several nodes.',
+          ),
         objectStore: z
           .strictObject({})
           .optional()
           .describe(
-            'The bucket of the run in the object store of its NATS server, which the operator makes; give {}. The server needs file storage.',
+            'Stores checkpoints in the NATS object store, in a bucket that the operator creates for the run. Must be {}. The NATS server needs file storage.',
           ),
       })
       .optional()
-      .describe('Kubernetes only: where checkpoints lie, a volume or a bucket.')
+      .describe(
+        'Storage of checkpoints: exactly one of volumeClaimName and objectStore. Without storage, a replaced pod trains its module from the start, and the run cannot be evaluated. Ignored outside Kubernetes.',
+      )
       .meta(
         validated({
           rule: 'has(self.volumeClaimName) != has(self.objectStore)',
@@ -37,8 +46,8 @@ export const checkpointsSchema = z
       .boolean()
       .optional()
       .describe(
-        'Kubernetes only: keep the checkpoints when the run is deleted. Default true on a volume: a new run of the same name then goes on from them. False: deleting the run removes them, unless that takes more than two minutes. Default false for a bucket: a new run has a bucket of its own.',
+        'Whether checkpoints remain when the run is deleted. Defaults to true for volumeClaimName: a new run of the same name continues from them. Defaults to false for objectStore: a new run has its own bucket. If false, removal from a volume may take at most 2 minutes; after that the remaining files stay. Ignored outside Kubernetes.',
       ),
   })
-  .describe('When weights and optimizer state are saved.');
+  .describe('Schedule and storage of checkpoints: weights and optimizer state of each module.');
 export type Checkpoints = z.infer<typeof checkpointsSchema>;

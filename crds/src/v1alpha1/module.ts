@@ -15,39 +15,43 @@ export const LAYERS_MAX = 64;
 
 export const moduleSchema = z
   .strictObject({
-    name: moduleNameSchema.describe('Name of the module: a DNS label, unique in the run.'),
+    name: moduleNameSchema.describe('Name of the module, unique in the run.'),
     layers: z
       .array(layerSchema)
       .min(1)
       .max(LAYERS_MAX)
-      .describe('The layers, from input to output. Immutable.')
+      .describe('Layers of the module, from input to output.')
       .meta(immutable('layers')),
     objective: objectiveSchema
       .optional()
-      .describe('What this module optimises, in place of spec.objective. Immutable.'),
+      .describe('Objective of this module. Defaults to spec.objective.'),
     optimizer: optimizerSchema
       .optional()
-      .describe('The optimizer of this module, in place of spec.optimizer.'),
+      .describe('Optimizer of this module. Defaults to spec.optimizer.'),
     batchSize: z
       .int()
       .min(1)
       .max(65_536)
       .optional()
-      .describe('Samples that each step of this module takes, in place of spec.batchSize.'),
+      .describe(
+        'Number of samples per optimizer step of each trainer of this module. Defaults to spec.batchSize.',
+      ),
     replicas: z
       .int()
       .min(1)
       .max(1000)
       .optional()
       .describe(
-        'Trainers of the module, which share its samples and average their weights. Default: 1, or on Kubernetes what GreedyInfoMaxModule says.',
+        'Number of trainers of this module. They share its samples and average their weights. Defaults to spec.replicas of its GreedyInfoMaxModule, so that autoscalers can change it, and to 1 outside Kubernetes.',
       ),
     resources: resourcesSchema
       .optional()
-      .describe('Resources of each trainer of this module, in place of spec.resources.'),
+      .describe(
+        'CPU, memory and devices of each trainer of this module. Defaults to spec.resources.',
+      ),
     podTemplate: modulePodTemplateSchema.optional(),
   })
-  .describe('One gradient-isolated part of the encoder.')
+  .describe('A gradient-isolated module of the encoder. Gradients never leave it.')
   .meta(
     validated({
       rule: 'has(self.objective) == has(oldSelf.objective)',

@@ -1,20 +1,26 @@
 import { z } from 'zod';
 import { immutable } from './cel.ts';
+import { describeValues } from './describe.ts';
 
 export const objectiveSchema = z
   .strictObject({
-    type: z
-      .enum(['infoNCE', 'classLabels', 'predSim', 'deepInfoMax'])
-      .describe(
-        'infoNCE: tell the patch further down in the same column, or what follows in speech, from negatives. classLabels: cross entropy on the labels (the supervised baselines). predSim: labels again, and samples are to be as alike as their labels. deepInfoMax: tell the patches that a summary of the whole was made of from those of other samples.',
-      ),
+    type: z.enum(['infoNCE', 'classLabels', 'predSim', 'deepInfoMax']).describe(
+      describeValues('Type of the objective, which decides the fields that apply.', {
+        infoNCE:
+          'Predicts patches further down in the same column, or later steps in speech, and tells them from negatives.',
+        classLabels: 'Cross entropy on class labels, for supervised baselines.',
+        predSim: 'Cross entropy on class labels and similarity matching.',
+        deepInfoMax:
+          'Mutual information between patches and the mean over all patches of a sample.',
+      }),
+    ),
     predictionSteps: z
       .int()
       .min(1)
       .max(64)
       .optional()
       .describe(
-        'infoNCE: how many rows of patches, or steps of a sequence, ahead. Default 5, speech 12.',
+        'Number of rows of patches, or of steps in speech, that are predicted. Used by infoNCE. Defaults to 5 for images and 12 for speech.',
       ),
     skip: z
       .int()
@@ -22,25 +28,37 @@ export const objectiveSchema = z
       .max(16)
       .optional()
       .describe(
-        'infoNCE: rows or steps left out between context and the nearest target. Default 1, speech 0.',
+        'Number of rows or steps between the context and its nearest target. Used by infoNCE. Defaults to 1 for images and 0 for speech.',
       ),
     negatives: z
       .int()
       .min(1)
       .max(4096)
       .optional()
-      .describe('infoNCE: negatives for each positive. Default 16, speech 10.'),
+      .describe(
+        'Number of negatives per positive. Used by infoNCE. Defaults to 16 for images and 10 for speech.',
+      ),
     sampling: z
       .enum(['targets', 'shared', 'others', 'sequence'])
       .optional()
       .describe(
-        'infoNCE: where negatives come from. targets: the targets of the same step, with replacement. shared: all positions of the batch, without replacement, one draw for all steps. others: all positions of the batch but the positive, a draw for each step. sequence: like shared, from the same image or window alone. Default targets, speech shared.',
+        describeValues(
+          'Source of negatives. Used by infoNCE. Defaults to targets for images and shared for speech.',
+          {
+            targets: 'Targets of the same prediction step, drawn with replacement.',
+            shared:
+              'All positions of the batch, drawn without replacement, once for all prediction steps.',
+            others:
+              'All positions of the batch except the positive, drawn for each prediction step.',
+            sequence: 'As shared, but only from the same image or window.',
+          },
+        ),
       ),
     predictOn: z
       .enum(['target', 'context'])
       .optional()
       .describe(
-        'infoNCE: which side the matrix of a step acts on. Default target, speech context.',
+        'Vector that the matrix of a prediction step multiplies. Used by infoNCE. Defaults to target for images and context for speech.',
       ),
     subsample: z
       .int()
@@ -48,33 +66,37 @@ export const objectiveSchema = z
       .max(65_536)
       .optional()
       .describe(
-        'infoNCE: of longer sequences only so many steps, one after another from a random start, are contexts and positives; negatives still come from all. Default: all, speech 128.',
+        'Maximum number of consecutive rows or steps, from a random start, that serve as contexts and targets. Negatives come from all. Used by infoNCE. Defaults to no maximum for images and 128 for speech.',
       ),
     context: z
       .enum(['none', 'pixelCNN'])
       .optional()
       .describe(
-        'infoNCE on images: what predicts. none: the patch itself. pixelCNN: a network over the grid that sees the rows down to the own one, as in CPC. Default none.',
+        describeValues('Context that predicts. Used by infoNCE on images. Defaults to none.', {
+          none: 'The patch itself.',
+          pixelCNN:
+            'Output of a convolutional network over this and all preceding rows of the grid, as in CPC.',
+        }),
       ),
     classes: z
       .int()
       .min(2)
       .max(100_000)
       .optional()
-      .describe('classLabels, predSim: number of classes.'),
+      .describe('Number of classes of the data set. Used and required by classLabels and predSim.'),
     similarity: z
       .number()
       .min(0)
       .max(1)
       .optional()
       .describe(
-        'predSim: weight of the similarity loss; that of the class labels is the rest to 1. Default 0.99.',
+        'Weight of the similarity loss. The cross entropy has weight 1 - similarity. Used by predSim. Defaults to 0.99.',
       ),
     estimator: z
       .enum(['jensenShannon', 'infoNCE'])
       .optional()
       .describe(
-        'deepInfoMax: the bound of the mutual information. Default jensenShannon, which needs few negatives.',
+        'Estimator of the mutual information. jensenShannon needs fewer negatives. Used by deepInfoMax. Defaults to jensenShannon.',
       ),
     units: z
       .int()
@@ -82,14 +104,14 @@ export const objectiveSchema = z
       .max(8192)
       .optional()
       .describe(
-        'deepInfoMax: channels in which patches and summaries are compared. Default: as many as the module has.',
+        "Number of channels in which patches and summaries are compared. Used by deepInfoMax. Defaults to the number of the module's output channels.",
       ),
   })
-  .describe('What each module optimises on its own. Immutable.')
+  .describe('Objective that every module optimizes on its own, unless it sets another.')
   .meta(immutable('objective'));
 export type Objective = z.infer<typeof objectiveSchema>;
 
-/** The fields beside `type` that an objective takes. */
+/** Fields besides `type` that each objective uses. */
 export const OBJECTIVE_FIELDS: Record<Objective['type'], readonly (keyof Objective)[]> = {
   infoNCE: [
     'predictionSteps',
@@ -105,11 +127,11 @@ export const OBJECTIVE_FIELDS: Record<Objective['type'], readonly (keyof Objecti
   deepInfoMax: ['estimator', 'units'],
 };
 
-/** Whether the objective learns from labels, so that its module must get samples that have some. */
+/** Reports whether the objective learns from labels, so that its module needs labelled samples. */
 export const usesLabels = ({ type }: Objective): boolean =>
   type === 'classLabels' || type === 'predSim';
 
-/** What infoNCE does where a run does not say: as in the paper (Löwe et al. 2019), for images and for speech. */
+/** Defaults of infoNCE for images and for speech, from the paper (Löwe et al. 2019). */
 const INFO_NCE_DEFAULTS = {
   images: {
     predictionSteps: 5,
@@ -138,7 +160,7 @@ export type InfoNCE = Required<
 > &
   Pick<Objective, 'subsample'>;
 
-/** The settings of infoNCE, defaults filled in. */
+/** Returns the settings of infoNCE with their defaults. */
 export function infoNCESettings(objective: Objective, domain: Domain = 'images'): InfoNCE {
   const own = OBJECTIVE_FIELDS.infoNCE.filter((field) => objective[field] !== undefined);
   return {
@@ -147,13 +169,13 @@ export function infoNCESettings(objective: Objective, domain: Domain = 'images')
   };
 }
 
-/** `objective` as a module of that domain gets it: a run on speech does not repeat what the paper does. */
+/** Returns `objective` for modules of `domain`, with the defaults of infoNCE for speech filled in. */
 export const objectiveFor = (objective: Objective, domain: Domain): Objective =>
   objective.type === 'infoNCE' && domain === 'speech'
     ? { type: 'infoNCE', ...infoNCESettings(objective, domain) }
     : objective;
 
-/** How far infoNCE predicts, defaults filled in. */
+/** Returns how many rows or steps ahead infoNCE predicts, with defaults. */
 export const predictionReach = (objective: Objective, domain: Domain = 'images') => {
   const { predictionSteps, skip } = infoNCESettings(objective, domain);
   return { predictionSteps, skip };

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { listMap, validated } from './cel.ts';
 
-/** Schema of the pods of a run. Runs on one machine ignore it. */
+/** Schema of the pods of a run. `gim run` ignores it. */
 
-/** Keeps fields that the schema does not name, which the API server checks in the Job. */
+/** Keeps fields that the schema does not name. The API server checks them in the Job. */
 const PRESERVE = { 'x-kubernetes-preserve-unknown-fields': true };
 
-/** Maximum bytes of `spec.podTemplate`, the modules' own and `spec.resources` together, as JSON. Each Job has a copy. */
+/** Maximum bytes of all pod templates of a run and `spec.resources` together, as JSON. Each Job has a copy. */
 export const POD_BYTES_MAX = 32_768;
 
 const text = (max = 253) => z.string().min(1).max(max);
 
-/** A map of strings with at most `entries` entries. */
+/** Returns the schema of a map of strings with at most `entries` entries. */
 const strings = (entries: number, length: number) =>
   z
     .record(z.string().max(317), z.string().max(length))
@@ -25,68 +25,80 @@ const quantities = z
 
 export const resourcesSchema = z
   .strictObject({
-    requests: quantities.optional().describe('Quantities the scheduler reserves, such as cpu: 2.'),
-    limits: quantities
+    requests: quantities
       .optional()
-      .describe('Quantities the container may not exceed, such as nvidia.com/gpu: 1.'),
+      .describe('Minimum resources by name, such as cpu: 2. The scheduler reserves them.'),
+    limits: quantities.optional().describe('Maximum resources by name, such as nvidia.com/gpu: 1.'),
   })
   .describe('CPU, memory and devices of a container.');
 export type Resources = z.infer<typeof resourcesSchema>;
 
 const tolerationSchema = z.strictObject({
-  key: text(317).optional().describe('Key of the taint. Default: every key.'),
-  operator: z.enum(['Exists', 'Equal']).optional().describe('Default Equal.'),
+  key: text(317).optional().describe('Key of the taint. Defaults to all keys.'),
+  operator: z
+    .enum(['Exists', 'Equal'])
+    .optional()
+    .describe('Relation of key and value. Exists ignores the value. Defaults to Equal.'),
   value: z.string().max(63).optional().describe('Value of the taint.'),
   effect: z
     .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
     .optional()
-    .describe('Effect of the taint. Default: every effect.'),
+    .describe('Effect of the taint. Defaults to all effects.'),
   tolerationSeconds: z
     .int()
     .min(0)
     .max(2_147_483_647)
     .optional()
-    .describe('NoExecute: seconds that the pod stays.'),
+    .describe(
+      'Seconds that the pod stays bound to the node. Used by NoExecute. Defaults to no limit.',
+    ),
 });
 
 const SOURCES = ['persistentVolumeClaim', 'hostPath', 'nfs', 'configMap', 'secret', 'emptyDir'];
 
 const volumeSchema = z
   .strictObject({
-    name: text(63).describe('A DNS label, unique in the list.'),
-    mountPath: text(1024).describe('Where trainers see the volume.'),
-    subPath: text(1024).optional().describe('Folder of the volume. Default: its root.'),
-    readOnly: z.boolean().optional().describe('Default false.'),
+    name: text(63).describe('Name of the volume: a DNS label, unique in the pod.'),
+    mountPath: text(1024).describe('Path of the mount in the container of the trainer.'),
+    subPath: text(1024)
+      .optional()
+      .describe('Path within the volume to mount. Defaults to its root.'),
+    readOnly: z.boolean().optional().describe('Whether the mount is read-only. Defaults to false.'),
     persistentVolumeClaim: z
-      .strictObject({ claimName: text().describe('Name of the claim.') })
+      .strictObject({ claimName: text().describe('Name of the PersistentVolumeClaim.') })
       .optional()
-      .describe('A claim in the namespace of the run.'),
+      .describe('PersistentVolumeClaim in the namespace of the run.'),
     hostPath: z
-      .strictObject({ path: text(1024).describe('Folder on the node.') })
+      .strictObject({ path: text(1024).describe('Path on the node.') })
       .optional()
-      .describe('A folder of the node.'),
+      .describe('Folder of the node. Refused unless the installation allows it.'),
     nfs: z
       .strictObject({
-        server: text().describe('Host name or address.'),
-        path: text(1024).describe('Exported folder.'),
+        server: text().describe('Host name or IP address of the server.'),
+        path: text(1024).describe('Path that the server exports.'),
       })
       .optional()
-      .describe('A folder of an NFS server.'),
+      .describe('Folder of an NFS server.'),
     configMap: z
       .strictObject({ name: text().describe('Name of the ConfigMap.') })
       .optional()
-      .describe('A ConfigMap in the namespace of the run.'),
+      .describe('ConfigMap in the namespace of the run.'),
     secret: z
       .strictObject({ secretName: text().describe('Name of the Secret.') })
       .optional()
-      .describe('A Secret in the namespace of the run.'),
+      .describe('Secret in the namespace of the run.'),
     emptyDir: z
       .strictObject({
-        medium: z.enum(['', 'Memory']).optional().describe('Memory: a tmpfs. Default: the disk.'),
-        sizeLimit: text(64).optional().describe('Such as 10Gi. Default: none.'),
+        medium: z
+          .enum(['', 'Memory'])
+          .optional()
+          .describe("Storage medium. Memory is a tmpfs. Defaults to the node's disk."),
+        sizeLimit: text(64)
+          .optional()
+          .describe('Maximum size, such as 10Gi. Defaults to no limit.'),
       })
       .optional()
-      .describe('A folder that lives as long as the pod.'),
+      .describe('Temporary folder that is deleted with the pod.'),
   })
   .refine(
     (volume) => SOURCES.filter((source) => source in volume).length === 1,
@@ -101,28 +113,44 @@ const volumeSchema = z
 
 const envSchema = z.strictObject({
   name: text().describe('Name of the variable.'),
-  value: z.string().max(4096).optional().describe('Its value.'),
+  value: z
+    .string()
+    .max(4096)
+    .optional()
+    .describe('Value of the variable. Defaults to an empty string.'),
   valueFrom: z
     .looseObject({})
     .optional()
-    .describe('Source of the value, as in a container of a pod.')
+    .describe('Source of the value, such as a key of a Secret. Has the fields of EnvVarSource.')
     .meta(PRESERVE),
 });
 
-/** An object of the Kubernetes API: the operator reads the named fields, and the API server checks all of them. */
+/** Returns the schema of a Kubernetes object. The operator reads the named fields; the API server checks all of them. */
 const kubernetes = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.looseObject(shape).meta(PRESERVE);
 
 const containerSchema = kubernetes({
-  name: text(63).describe('A DNS label, unique in the pod. The trainer is `trainer`.'),
+  name: text(63).describe(
+    'Name of the container, unique in the pod. The container of the trainer is named trainer.',
+  ),
   image: text(512).optional().describe('Image of the container.'),
-  command: z.array(z.string().max(32_768)).max(256).optional().describe('Entrypoint.'),
-  args: z.array(z.string().max(32_768)).max(256).optional().describe('Arguments.'),
+  command: z
+    .array(z.string().max(32_768))
+    .max(256)
+    .optional()
+    .describe(
+      "Command of the container. Defaults to the image's entrypoint. Cannot be set for the trainer.",
+    ),
+  args: z
+    .array(z.string().max(32_768))
+    .max(256)
+    .optional()
+    .describe('Arguments of the command. Cannot be set for the trainer.'),
   env: z
     .array(kubernetes({ name: text().describe('Name of the variable.') }))
     .max(256)
     .optional()
-    .describe('Environment variables, merged by name.'),
+    .describe('Environment variables of the container, merged by name.'),
   volumeMounts: z
     .array(
       kubernetes({
@@ -132,10 +160,12 @@ const containerSchema = kubernetes({
     )
     .max(64)
     .optional()
-    .describe('Volume mounts, merged by mountPath.'),
+    .describe('Volume mounts of the container, merged by mountPath.'),
   resources: kubernetes({
-    requests: quantities.optional().describe('Quantities the scheduler reserves.'),
-    limits: quantities.optional().describe('Quantities the container may not exceed.'),
+    requests: quantities
+      .optional()
+      .describe('Minimum resources by name. The scheduler reserves them.'),
+    limits: quantities.optional().describe('Maximum resources by name.'),
   })
     .optional()
     .describe('CPU, memory and devices of the container.'),
@@ -146,7 +176,9 @@ const containerSchema = kubernetes({
     .describe('Ports of the container, merged by containerPort.'),
   securityContext: kubernetes({})
     .optional()
-    .describe('Security context of the container. Null as a value removes the default.'),
+    .describe(
+      'Security context of the container, merged by field. A null value removes a default.',
+    ),
 });
 
 const podSpecSchema = kubernetes({
@@ -154,56 +186,60 @@ const podSpecSchema = kubernetes({
     .array(containerSchema)
     .max(16)
     .optional()
-    .describe('Containers, merged by name: the trainer is `trainer`, others run beside it.')
+    .describe(
+      'Containers of the pod, merged by name. The container of the trainer is named trainer; others run beside it.',
+    )
     .meta(listMap('name')),
   initContainers: z
     .array(containerSchema)
     .max(16)
     .optional()
     .describe(
-      'Init containers; one with restartPolicy Always is a sidecar that ends with the trainer.',
+      'Init containers of the pod, merged by name. One with restartPolicy Always is a sidecar that ends with the trainer.',
     )
     .meta(listMap('name')),
   volumes: z
-    .array(kubernetes({ name: text(63).describe('A DNS label, unique in the pod.') }))
+    .array(kubernetes({ name: text(63).describe('Name of the volume, unique in the pod.') }))
     .max(64)
     .optional()
-    .describe('Volumes of the pod, by name.')
+    .describe('Volumes of the pod, merged by name.')
     .meta(listMap('name')),
   imagePullSecrets: z
     .array(kubernetes({ name: text().describe('Name of the Secret.') }))
     .max(16)
     .optional()
-    .describe('Secrets the images are pulled with, by name.'),
+    .describe('Secrets for pulling images, merged by name.'),
   securityContext: kubernetes({})
     .optional()
     .describe(
-      'Security context of the pod. Default: the one of the installation (user and group 65532). Null as a value removes the default, such as runAsUser: null.',
+      'Security context of the pod, merged by field. Defaults to the security context of the installation, with user and group 65532. A null value, such as runAsUser: null, removes a default.',
     ),
   terminationGracePeriodSeconds: z
     .int()
     .min(0)
     .max(2_147_483_647)
     .optional()
-    .describe('Seconds a trainer has to write its last checkpoint when its pod ends. Default 60.'),
+    .describe(
+      'Seconds from the signal to end a pod to its kill, in which the trainer writes a checkpoint. Defaults to 60.',
+    ),
   serviceAccountName: text()
     .optional()
-    .describe('Service account of the pod. Trainers need no rights.'),
+    .describe('Service account of the pod. Trainers need no permissions.'),
   priorityClassName: text().optional().describe('Priority class of the pod.'),
   runtimeClassName: text().optional().describe('Runtime class of the pod, such as nvidia.'),
   schedulerName: text().optional().describe('Scheduler of the pod.'),
-  nodeSelector: strings(32, 63).optional().describe('Labels a node must have.'),
+  nodeSelector: strings(32, 63).optional().describe('Labels that a node must have to run the pod.'),
   tolerations: z
     .array(kubernetes({}))
     .max(32)
     .optional()
-    .describe('Tolerations of the pod. The list replaces the default.'),
-  affinity: kubernetes({}).optional().describe('Affinity of the pod.'),
+    .describe('Tolerations of the pod. This list replaces the tolerations of the installation.'),
+  affinity: kubernetes({}).optional().describe('Affinity of the pod, merged by field.'),
   topologySpreadConstraints: z
     .array(kubernetes({}))
     .max(16)
     .optional()
-    .describe('Topology spread constraints, merged by topologyKey.'),
+    .describe('Topology spread constraints of the pod, merged by topologyKey.'),
 });
 
 const MERGED = {
@@ -217,14 +253,14 @@ const MERGED = {
   spec: podSpecSchema
     .optional()
     .describe(
-      "Any field of a Kubernetes PodSpec, merged strategically onto the operator's pod. The trainer's command, its reserved mounts and variables, hostname and restartPolicy cannot change.",
+      'Fields of a PodSpec, merged strategically onto the pod of the operator; fields that are not listed here are accepted, too. Cannot change the command, the reserved mounts and the reserved variables of the trainer, nor hostname and restartPolicy.',
     ),
 };
 
 export const modulePodTemplateSchema = z
   .strictObject(MERGED)
   .describe(
-    "Kubernetes only: a PodTemplateSpec for this module's trainers, merged onto spec.podTemplate.",
+    'Pod template for the trainers of this module, merged onto spec.podTemplate. Ignored outside Kubernetes.',
   );
 export type ModulePodTemplate = z.infer<typeof modulePodTemplateSchema>;
 
@@ -233,7 +269,7 @@ const shorthand = (field: string) => `Shorthand for ${field}.`;
 export const podTemplateSchema = z
   .strictObject({
     ...MERGED,
-    image: text(512).optional().describe(shorthand("the trainer's image")),
+    image: text(512).optional().describe(shorthand("the image of the trainer's container")),
     nodeSelector: strings(32, 63).optional().describe(shorthand('spec.nodeSelector')),
     tolerations: z
       .array(tolerationSchema)
@@ -253,12 +289,16 @@ export const podTemplateSchema = z
       .array(volumeSchema)
       .max(32)
       .optional()
-      .describe('Shorthand for spec.volumes together with their mounts in the trainer.'),
-    env: z.array(envSchema).max(64).optional().describe(shorthand("the trainer's env")),
+      .describe('Shorthand for spec.volumes and their mounts in the container of the trainer.'),
+    env: z
+      .array(envSchema)
+      .max(64)
+      .optional()
+      .describe(shorthand("env of the trainer's container")),
     labels: strings(32, 63).optional().describe(shorthand('metadata.labels')),
     annotations: strings(32, 4096).optional().describe(shorthand('metadata.annotations')),
   })
   .describe(
-    `Kubernetes only: a PodTemplateSpec for the pods of the run, merged onto what the operator makes. At most ${POD_BYTES_MAX} bytes as JSON, with the modules' own and spec.resources.`,
+    `Pod template for all trainers of the run, merged onto the pod of the operator. Its fields metadata and spec are those of a PodTemplateSpec; the others are shorthand. All pod templates and spec.resources together must have at most ${POD_BYTES_MAX.toLocaleString('en')} bytes as JSON. Ignored outside Kubernetes.`,
   );
 export type PodTemplate = z.infer<typeof podTemplateSchema>;

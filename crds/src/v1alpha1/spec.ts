@@ -4,6 +4,7 @@ import { buffersSchema } from './buffers.ts';
 import { immutable, listMap, validated } from './cel.ts';
 import { checkpointsSchema } from './checkpoints.ts';
 import { augmentationSchema, dataSchema, patchesSchema, windowSchema } from './data.ts';
+import { describeValues } from './describe.ts';
 import { evaluationSchema } from './evaluation.ts';
 import { moduleSchema } from './module.ts';
 import { objectiveSchema } from './objective.ts';
@@ -13,7 +14,7 @@ import { podTemplateSchema, resourcesSchema } from './pod.ts';
 /** Maximum number of modules of a run. */
 export const MODULES_MAX = 64;
 
-/** Maximum number of layers of a run, each counted as often as it is repeated. */
+/** Maximum number of layers of a run, counting each repetition. */
 export const BLOCKS_MAX = 1024;
 
 export const runSpecSchema = z.strictObject({
@@ -22,7 +23,7 @@ export const runSpecSchema = z.strictObject({
     .min(0)
     .max(2_147_483_647)
     .default(2)
-    .describe('Seed of weights, augmentation, order and negatives. Immutable.')
+    .describe('Seed of initial weights, augmentation, order of samples and negatives.')
     .meta(immutable('seed')),
   data: dataSchema,
   augmentation: augmentationSchema.optional(),
@@ -33,7 +34,7 @@ export const runSpecSchema = z.strictObject({
     .min(1)
     .max(MODULES_MAX)
     .describe(
-      `The encoder, cut into gradient-isolated modules, from input to output. At most ${BLOCKS_MAX} layers in all, each counted as often as it is repeated. Their names and order are immutable.`,
+      `Gradient-isolated modules of the encoder, from input to output, with at most ${BLOCKS_MAX} layers in total, counting each repetition. Modules cannot be added, removed, renamed or reordered.`,
     )
     .meta({
       ...listMap('name'),
@@ -44,7 +45,7 @@ export const runSpecSchema = z.strictObject({
         },
         {
           rule: `self.map(m, m.layers.map(l, has(l.repeat) ? l.repeat : 1).sum()).sum() <= ${BLOCKS_MAX}`,
-          message: `a run has at most ${BLOCKS_MAX} layers, each counted as often as it is repeated`,
+          message: `a run has at most ${BLOCKS_MAX} layers, counting each repetition`,
         },
       ),
     }),
@@ -53,7 +54,12 @@ export const runSpecSchema = z.strictObject({
     .enum(['simultaneous', 'iterative'])
     .default('simultaneous')
     .describe(
-      'simultaneous: all modules train at once, each on what the one before makes of its newest weights. iterative: one after another; a module begins when the one before has spent its budget, which only forwards from then on. Immutable.',
+      describeValues('Order in which modules train.', {
+        simultaneous:
+          'All modules train at the same time, each on the current output of the previous module.',
+        iterative:
+          'One after another. A module starts when the previous module has spent its budget and only forwards its output.',
+      }),
     )
     .meta(immutable('order')),
   optimizer: optimizerSchema.prefault({}),
@@ -63,18 +69,25 @@ export const runSpecSchema = z.strictObject({
     .min(1)
     .max(65_536)
     .default(32)
-    .describe('Samples that each optimizer step takes.'),
+    .describe('Number of samples per optimizer step of each trainer.'),
   training: z
     .strictObject({
-      samples: z.int().min(1).max(1e12).optional().describe('Samples that each module trains on.'),
+      samples: z
+        .int()
+        .min(1)
+        .max(1e12)
+        .optional()
+        .describe('Number of samples that each module trains on.'),
       epochs: z
         .number()
         .positive()
         .max(1e6)
         .optional()
-        .describe('The same in passes over the data set.'),
+        .describe(
+          'Number of passes over the data set, which may be a fraction. On Kubernetes only for data formats with a known size: digits, cifar10 and stl10.',
+        ),
     })
-    .describe('The budget of each module: samples or epochs, one of the two.')
+    .describe('Budget of each module: exactly one of samples and epochs.')
     .meta(
       validated({
         rule: 'has(self.samples) != has(self.epochs)',
@@ -89,7 +102,7 @@ export const runSpecSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Stop all trainers, which write checkpoints first, and keep the run; false lets them go on.',
+      'Whether the run is suspended. Trainers write a checkpoint and end. If set back to false, they continue from it.',
     ),
   activeDeadlineSeconds: z
     .int()
@@ -97,7 +110,7 @@ export const runSpecSchema = z.strictObject({
     .max(2_147_483_647)
     .optional()
     .describe(
-      'Kubernetes only: seconds after which a run that is still active fails. Suspended time does not count. Default: none.',
+      'Maximum time in seconds, relative to status.startTime, that the run may be active before it fails. Resuming a suspended run restarts the time. Defaults to no limit. Ignored outside Kubernetes.',
     ),
   backoffLimit: z
     .int()
@@ -105,33 +118,37 @@ export const runSpecSchema = z.strictObject({
     .max(1000)
     .optional()
     .describe(
-      'Kubernetes only: pod failures of a module after which the run fails. Evictions, preemptions and drains do not count. Default 6.',
+      'Number of pod failures of a module before the run fails. Evictions, preemptions and drains do not count. Defaults to 6 unless the installation sets another number. Ignored outside Kubernetes.',
     ),
   podTemplate: podTemplateSchema.optional(),
   resources: resourcesSchema
     .optional()
     .describe(
-      'Kubernetes only: CPU, memory and devices of each trainer. A trainer asks for one nvidia.com/gpu unless a device is named; a limit of 0 asks for none.',
+      'CPU, memory and devices of each trainer. Requests one nvidia.com/gpu unless a device is named; a limit of 0 GPUs requests none. Ignored outside Kubernetes.',
     ),
   queueName: z
     .string()
     .max(63)
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
     .optional()
-    .describe('Kubernetes only: the Kueue LocalQueue that the trainers are queued in.'),
+    .describe(
+      'Name of the Kueue LocalQueue for the Jobs of the run. Defaults to no queue. Ignored outside Kubernetes.',
+    ),
   managedBy: z
     .string()
     .min(1)
     .max(253)
     .optional()
     .describe(
-      'Kubernetes only: the controller that takes care of the run; this operator leaves the runs of others alone. Default: this operator.',
+      'Name of the controller that manages the run. The operator ignores runs with another name than its own. Defaults to this operator. This field is immutable. Ignored outside Kubernetes.',
     ),
   ttlSecondsAfterFinished: z
     .int()
     .min(0)
     .max(2_147_483_647)
     .optional()
-    .describe('Kubernetes only: seconds until a finished run is deleted. Default: never.'),
+    .describe(
+      'Seconds from the end of a run to its deletion. Defaults to no deletion. Ignored outside Kubernetes.',
+    ),
 });
 export type RunSpec = z.infer<typeof runSpecSchema>;

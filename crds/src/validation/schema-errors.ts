@@ -24,7 +24,7 @@ export const schemaErrors = (
     }
     const value = valueAt(root, path);
     if (value === undefined) {
-      const what = descriptionAt(schema, path);
+      const what = meaningAt(schema, path);
       return [
         { path, message: `is missing${what ? `: ${what}` : `; it must be ${expected(issue)}`}` },
       ];
@@ -132,7 +132,9 @@ function numberAt(schema: z.ZodType, path: Path): string | undefined {
   return `a ${format === 'safeint' ? 'whole ' : ''}number${range}`;
 }
 
-const descriptionAt = (schema: z.ZodType, path: Path): string | undefined => {
+/** Returns the first sentence of the description at `path`; undefined if there is none. */
+function meaningAt(schema: z.ZodType, path: Path): string | undefined {
   const at = schemaAt(schema, path);
-  return at && (at.description ?? unwrap(at).description);
-};
+  const description = at && (at.description ?? unwrap(at).description);
+  return description?.split(/(?<=\.)\s/, 1)[0];
+}

@@ -103,7 +103,7 @@ describe('a run on images', () => {
   test('takes no gru layer, which reads sequences alone', () => {
     const layer = { type: 'gru', channels: 8 };
     expect(found(changed(['spec.modules.1.layers.0', layer]))).toEqual([
-      expect.stringMatching(/a gru layer reads a sequence, not maps with (28|4) columns/),
+      expect.stringMatching(/a gru layer reads sequences, not maps of (28|4) columns/),
     ]);
   });
 });
