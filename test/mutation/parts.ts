@@ -46,7 +46,11 @@ export const PARTS: Record<string, Part> = {
   },
   objective: {
     mutate: ['trainer/src/objective/*.ts'],
-    tests: ['trainer/src/objective/*.test.ts', 'test/parity/objective-parity.test.ts'],
+    tests: [
+      'trainer/src/objective/*.test.ts',
+      'trainer/src/model/costs.test.ts',
+      'test/parity/objective-parity.test.ts',
+    ],
     oneIn: 4,
   },
   checkpoint: {

@@ -158,3 +158,27 @@ describe('validation errors', () => {
     expect(errorsIn(text)[0]?.message).toMatch(/must be a GreedyInfoMaxRun/);
   });
 });
+
+describe('a nested file', () => {
+  const nested = (depth: number) => `a: ${'['.repeat(depth)}${']'.repeat(depth)}`;
+  const messages = (text: string) => errorsIn(text).map(({ message }) => message);
+  const TOO_DEEP = 'nests lists and mappings more than 64 deep';
+
+  test('is refused from 65 levels on, the mapping of the file included', () => {
+    expect(messages(nested(63))).not.toContain(TOO_DEEP);
+    expect(messages(nested(64))).toEqual([TOO_DEEP]);
+  });
+});
+
+test('a wrong item of a list stands at its own line and column', () => {
+  const text = MINIMAL.replace('        - type: conv\n          channels: 8', '        - 5');
+  const line = lineOf(text, '- 5');
+  expect(errorsIn(text)).toMatchObject([{ path: 'spec.modules[0].layers[0]', line, column: 11 }]);
+});
+
+test('a quantity that is neither a number nor text is refused with what it may be', () => {
+  const resources = { limits: { cpu: true } };
+  expect(errorsIn(changed(['spec.modules.0.resources', resources]))).toMatchObject([
+    { message: expect.stringContaining('must be a whole number or text') },
+  ]);
+});

@@ -320,3 +320,20 @@ it('unknown fields are taken out wherever they are, and nothing else', () => {
   expect(withoutUnknownFields(later)).toEqual(known);
   expect(later.spec).toHaveProperty('unknown1');
 });
+
+it('unknown fields of one module leave the modules before it as they are', () => {
+  const known = broken(3);
+  const modules = known.spec.modules.map((module, i) =>
+    i === 1 ? { ...module, later: 1 } : module,
+  );
+  const later = { ...known, spec: { ...known.spec, modules } };
+  expect(withoutUnknownFields(later)).toEqual(known);
+});
+
+it('the first module reads no buffer: its batch may be larger than the depth', () => {
+  const buffers: [string, unknown] = ['spec.buffers', { depth: 64 }];
+  expect(found([buffers, ['spec.modules.0.batchSize', 128]])).toEqual([]);
+  expect(found([buffers, ['spec.modules.1.batchSize', 128]])).toEqual([
+    'spec.buffers.depth: 64 must be at least 128, the batch size of module second',
+  ]);
+});

@@ -50,11 +50,15 @@ test('a trainer that was stopped or killed from outside is started again', () =>
   ).toBe('restart');
 });
 
-test('the seventh attempt without progress is the last', () => {
-  expect(
-    restartDecision({ exitCode: null, signal: 'SIGSEGV', isProven: false, attempts: 7 }),
-  ).toEqual({
+test('the seventh attempt without progress is the last, and the reason says how it ended', () => {
+  const why = (exitCode: number | null, signal: string | null) =>
+    restartDecision({ exitCode, signal, isProven: false, attempts: 7 });
+  const fails = (ended: string) => ({
     action: 'fail',
-    why: expect.stringContaining('SIGSEGV'),
+    why: `the trainer ended ${ended}, 7 times in a row without a step of progress`,
   });
+  expect(why(null, 'SIGSEGV')).toEqual(fails('by SIGSEGV'));
+  expect(why(null, null)).toEqual(fails('by a signal'));
+  expect(why(1, null)).toEqual(fails('with code 1'));
+  expect(why(EXIT.ok, null)).toEqual(fails('with code 0 and no proof of a finished training'));
 });

@@ -1,8 +1,11 @@
+import type { Objective } from '@greedy-infomax/crds';
 import { describe, expect, it } from 'vitest';
+import { drawsFrom } from '../module/step.ts';
 import { Program } from '../step/program.ts';
 import { distance, OPTIMIZER, withoutPattern } from '../step/testing/tensors.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { scoresOf } from './fast-scores.ts';
+import { infoNCE } from './info-nce.ts';
 
 const ANCHORS = 1000;
 const CHANNELS = 16;
@@ -80,3 +83,53 @@ describe.each([
     expect(step(scoresOf, vectors)).toEqual(step(scoresOf, vectors));
   });
 });
+
+/** Returns the loss of InfoNCE on maps [3, 5, 2, 4], computed plainly and with fast scores from the same draws. */
+function losses(settings: Partial<Objective>): { plain: number; fast: number } {
+  const objective: Objective = { type: 'infoNCE', skip: 1, ...settings };
+  const channels = 4;
+  const parameters = infoNCE.parameters(objective, channels, channels);
+  const program = Program.compile({
+    weights: {
+      maps: { shape: [3, 5, 2, channels], values: withoutPattern(120) },
+      ...Object.fromEntries(
+        parameters.map(({ name, shape }) => [
+          name,
+          { shape, values: withoutPattern(channels ** 2).map((x) => x + name.length) },
+        ]),
+      ),
+    },
+    optimizer: OPTIMIZER,
+    functions: {
+      compare: {
+        inputs: { seed: { shape: [2], dtype: 'int32' } },
+        build({ seed }, { maps, ...weights }) {
+          const representation = { context: maps as Tensor, target: maps as Tensor };
+          const batch = { labels: tf.zeros([3], 'int32'), draws: drawsFrom(seed as Tensor) };
+          const loss = (made: typeof infoNCE.loss) =>
+            made(objective, weights, representation, batch);
+          return { plain: loss(infoNCE.loss), fast: loss(infoNCE.fastLoss ?? infoNCE.loss) };
+        },
+      },
+    },
+  });
+  const { plain, fast } = program.run('compare', { seed: Int32Array.of(3, 0) });
+  program.dispose();
+  return { plain: plain?.[0] ?? Number.NaN, fast: fast?.[0] ?? Number.NaN };
+}
+
+describe.each(['targets', 'others', 'shared', 'sequence'] as const)(
+  'the loss with negatives drawn by %s',
+  (sampling) => {
+    it.each([
+      [1, 1],
+      [1, 3],
+      [2, 3],
+      [3, 2],
+    ])('is that of plain scores for %i steps and %i negatives', (predictionSteps, negatives) => {
+      const { plain, fast } = losses({ sampling, predictionSteps, negatives });
+      expect(plain).toBeGreaterThan(0);
+      expect(Math.abs(fast - plain) / plain).toBeLessThan(1e-5);
+    });
+  },
+);

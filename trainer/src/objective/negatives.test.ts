@@ -197,3 +197,14 @@ it('a segment begins at each row that leaves room for it, about equally often', 
   program.dispose();
   expect(chiSquare(found, starts)).toBeLessThan(limit(starts.length));
 });
+
+it.each([ROWS, ROWS + 3])('a segment of %i rows is all rows, where there are no more', (length) => {
+  const maps = tf.reshape(tf.range(0, COUNT), [SAMPLES, ROWS, COLS, 1]);
+  const draws: Draws = {
+    ints: () => expect.unreachable('draws a start'),
+    distinct: () => expect.unreachable('draws negatives'),
+  };
+  const segment = segmentOf({ context: maps, target: maps }, length, draws);
+  expect(segment).toMatchObject({ start: 0, allRows: ROWS });
+  expect(segment.target).toBe(maps);
+});
