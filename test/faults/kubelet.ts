@@ -2,19 +2,19 @@ import { encodeTrainerEnding } from '@greedy-infomax/crds';
 import { type JobObject, PODS, type PodObject, pathOf } from '../../operator/src/kube/resource.ts';
 import { eventually, NAMESPACE, type Scene } from './scene.ts';
 
-/** What a kubelet reports of the pods of a module, in a cluster that has none. */
+/** Reports pod status of a module as a kubelet would, in a cluster without kubelets. */
 
 export interface PodEnd {
   exitCode: number;
-  /** Reason of the end, as the container runtime gives it. */
+  /** Reason of the termination, as reported by the container runtime. */
   reason?: string;
-  /** Termination message. Default: with exit code 0 the proof of a finished training, else none. */
+  /** Termination message. Default: proof of completion with exit code 0, otherwise empty. */
   message?: string;
-  /** It was evicted, preempted or drained. */
+  /** Whether the pod was evicted, preempted or drained. */
   disrupted?: boolean;
 }
 
-/** Ends the pod of the module that is active now, or will be. */
+/** Ends the module's active pod, waiting for it if necessary. */
 export async function endPod(
   scene: Scene,
   run: string,
@@ -40,7 +40,7 @@ export async function endPod(
   });
 }
 
-/** What a kubelet says of a pod whose image is being pulled. */
+/** Pod status while the image is being pulled. */
 export const pulling = () => ({
   phase: 'Pending',
   conditions: [
@@ -51,7 +51,7 @@ export const pulling = () => ({
   containerStatuses: [trainer({ waiting: { reason: 'ContainerCreating' } })],
 });
 
-/** What a kubelet says of a pod whose trainer has made its first step. */
+/** Pod status after the trainer's first step. */
 export const working = () => ({
   phase: 'Running',
   conditions: ['PodScheduled', 'PodReadyToStartContainers', 'ContainersReady', 'Ready'].map(holds),
@@ -60,7 +60,7 @@ export const working = () => ({
   ],
 });
 
-/** Reports `status` for the pod of the module that is active now, or will be. */
+/** Reports `status` for the module's active pod, waiting for it if necessary. */
 export async function setPod(
   scene: Scene,
   run: string,
@@ -88,7 +88,7 @@ async function setStatus(scene: Scene, { metadata }: PodObject, status: object):
   await scene.client.call('PATCH', path, { contentType, body: { status } });
 }
 
-/** The termination message of the first trainer of a module that has trained on 640 samples. */
+/** Termination message of the first trainer of a module that has trained on 640 samples. */
 export async function proofOf(scene: Scene, run: string, module: string): Promise<string> {
   return encodeTrainerEnding({
     outcome: 'complete',

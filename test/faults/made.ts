@@ -8,13 +8,13 @@ import {
 } from '../../operator/src/kube/resource.ts';
 import { NAMESPACE, type Scene } from './scene.ts';
 
-/** Counts what is made for runs, also what is gone again. */
+/** Counts objects created for runs, including those deleted since. */
 export interface Made {
-  /** How often each was made, by `Kind of RUN-MODULE` and `stream NAME`. */
+  /** Number of creations by `Kind of RUN-MODULE` and `stream NAME`. */
   end(): Promise<Record<string, number>>;
 }
 
-/** Begins to count with what there is now. */
+/** Starts counting with the objects that exist now. */
 export async function watchWhatIsMade({ client, connection }: Scene): Promise<Made> {
   const counts: Record<string, number> = {};
   const count = (what: string) => {

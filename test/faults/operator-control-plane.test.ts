@@ -6,7 +6,7 @@ import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, CRDS, eventually, openScene, type Scene } from './scene.ts';
 
-/** API server, etcd, the API itself and NATS change or go under the operator's feet. */
+/** Changes or stops API server, etcd, CRDs and NATS while the operator runs. */
 
 let scene: Scene;
 let operator: OperatorProcess;
@@ -22,7 +22,9 @@ afterAll(async () => {
   await scene?.close();
 });
 
-/** Jobs have pods: the controller manager, which is killed by an API server that goes while it starts, is at work. */
+/**
+ * Waits until Jobs have pods: a controller manager that is still starting dies with the API server.
+ */
 const isUp = async (name: string) =>
   (await scene.list(PODS, name)).length === 2 &&
   (await scene.list(JOBS, name)).length === 2 &&
@@ -36,7 +38,9 @@ const uids = async (run: string) =>
 const streamsOf = async (run: string) =>
   (await scene.streams()).filter((name) => name.startsWith(`GIM_default_${run}_`));
 
-/** As the Deployment does with an operator that could not renew its lease for too long. */
+/**
+ * Restarts the operator as a Deployment would when it exits because it could not renew its lease.
+ */
 async function startAgainIfEnded(): Promise<void> {
   if (operator.child.exitCode !== null) operator = await scene.operator();
 }
@@ -46,7 +50,7 @@ async function restartApiServer(): Promise<void> {
   await scene.cluster.restart('kube-apiserver');
 }
 
-it('a killed API server that comes back finds the operator at work, and every Job as it was', async () => {
+it('the operator survives a crash of the API server, and no Job changes', async () => {
   const before = await uids('before');
   await restartApiServer();
   await startAgainIfEnded();
@@ -54,7 +58,7 @@ it('a killed API server that comes back finds the operator at work, and every Jo
   expect(await uids('before')).toEqual(before);
 });
 
-it('changes that etcd has compacted while no watch got through are found by a new list', async () => {
+it('a new list finds changes that etcd compacted while all watches were down', async () => {
   const isOfRuns = (path: string) => path.includes('greedyinfomax.dev') || path.includes('/batch/');
   scene.proxy.fault = ({ method, path }) =>
     method === 'GET' && isOfRuns(path) ? { status: 503 } : undefined;
@@ -62,7 +66,7 @@ it('changes that etcd has compacted while no watch got through are found by a ne
   await scene.create(aRun('unseen'));
   await scene.deleteRun('before');
   await compactEtcd(scene.cluster.etcdUrl);
-  await restartApiServer(); // its own memory of changes is gone with it
+  await restartApiServer(); // The API server's watch cache is lost with it.
   const passed = scene.proxy.passed.length;
   scene.proxy.fault = () => undefined;
   await startAgainIfEnded();
@@ -78,7 +82,7 @@ it('changes that etcd has compacted while no watch got through are found by a ne
   expect(lists.length).toBeGreaterThan(0);
 });
 
-it('the API is upgraded in place while runs are alive', async () => {
+it('the API is upgraded in place while runs are active', async () => {
   const before = await uids('restarted');
   const definition = parse(readFileSync(CRDS[1] as string, 'utf8'));
   const [{ schema }] = definition.spec.versions;
@@ -89,7 +93,7 @@ it('the API is upgraded in place while runs are alive', async () => {
     scene.kubectl('patch', 'gimrun', 'restarted', '--type=merge', '-p={"spec":{"note":"new"}}'),
   );
   expect((await scene.run('restarted'))?.spec).toHaveProperty('note', 'new');
-  scene.proxy.dropWatches(); // those of before do not see the new field
+  scene.proxy.dropWatches(); // Watches opened before the upgrade do not see the new field.
   await startAndWait('upgraded');
   await scene.kubectl(
     'patch',
@@ -106,7 +110,7 @@ it('the API is upgraded in place while runs are alive', async () => {
   expect(await uids('restarted')).toEqual(before);
 });
 
-it('streams that NATS lost are made again', async () => {
+it('streams that NATS lost are created again', async () => {
   const before = await streamsOf('upgraded');
   expect(before).toHaveLength(1);
   await scene.nats.kill();
@@ -116,7 +120,7 @@ it('streams that NATS lost are made again', async () => {
   });
 });
 
-it('a run is deleted while NATS does not answer, and its streams when it does again', async () => {
+it('streams of a run deleted while NATS is down are deleted when NATS is back', async () => {
   expect(await streamsOf('upgraded')).toHaveLength(1);
   process.kill(scene.nats.pid, 'SIGSTOP');
   try {
@@ -133,7 +137,7 @@ it('a run is deleted while NATS does not answer, and its streams when it does ag
   expect(await streamsOf('unseen')).toHaveLength(1);
 });
 
-it('a run that is deleted while the operator is frozen leaves no streams', async () => {
+it('a run deleted while the operator is frozen leaves no streams', async () => {
   await startAndWait('hurried');
   expect(await streamsOf('hurried')).toHaveLength(1);
   operator.child.kill('SIGSTOP');
@@ -146,10 +150,10 @@ it('a run that is deleted while the operator is frozen leaves no streams', async
   await eventually('no stream', async () => (await streamsOf('hurried')).length === 0, {
     operator,
   });
-  expect(operator.output()).not.toContain('that runs have left behind'); // no sweep was needed
+  expect(operator.output()).not.toContain('that runs have left behind'); // No sweep was needed.
 });
 
-it('a run is deleted while neither NATS nor the operator is there, and the next operator tidies up', async () => {
+it('the next operator cleans up a run deleted while NATS and the operator were down', async () => {
   await startAndWait('orphaned');
   await eventually('the stream', async () => (await streamsOf('orphaned')).length === 1);
   await operator.stop();
@@ -162,7 +166,7 @@ it('a run is deleted while neither NATS nor the operator is there, and the next 
   expect(await streamsOf('unseen')).toHaveLength(1);
 });
 
-it('an operator with an older CRD is not ready and names the fields, until the CRD is updated', async () => {
+it('an operator with an older CRD is not ready and names the missing fields until the CRD is updated', async () => {
   const file = CRDS[1] as string;
   const definition = parse(readFileSync(file, 'utf8'));
   delete definition.spec.versions[0].schema.openAPIV3Schema.properties.status.properties.ready;
@@ -187,7 +191,7 @@ it('an operator with an older CRD is not ready and names the fields, until the C
   await eventually('a ready operator', async () => (await readiness()).isReady, { operator });
 });
 
-/** Makes etcd forget all versions of the past. Its gateway speaks JSON, with 64-bit numbers as strings. */
+/** Compacts etcd to its current revision. Its gateway uses JSON, with 64-bit numbers as strings. */
 async function compactEtcd(url: string): Promise<void> {
   const post = async (path: string, body: object) => {
     const response = await fetch(`${url}/v3/kv/${path}`, {

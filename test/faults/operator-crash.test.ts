@@ -9,18 +9,18 @@ import { randomOf } from './random.ts';
 import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
 import { snapshot } from './snapshot.ts';
 
-/** The operator is killed in the midst of its work, again and again, and what comes of it is the same. */
+/** Kills the operator repeatedly while it works; the resulting objects must be the same. */
 
 const NAMES = ['one', 'two', 'three', 'four', 'five'];
 
 interface Round {
   runs: string;
   edit: (run: string) => Promise<unknown>;
-  /** Run, modules, Jobs, ConfigMaps and pods that there are of each run in the end. */
+  /** Expected numbers of runs, modules, Jobs, ConfigMaps and pods for each run at the end. */
   objects: number;
-  /** Times that the operator is killed while it does what the edits of all runs ask for. */
+  /** Number of kills while the operator carries out the edits of all runs. */
   kills: number;
-  /** Each of its lives has at most so many writes. */
+  /** Maximum number of writes in one life of the operator. */
   longest: number;
 }
 const change = (run: string, spec: object) =>
@@ -55,10 +55,10 @@ afterAll(async () => {
   await scene?.close();
 });
 
-/** What there is after each round, when nothing happened to the operator. */
+/** Expected state after each round, as an undisturbed operator leaves it. */
 const undisturbed: string[][] = [];
 
-it('an operator that is left alone brings five runs through their lives', async () => {
+it('an undisturbed operator takes five runs through their life cycle', async () => {
   const operator = await scene.operator();
   for (const { runs, edit, objects } of ROUNDS) {
     await Promise.all(NAMES.map(edit));
@@ -71,7 +71,7 @@ it('an operator that is left alone brings five runs through their lives', async 
   await operator.stop();
 });
 
-it('one that is killed 50 times in between makes the same of them, and nothing twice', async () => {
+it('an operator killed 50 times creates the same objects, and none twice', async () => {
   const made = await watchWhatIsMade(scene);
   const random = randomOf(7);
   let kills = 0;
@@ -107,7 +107,7 @@ it('one that is killed 50 times in between makes the same of them, and nothing t
   expect(Object.entries(counts).filter(([, times]) => times > 1)).toEqual([]);
 }, 600_000);
 
-/** All that there is, if it is so many objects and nobody has anything left to do. */
+/** Returns all objects once there are as many as expected and no work is left. */
 async function atRest(objects: number): Promise<string[] | undefined> {
   const before = await snapshot(scene);
   const onNats = before.filter((line) => /^\{"is":"(stream|consumer)"/.test(line));
@@ -120,12 +120,13 @@ async function atRest(objects: number): Promise<string[] | undefined> {
   return isSeen && isDeepStrictEqual(await snapshot(scene), before) ? before : undefined;
 }
 
-/** Milliseconds without a write after which an operator is killed though it is at rest. */
+/** Milliseconds without a write after which an idle operator is killed. */
 const QUIET = 1500;
 
 /**
- * Kills the operator at its `nth` write from now: before or after the API server has done it, or some
- * milliseconds later, while the operator is at the next. False if it did not have so much to do.
+ * Kills the operator at its `nth` write from now: before or after the API server has carried it
+ * out, or some milliseconds later, during the next write. Returns false if the operator made fewer
+ * writes.
  */
 async function killAt(
   { child, kill, output }: OperatorProcess,

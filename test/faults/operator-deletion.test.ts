@@ -5,7 +5,9 @@ import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, CRDS, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
 
-/** Namespaces, CRDs and runs are deleted in any order, with the operator there, gone, or going. */
+/**
+ * Deletes namespaces, CRDs and runs in every order, with the operator running, stopped or killed.
+ */
 
 let scene: Scene;
 let operator: OperatorProcess;
@@ -26,7 +28,7 @@ const jobsIn = async (namespace: string) => (await scene.client.list(JOBS, names
 const streamsOf = async (namespace: string) =>
   (await scene.streams()).filter((name) => name.startsWith(`GIM_${namespace}_`));
 
-/** Creates a run whose Jobs and streams are there. */
+/** Creates a run and waits for its Jobs and streams. */
 async function startIn(namespace: string, run = aRun('one')): Promise<RunObject> {
   const made = await scene.create({ ...run, metadata: { ...run.metadata, namespace } });
   await eventually(
@@ -38,19 +40,19 @@ async function startIn(namespace: string, run = aRun('one')): Promise<RunObject>
   );
   return made;
 }
-/** Deletes an object and waits, for at most a minute, until it is gone. */
+/** Deletes an object and waits up to a minute until it is gone. */
 const remove = (...what: string[]) => scene.kubectl('delete', ...what, '--timeout=60s');
 
-const STATES = ['there', 'gone', 'going'] as const;
+const STATES = ['running', 'stopped', 'killed'] as const;
 async function removeWhile(state: (typeof STATES)[number], ...what: string[]): Promise<void> {
-  if (state === 'gone') await operator.stop();
+  if (state === 'stopped') await operator.stop();
   const removed = remove(...what);
-  if (state === 'going') await operator.kill();
+  if (state === 'killed') await operator.kill();
   await removed;
 }
 
 describe.each(STATES)('with the operator %s', (state) => {
-  it('a namespace with a run goes within a minute, and its streams with it', async () => {
+  it("a namespace with a run and the run's streams are deleted within a minute", async () => {
     await runningOperator();
     const namespace = `team-${state}`;
     await scene.kubectl('create', 'namespace', namespace);
@@ -63,12 +65,12 @@ describe.each(STATES)('with the operator %s', (state) => {
     });
   });
 
-  it('a CRD with runs in it goes within a minute, and works when it is back', async () => {
+  it('a CRD with runs is deleted within a minute, and works when it is installed again', async () => {
     await runningOperator();
     await startIn(NAMESPACE);
     await removeWhile(state, 'crd', 'greedyinfomaxruns.greedyinfomax.dev');
     await scene.kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
-    // kubectl fails on a CRD whose status nobody has written yet.
+    // kubectl fails on a CRD whose status is still empty.
     await eventually('the CRDs', () =>
       scene.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
     );
@@ -81,7 +83,7 @@ describe.each(STATES)('with the operator %s', (state) => {
     await remove('gimrun', 'again');
   });
 
-  it('all runs go at once, and nothing is left of them', async () => {
+  it('all runs deleted at once leave nothing behind', async () => {
     await runningOperator();
     await startIn(NAMESPACE);
     await removeWhile(state, 'gimrun', '--all');
@@ -99,7 +101,7 @@ describe('the finalizer of earlier versions', () => {
     return { ...run, metadata: { ...run.metadata, finalizers: [FORMER_FINALIZER] } };
   };
 
-  it('is removed from runs that are there, and no run gets it', async () => {
+  it('is removed from existing runs, and no run gets it', async () => {
     await runningOperator();
     await scene.create(withFinalizer('former'));
     await scene.create(aRun('new'));
@@ -124,7 +126,7 @@ describe('the finalizer of earlier versions', () => {
   });
 });
 
-describe('checkpoints that are not to be retained', () => {
+describe('checkpoints with `retain: false`', () => {
   const checkpoints = { storage: { volumeClaimName: 'disk' }, retain: false };
   const cleanupJobs = async (): Promise<JobObject[]> => {
     const jobs = await scene.list(JOBS);
@@ -141,8 +143,8 @@ describe('checkpoints that are not to be retained', () => {
     );
   const removeJobs = () => scene.kubectl('delete', 'jobs', '--all');
 
-  it.each(['there', 'gone'] as const)(
-    'are removed by a Job that starts when the run is gone, with the operator %s at that moment',
+  it.each(['running', 'stopped'] as const)(
+    'are removed by a Job that starts when the run is gone, with the operator %s at that time',
     async (state) => {
       await runningOperator();
       await startIn(NAMESPACE, aRun('unkept', undefined, { checkpoints }));

@@ -5,7 +5,7 @@ import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, eventually, openScene, type Scene } from './scene.ts';
 
-/** Several operators at once: one acts. How long a hand-over took is printed. */
+/** Several operators run and one of them leads. Prints how long each failover took. */
 
 let scene: Scene;
 beforeAll(async () => {
@@ -15,7 +15,10 @@ afterAll(async () => {
   await scene?.close();
 });
 
-/** A lease lasts 15 s and is looked at every 2 s or a little more; the rest is for a slow machine. */
+/**
+ * A lease lasts 15 s and is checked every 2 s or slightly less often; the rest is slack for a slow
+ * machine.
+ */
 const TAKE_OVER_SECONDS = 60;
 
 const hasJobs = async (name: string) => (await scene.list(JOBS, name)).length === 2;
@@ -40,7 +43,7 @@ async function pair(): Promise<[leader: OperatorProcess, standby: OperatorProces
   return [leader, standby];
 }
 
-/** Seconds until the Jobs of a new run are there. */
+/** Seconds until the Jobs of a new run exist. */
 async function secondsUntilActs(name: string, operator: OperatorProcess): Promise<number> {
   const start = performance.now();
   await scene.create(aRun(name));
@@ -60,15 +63,15 @@ it('the standby fills its caches and writes nothing while the leader acts', asyn
 
   await leader.kill();
   const crash = await secondsUntilActs('two', standby);
-  console.log(`after SIGKILL of the leader the other acted within ${crash.toFixed(1)} s`);
+  console.log(`after SIGKILL of the leader the standby acted within ${crash.toFixed(1)} s`);
   expect(await isLeader(standby)).toBe(true);
 
   const third = await scene.operator();
   await eventually('a ready standby', () => isReady(third), { operator: third });
   expect(await standby.stop()).toBe(0);
   const clean = await secondsUntilActs('three', third);
-  console.log(`after a clean stop of the leader the other acted within ${clean.toFixed(1)} s`);
-  expect(clean).toBeLessThan(15); // it did not wait for the lease to run out
+  console.log(`after a clean stop of the leader the standby acted within ${clean.toFixed(1)} s`);
+  expect(clean).toBeLessThan(15); // The standby did not wait for the lease to expire.
   await third.stop();
 });
 
@@ -77,7 +80,7 @@ it.each([
   ['away', 7],
   ['silent', 7],
 ] as const)(
-  'renews its lease as soon as the API server, %s for %d s, answers',
+  'renews its lease as soon as the API server answers again, after %s for %d s',
   async (how, seconds) => {
     const operator = await scene.operator();
     await eventually('a leader', () => isLeader(operator), { operator });
@@ -88,7 +91,7 @@ it.each([
     scene.proxy.fault = () => undefined;
     const back = Date.now();
     await eventually('a renewal', async () => (await scene.renewedAt()) >= back, { operator });
-    // One attempt every 2 s, and one that hangs for at most 5 s.
+    // One attempt every 2 s; an attempt that hangs ends after 5 s.
     const limit = how === 'away' ? 3000 : 5000;
     expect((await scene.renewedAt()) - back).toBeLessThan(limit);
     expect(await scene.leader()).toBe(holder);
@@ -98,7 +101,7 @@ it.each([
   },
 );
 
-it('a leader that was frozen for longer than its lease ends when it wakes up', async () => {
+it('a leader frozen for longer than its lease exits when it resumes', async () => {
   const [leader, standby] = await pair();
   process.kill(leader.child.pid as number, 'SIGSTOP');
   await secondsUntilActs('frozen', standby);
@@ -111,7 +114,7 @@ it('a leader that was frozen for longer than its lease ends when it wakes up', a
   await standby.stop();
 });
 
-it('an operator that cannot fill its caches still stops when it is asked to', async () => {
+it('an operator that cannot fill its caches still stops on request', async () => {
   scene.proxy.fault = ({ path }) => (path.endsWith('/pods') ? { status: 403 } : undefined);
   const operator = await scene.operator();
   await eventually('a leader', () => isLeader(operator), { operator });

@@ -6,7 +6,10 @@ import type { OperatorProcess } from '../support/operator.ts';
 import { endPod, ownerUid } from './kubelet.ts';
 import { aRun, eventually, isTrue, jobNames, NAMESPACE, openScene, type Scene } from './scene.ts';
 
-/** How runs begin, end and meet, on a real API server with its controllers; the tests play kubelet. */
+/**
+ * Tests how runs start, end and collide on a real API server with its controllers; the tests act as
+ * kubelet.
+ */
 
 let scene: Scene;
 let operator: OperatorProcess;
@@ -40,7 +43,7 @@ const jobsOf = (run: string, count: number) =>
   );
 const condition = (run: RunObject | undefined, type: string) =>
   run?.status?.conditions?.find((each) => each.type === type);
-/** What `kubectl patch` answers when it is refused. */
+/** Output of `kubectl patch` for a refused change. */
 const refusal = (run: string, spec: object): Promise<string> =>
   scene.kubectl('patch', 'gimrun', run, '--type=merge', `-p=${JSON.stringify({ spec })}`).then(
     () => 'accepted',
@@ -48,7 +51,7 @@ const refusal = (run: string, spec: object): Promise<string> =>
   );
 
 describe('a run that another controller manages', () => {
-  it('is left alone in every way', async () => {
+  it('is not touched', async () => {
     await scene.create(aRun('foreign', undefined, { managedBy: 'other.example/controller' }));
     await scene.create(aRun('own'));
     await jobsOf('own', 2);
@@ -58,14 +61,14 @@ describe('a run that another controller manages', () => {
     expect(run?.status).toEqual({ observedGeneration: -1 });
   });
 
-  it('cannot be handed over', async () => {
+  it('cannot be transferred to this operator', async () => {
     const words = 'managedBy cannot change; make a new run';
     expect(await refusal('foreign', { managedBy: null })).toContain(words);
     expect(await refusal('own', { managedBy: 'other.example/controller' })).toContain(words);
   });
 });
 
-it('an edit of what cannot change is refused, and told what to do', async () => {
+it('an edit of immutable fields is refused with a hint', async () => {
   expect(await refusal('own', { seed: 3 })).toContain('seed cannot change; make a new run');
   const { modules } = aRun('own', ['second', 'first']).spec;
   expect(await refusal('own', { modules })).toContain(
@@ -74,7 +77,7 @@ it('an edit of what cannot change is refused, and told what to do', async () => 
 });
 
 describe('a run whose trainers all succeed', () => {
-  it('is complete, and never starts again even when its Jobs are deleted', async () => {
+  it('is complete, and does not restart even when its Jobs are deleted', async () => {
     await scene.create(aRun('done'));
     for (const module of ['first', 'second']) await endPod(scene, 'done', module, { exitCode: 0 });
     const { status } = await becomes('done', 'Complete');
@@ -88,7 +91,7 @@ describe('a run whose trainers all succeed', () => {
     expect((await scene.run('done'))?.status).toEqual(status);
   });
 
-  it('has its streams deleted once, not at every look', async () => {
+  it('has its streams deleted once, not on every reconcile', async () => {
     const connection = await connect({ servers: scene.nats.url });
     const deletes: string[] = [];
     connection.subscribe('$JS.API.STREAM.DELETE.>', {
@@ -110,9 +113,9 @@ describe('a run whose trainers all succeed', () => {
     expect(await scene.streams()).not.toContain('GIM_default_once_first');
   });
 
-  it('is deleted when its time to live is over, also by an operator that began in between', async () => {
+  it('is deleted when its TTL expires, even if the operator restarted in between', async () => {
     const run = aRun('short-lived', ['only'], { ttlSecondsAfterFinished: 10 });
-    // Holds it, so that the time of its deletion can be read.
+    // Blocks the deletion, so that its time can be read.
     run.metadata.finalizers = ['example.com/test'];
     await scene.create(run);
     await endPod(scene, 'short-lived', 'only', { exitCode: 0 });
@@ -136,7 +139,7 @@ describe('a run whose trainers all succeed', () => {
 });
 
 describe('a run that fails', () => {
-  it('does so at once when a configuration cannot work, in the trainer’s own words', async () => {
+  it('fails at once for an invalid configuration, with the trainer’s message', async () => {
     await scene.create(aRun('wrong'));
     const message = JSON.stringify({ level: 60, msg: 'the folder /data has no images' });
     await endPod(scene, 'wrong', 'second', { exitCode: 64, message });
@@ -148,10 +151,10 @@ describe('a run that fails', () => {
       const left = await scene.list(JOBS, 'wrong');
       return left.length === 1 && left;
     });
-    expect(jobNames(jobs)).toEqual(['wrong-second']); // kept for its log
+    expect(jobNames(jobs)).toEqual(['wrong-second']); // The Job is kept for its log.
   });
 
-  it('does so on the second when its deadline is over', async () => {
+  it('fails on time when its deadline passes', async () => {
     await scene.create(aRun('late', undefined, { activeDeadlineSeconds: 3 }));
     const { status } = await becomes('late', 'Failed');
     expect(condition(await scene.run('late'), 'Failed')?.reason).toBe('DeadlineExceeded');
@@ -169,7 +172,7 @@ describe('a run that sets the replicas of a module', () => {
     scene.kubectl('patch', 'gimrun', 'scaled', '--type=json', `-p=${JSON.stringify([operation])}`);
   const path = '/spec/modules/0/replicas';
 
-  it('keeps its number when somebody scales the module, and both say so', async () => {
+  it('keeps its number when the module is scaled, and both objects report it', async () => {
     await scene.create(aRun('scaled', ['only']));
     await jobsOf('scaled', 1);
     await edit({ op: 'add', path, value: 4 });
@@ -186,7 +189,7 @@ describe('a run that sets the replicas of a module', () => {
     expect(await parallelism()).toBe(4);
   });
 
-  it('hands the number over when it sets it no longer', async () => {
+  it('gives up ownership of the number when it no longer sets it', async () => {
     const [before] = await jobsOf('scaled', 1);
     await edit({ op: 'remove', path });
     await scene.kubectl('annotate', 'gimmod', 'scaled-only', 'example.com/touched=1');
@@ -203,10 +206,10 @@ describe('a run that sets the replicas of a module', () => {
   });
 });
 
-describe('a run that the API server does not take as it is', () => {
+describe('a run whose objects the API server refuses', () => {
   const words = 'the API server refuses Job';
 
-  // The schema of runs leaves affinities to Kubernetes.
+  // The CRD does not validate affinities; Kubernetes does.
   const noTerm = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } };
   it.each([
     ['senseless', { nodeAffinity: noTerm }, 'must have at least one node selector term'],
@@ -237,7 +240,7 @@ describe('a run that the API server does not take as it is', () => {
     });
   });
 
-  it('is taken when there is room in the quota', async () => {
+  it('starts when the quota has room again', async () => {
     await scene.kubectl('create', 'namespace', 'small');
     await scene.kubectl(
       'create',
@@ -258,7 +261,7 @@ describe('a run that the API server does not take as it is', () => {
       },
       { operator },
     );
-    expect(status?.message).toContain(`${words} two-jobs-`); // both are made at once
+    expect(status?.message).toContain(`${words} two-jobs-`); // Both are created at once.
     expect(status?.message).toContain('exceeded quota: jobs');
     await scene.kubectl('delete', 'quota', 'jobs', '--namespace=small');
     await eventually(
@@ -269,9 +272,9 @@ describe('a run that the API server does not take as it is', () => {
   });
 });
 
-it('disruptions do not count', async () => {
+it('disruptions do not count as failures', async () => {
   await scene.create(aRun('evicted', ['only']));
-  // The Job controller waits twice as long before each new pod, from 10 s on.
+  // The Job controller doubles its delay before each new pod, starting at 10 s.
   for (let i = 0; i < 3; i++) {
     await endPod(scene, 'evicted', 'only', { exitCode: 137, disrupted: true });
   }
@@ -283,7 +286,7 @@ it('disruptions do not count', async () => {
 });
 
 describe('two runs whose objects have the same name', () => {
-  it('do not take them from one another; the second waits, says why, and gets its turn', async () => {
+  it('do not take over each other’s objects; the second waits with a reason and then proceeds', async () => {
     await scene.create(aRun('a', ['b-c', 'd']));
     const before = await jobsOf('a', 2);
     await scene.create(aRun('a-b', ['c', 'e']));
@@ -317,7 +320,7 @@ describe('two runs whose objects have the same name', () => {
     await jobsOf('a-b', 2);
   });
 
-  it('a Job that somebody else made stays as it is', async () => {
+  it('a Job created by another client is left unchanged', async () => {
     await scene.kubectl('create', 'job', 'theirs-first', '--image=example.invalid/x');
     await scene.create(aRun('theirs'));
     const run = await eventually('the cause', async () => {
@@ -331,7 +334,7 @@ describe('two runs whose objects have the same name', () => {
     await jobsOf('theirs', 2);
   });
 
-  it('a run that is deleted and made again gets Jobs of its own', async () => {
+  it('a run deleted and created again gets new Jobs', async () => {
     await scene.create(aRun('again'));
     await jobsOf('again', 2);
     await scene.deleteRun('again');

@@ -13,7 +13,9 @@ import type { OperatorProcess } from '../support/operator.ts';
 import { randomOf } from './random.ts';
 import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
 
-/** Many runs come and go at once; NATS is closed, so that each has a Secret too. */
+/**
+ * Creates and deletes many runs at once. NATS requires credentials, so each run also has a Secret.
+ */
 
 const MANY = 200;
 const names = (start: string, count: number) =>
@@ -36,7 +38,7 @@ const count = async () => ({
   secrets: (await scene.list(SECRETS)).length,
   edges: (await scene.streams()).filter((name) => name.endsWith('_first')).length,
 });
-/** Runs, and all that there is of any. */
+/** Runs and all objects that belong to runs. */
 async function left(): Promise<string[]> {
   const runs = (await scene.client.list(RUNS, NAMESPACE)).items;
   const names = runs.map(({ metadata }) => `run ${metadata.name}`);
@@ -45,7 +47,7 @@ async function left(): Promise<string[]> {
 const nothingIsLeft = () => expect.poll(left, { timeout: 240_000, interval: 1000 }).toEqual([]);
 const writes = () => scene.proxy.passed.filter(({ isWrite }) => isWrite).length;
 
-it(`${MANY} runs created at once all get what they need`, async () => {
+it(`${MANY} runs created at once all get their objects`, async () => {
   const start = performance.now();
   await Promise.all(names('many', MANY).map((name) => scene.create(aRun(name))));
   const all = {
@@ -64,7 +66,7 @@ it(`${MANY} runs created at once all get what they need`, async () => {
   );
 });
 
-it('and once all pods wait for a node, nothing more is written', async () => {
+it('nothing more is written once all pods wait for a node', async () => {
   await eventually(
     'what every run says of itself',
     async () => {
@@ -86,7 +88,7 @@ it('and once all pods wait for a node, nothing more is written', async () => {
   );
 });
 
-it('deleted at once, they leave nothing', async () => {
+it('runs deleted all at once leave nothing', async () => {
   await scene.client.call('DELETE', pathOf(RUNS, NAMESPACE));
   await nothingIsLeft();
 });
@@ -101,6 +103,6 @@ it('runs deleted while they are being created leave nothing', async () => {
   await nothingIsLeft();
   await wait(3000);
   expect(await left()).toEqual([]);
-  // Streams went with their runs: none was left for a sweep.
+  // Streams were deleted with their runs: the sweep found none.
   expect(operator.output()).not.toContain('that runs have left behind');
 });

@@ -11,8 +11,9 @@ import { endPod, pulling, setPod, working } from './kubelet.ts';
 import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
 
 /**
- * What a run says of itself, on a real API server with its scheduler and node controller; the tests play kubelet and
- * trainer. kstatus, by which Flux and Helm wait, judges it. With TRANSCRIPTS=FILE what kubectl shows goes to a file.
+ * Tests a run's status on a real API server with scheduler and node controller; the tests act as
+ * kubelet and trainer. kstatus, used by Flux and Helm to wait, judges it. TRANSCRIPTS=FILE writes
+ * kubectl's output to a file.
  */
 
 const TOOLS = resolve(import.meta.dirname, '../cluster/tools.sh');
@@ -31,7 +32,7 @@ afterAll(async () => {
   await scene?.close();
 });
 
-/** What kstatus says of the run. */
+/** Status that kstatus computes for the run. */
 async function verdict(run: string): Promise<string> {
   const child = promisify(execFile)(kstatus);
   child.child.stdin?.end(JSON.stringify(await scene.run(run)));
@@ -54,7 +55,7 @@ const hasReason = (run: string, reason: string) =>
 const condition = (run: RunObject | undefined, type: string) =>
   run?.status?.conditions?.find((each) => each.type === type);
 
-/** Events about an object of that name. */
+/** Events of an object of that name. */
 async function eventsOf(name: string): Promise<string[]> {
   const { items } = await scene.client.list(EVENTS, NAMESPACE);
   return items
@@ -106,7 +107,7 @@ async function report(run: string, module: string, change: Partial<Report> = {})
   await scene.connection.flush();
 }
 
-/** A node without a kubelet: its heartbeat is this moment's. */
+/** A node without a kubelet; its heartbeat is set to the current time. */
 async function addNode(name: string): Promise<void> {
   const path = '/api/v1/nodes';
   const allocatable = { cpu: '8', memory: '32Gi', pods: '110', 'nvidia.com/gpu': '8' };
@@ -137,7 +138,7 @@ describe('a run, from its beginning to its end', () => {
     expect(await verdict('digits')).toBe('InProgress');
   });
 
-  it('waits in the words of the scheduler, with one event', async () => {
+  it('quotes the scheduler’s reason while it waits, with one event', async () => {
     operator = await scene.operator();
     const run = await hasReason('digits', 'Unschedulable');
     expect(run.status?.message).toMatch(/no nodes available.*; add nodes that fit/);
@@ -148,7 +149,7 @@ describe('a run, from its beginning to its end', () => {
     await transcribe('Waits: no node has a GPU', 'digits');
   });
 
-  it('says that its image is being pulled, whatever the scheduler said before', async () => {
+  it('reports that its image is being pulled, in place of the scheduler’s earlier reason', async () => {
     await addNode('node-1');
     await eventually('both pods to have a node', async () => {
       const said = await scene.kubectl('get', 'pods', '-o=jsonpath={.items[*].spec.nodeName}');
@@ -163,7 +164,7 @@ describe('a run, from its beginning to its end', () => {
     await transcribe('Waits: its image is being pulled', 'digits');
   });
 
-  it('trains, and is current as a Job is that has begun', async () => {
+  it('trains, and is Current once its Jobs have started', async () => {
     for (const module of ['first', 'second']) {
       await setPod(scene, 'digits', module, working());
       await report('digits', module);
@@ -183,7 +184,7 @@ describe('a run, from its beginning to its end', () => {
     await transcribe('Trains', 'digits');
   });
 
-  it('names the node that does not answer, with one event', async () => {
+  it('names the node that does not respond, with one event', async () => {
     const run = await hasReason('digits', 'NodeLost');
     expect(run.status?.phase).toBe('Pending');
     expect(run.status?.message).toMatch(
@@ -199,7 +200,7 @@ describe('a run, from its beginning to its end', () => {
     await transcribe('Lost a node', 'digits');
   });
 
-  it('is complete by its trainers’ proof, which run and modules say alike', async () => {
+  it('completes with its trainers’ proof, reported alike by run and modules', async () => {
     for (const module of ['first', 'second'])
       await endPod(scene, 'digits', module, { exitCode: 0 });
     const run = await hasPhase('digits', 'Complete');
@@ -214,7 +215,7 @@ describe('a run, from its beginning to its end', () => {
   });
 });
 
-it('a trainer that exits with 0 and no proof has failed; its Job is made anew', async () => {
+it('treats a trainer that exits with 0 but without proof as failed and replaces its Job', async () => {
   await scene.create(aRun('killed', ['first', 'second']));
   const uidOf = async () =>
     (await scene.list(JOBS, 'killed')).find(({ metadata }) => metadata.name === 'killed-first')
@@ -240,7 +241,7 @@ it('a trainer that exits with 0 and no proof has failed; its Job is made anew', 
   await transcribe('Trains again after its trainer was killed for memory', 'killed');
 });
 
-it('a failed run has failed for kstatus too, and says why once', async () => {
+it('a failed run is Failed for kstatus too, and reports the reason once', async () => {
   await scene.create(aRun('wrong'));
   const message = JSON.stringify({ outcome: 'failed', message: 'the folder /data has no images' });
   await endPod(scene, 'wrong', 'first', { exitCode: 64, message });
@@ -262,7 +263,7 @@ it('a failed run has failed for kstatus too, and says why once', async () => {
   await transcribe('Failed', 'wrong');
 });
 
-it('a run says since when NATS is away, and that it is back', async () => {
+it('a run reports since when NATS is unreachable, and that it is back', async () => {
   await scene.create(aRun('alone'));
   await hasReason('alone', 'Unschedulable');
   await scene.nats.stop();
@@ -280,7 +281,7 @@ it('a run says since when NATS is away, and that it is back', async () => {
   await transcribe('NATS is away', 'alone');
 });
 
-it('kubectl explains the status', async () => {
+it('kubectl explain documents the status', async () => {
   const said = await scene.kubectl('explain', 'gimrun.status');
   expect(said).toContain('lastFailure');
   if (TRANSCRIPTS) {

@@ -5,9 +5,12 @@ import type { Proxied, ProxyFault } from '../support/fault-proxy.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { aRun, eventually, openScene, type Scene } from './scene.ts';
 
-/** What lies between the operator and the API server fails in every way; runs applied meanwhile get all they need. */
+/**
+ * Breaks the connection between operator and API server in every way; runs applied meanwhile get
+ * all objects.
+ */
 
-/** Kinds that the operator watches. */
+/** Kinds watched by the operator. */
 const WATCHES = 6;
 
 let scene: Scene;
@@ -25,7 +28,7 @@ afterAll(async () => {
 });
 
 const start = (name: string) => scene.create(aRun(name));
-/** Both Jobs are there, and status says so of this very spec. */
+/** Waits until both Jobs exist and the status describes this generation of the spec. */
 const isUp = async (name: string): Promise<boolean> => {
   const run = await scene.run(name);
   const jobs = await scene.list(JOBS, name);
@@ -40,7 +43,7 @@ const isUp = async (name: string): Promise<boolean> => {
 const comesUp = (name: string) =>
   eventually(`Jobs and status of ${name}`, () => isUp(name), { operator });
 
-/** Does `fault` to the first `times` requests that `match`; tells how many it met. */
+/** Applies `fault` to the first `times` requests that `match`; returns how many it affected. */
 function faults(
   times: number,
   fault: ProxyFault,
@@ -61,7 +64,7 @@ const FAILURES: [string, ProxyFault][] = [
 ];
 const failure = (n: number) => FAILURES[n % FAILURES.length]?.[1] as ProxyFault;
 
-it('lists that fail twice, in ways of all kinds, are read again', async () => {
+it('lists that fail twice, in different ways, are retried', async () => {
   const gone = new Set<string>();
   const lists = new Map<string, ProxyFault[]>();
   scene.proxy.fault = ({ method, path, isWatch }) => {
@@ -86,7 +89,7 @@ it('lists that fail twice, in ways of all kinds, are read again', async () => {
   await comesUp('lists');
 });
 
-it('watches that break off are taken up again, and nothing of the time between is lost', async () => {
+it('broken watches are resumed without losing events in between', async () => {
   const met = faults(WATCHES, { status: 503 }, ({ isWatch }) => isWatch);
   scene.proxy.dropWatches();
   await start('dropped');
@@ -95,7 +98,7 @@ it('watches that break off are taken up again, and nothing of the time between i
   await eventually('the watches', async () => scene.proxy.watches === WATCHES);
 });
 
-it('watches that say nothing any more are given up, also while their connection stands', async () => {
+it('silent watches are closed, even while their connection stands', async () => {
   scene.proxy.muteWatches();
   await start('muted');
   await comesUp('muted');
@@ -124,7 +127,7 @@ it.each<[string, ProxyFault]>([
   expect(met()).toBe(8);
 });
 
-it('a write whose answer is lost is not made twice', async () => {
+it('a write whose response is lost is not repeated', async () => {
   faults(Number.POSITIVE_INFINITY, 'loseAnswer', ({ method, path }) => {
     return method === 'PATCH' && path.includes('/jobs/lost-');
   });
@@ -137,7 +140,7 @@ it('a write whose answer is lost is not made twice', async () => {
   expect(await uids()).toEqual(expect.arrayContaining(made));
 });
 
-it('a conflict on every write of a status holds up nothing but the status', async () => {
+it('a conflict on every status write delays only the status', async () => {
   const met = faults(Number.POSITIVE_INFINITY, { status: 409 }, isStatus);
   await start('conflict');
   await eventually('the Jobs', async () => (await scene.list(JOBS, 'conflict')).length === 2, {
@@ -149,6 +152,6 @@ it('a conflict on every write of a status holds up nothing but the status', asyn
   await comesUp('conflict');
 });
 
-it('the operator is still the process that was started', () => {
+it('the operator process is still the one that was started', () => {
   expect(operator.child.exitCode).toBeNull();
 });

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same in every run of a test: mulberry32. */
+/** Returns a deterministic pseudo-random number generator (mulberry32). */
 export function randomOf(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

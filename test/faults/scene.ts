@@ -26,7 +26,10 @@ import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 import { type OperatorProcess, startOperator } from '../support/operator.ts';
 
-/** A control plane without nodes, a NATS server, and operators that reach the API server through a proxy. */
+/**
+ * A control plane without nodes, a NATS server, and operators that connect to the API server
+ * through a proxy.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const DIGITS = parse(readFileSync(join(ROOT, 'examples/digits.yaml'), 'utf8'));
@@ -40,31 +43,31 @@ export interface Scene {
   nats: TestNats;
   connection: NatsConnection;
   proxy: FaultProxy;
-  /** Past the proxy. */
+  /** Runs kubectl, bypassing the proxy. */
   client: Client;
   kubectl(...args: string[]): Promise<string>;
-  /** Creates the run, past the proxy. */
+  /** Creates the run, bypassing the proxy. */
   create(run: RunObject): Promise<RunObject>;
-  /** As `kubectl delete --wait=false` does. */
+  /** Deletes without waiting, like `kubectl delete --wait=false`. */
   deleteRun(name: string): Promise<void>;
   run(name: string): Promise<RunObject | undefined>;
-  /** All objects of a kind that belong to a run, or to any. */
+  /** Returns all objects of a kind that belong to one run, or to any run. */
   list<T extends KubeObject>(resource: Resource<T>, run?: string): Promise<T[]>;
-  /** `Kind/name` of all that is left of a run, or of any. */
+  /** Returns `Kind/name` of all remaining objects of one run, or of any run. */
   left(run?: string): Promise<string[]>;
   streams(): Promise<string[]>;
-  /** Starts an operator, to be stopped with the scene. */
+  /** Starts an operator, which the scene stops at its end. */
   operator(): Promise<OperatorProcess>;
-  /** Who leads, according to the lease. */
+  /** Returns the holder of the leader lease. */
   leader(): Promise<string>;
-  /** When the lease was last renewed, in milliseconds since the epoch. */
+  /** Time of the last lease renewal, in milliseconds since the epoch. */
   renewedAt(): Promise<number>;
-  /** Makes the lease of a killed operator free at once. */
+  /** Releases the lease of a killed operator at once. */
   freeLease(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `closedNats`: the NATS server lets nobody in without credentials, so that runs have Secrets. */
+/** `closedNats`: the NATS server requires credentials, so that runs have Secrets. */
 export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   const cluster = await startCluster({ nodes: 0 });
   const closed = closedNats ? await startClosedNats() : undefined;
@@ -160,7 +163,7 @@ export function aRun(name: string, modules = ['first', 'second'], spec: object =
   };
 }
 
-/** Looks until it sees something; fails with the output of `operator` otherwise. */
+/** Polls `look` until it returns a value; fails with the output of `operator` after `seconds`. */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false | null>,
@@ -179,10 +182,10 @@ export async function eventually<T>(
     await new Promise((done) => setTimeout(done, 100));
   }
   const said = operator?.output().slice(-3000) ?? '';
-  throw new Error(`waited ${seconds} s in vain: ${what}\n${said}`, { cause: error });
+  throw new Error(`timed out after ${seconds} s waiting for ${what}\n${said}`, { cause: error });
 }
 
-/** Whether the status of the run has a condition of that type that is true. */
+/** Reports whether the run has a condition of that type with status True. */
 export const isTrue = (run: RunObject | undefined, type: string): boolean =>
   run?.status?.conditions?.some((each) => each.type === type && each.status === 'True') ?? false;
 

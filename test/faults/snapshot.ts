@@ -10,8 +10,8 @@ import {
 import { NAMESPACE, type Scene } from './scene.ts';
 
 /**
- * All that there is of any run, on Kubernetes and on NATS, one line of JSON each, without what differs
- * between two lives of the same run: uids, hashes of them, times.
+ * Lists the objects of all runs on Kubernetes and on NATS, one line of JSON each, without fields
+ * that differ between two lives of the same run: uids, hashes of uids, times.
  */
 export async function snapshot(scene: Scene): Promise<string[]> {
   const runs = (await scene.client.list(RUNS, NAMESPACE)).items;
@@ -37,7 +37,7 @@ export async function snapshot(scene: Scene): Promise<string[]> {
   return lines.map((line) => anonymous(JSON.stringify(line), names)).toSorted();
 }
 
-/** What the operator says of an object; its status is another's, where it is a Job. */
+/** Fields of an object that the operator writes; the status of a Job belongs to its controller. */
 const portrait = ({
   metadata: { name, labels, annotations, finalizers, ownerReferences },
   ...rest
@@ -63,7 +63,7 @@ async function streams({ connection }: Scene): Promise<{ is: string; config: unk
   return found;
 }
 
-/** `names`: of objects, by uid. */
+/** `names`: names of objects by uid. */
 function anonymous(text: string, names: ReadonlyMap<string, string>): string {
   return text
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (uid) => `UID of ${names.get(uid)}`)

@@ -6,7 +6,10 @@ import type { NamespaceAccounts } from '../../operator/src/nats/namespace-accoun
 import { NatsLimitError } from '../../operator/src/nats/tenants.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
-/** The accounts of namespaces on a real server: storage, users that expire or are revoked, and a server that forgets. */
+/**
+ * Tests namespace accounts on a real server: storage, users that expire or are revoked, and a
+ * server that loses its accounts.
+ */
 
 const MIB = 2 ** 20;
 const SERVER_MEMORY = 100 * MIB;
@@ -58,7 +61,10 @@ const user = (uid: string, generation = 0, namespace = 'a') => ({
   permissions: { publish: ['x'], subscribe: ['x'] },
   generation,
 });
-/** Without reconnecting: rejects, or resolves with the reason when the server ends the connection. */
+/**
+ * Connects without reconnecting: rejects, or resolves with the reason when the server closes the
+ * connection.
+ */
 async function enter(creds: string): Promise<NatsConnection> {
   const authenticator = credsAuthenticator(new TextEncoder().encode(creds));
   const entered = await connect({ servers: closed.nats.url, authenticator, reconnect: false });
@@ -67,7 +73,7 @@ async function enter(creds: string): Promise<NatsConnection> {
 }
 const end = async (entered: NatsConnection) => String((await entered.closed()) ?? 'closed');
 
-it('an account gets what its runs need, and no more than the limit of a namespace', async () => {
+it('an account gets the storage its runs need, up to the limit of a namespace', async () => {
   await admit('a', 'one', 20);
   await addStream('a', 'S1', 20);
   await expect(addStream('a', 'S2', 1)).rejects.toThrow(JetStreamApiError);
@@ -83,12 +89,12 @@ it('an account gets what its runs need, and no more than the limit of a namespac
   expect(await memoryOf('a')).toBe(20);
 });
 
-it('a namespace that fills its share leaves the rest to others, whose runs wait for the server alone', async () => {
+it('a namespace at its limit leaves the rest to others, whose runs wait only for the server', async () => {
   await admit('a', 'one', 60);
   await addStream('a', 'S', 60);
   await admit('b', 'one', 30);
   await addStream('b', 'S', 30);
-  const undo = await admit('b', 'two', 20); // more than the server has left
+  const undo = await admit('b', 'two', 20); // More than the server has left.
   await expect(addStream('b', 'T', 20)).rejects.toThrow(JetStreamApiError);
   await undo();
   expect(await memoryOf('b')).toBe(30);
@@ -96,7 +102,7 @@ it('a namespace that fills its share leaves the rest to others, whose runs wait 
   await addStream('b', 'U', 5);
 });
 
-it('credentials end when their time is over', async () => {
+it('credentials stop working when they expire', async () => {
   const brief = await closed.accounts({ limits, lifetimeSeconds: 2 });
   await admit('a', 'one', 1);
   const creds = await brief.mint(user('one'));
@@ -106,10 +112,10 @@ it('credentials end when their time is over', async () => {
       () => 'in',
       () => 'refused',
     );
-  await expect.poll(again).toBe('refused'); // the server counts whole seconds
+  await expect.poll(again).toBe('refused'); // The server's resolution is one second.
 });
 
-it('a revoked user is turned out and stays out; other runs and later generations stay in', async () => {
+it('a revoked user is disconnected and stays out; other runs and later generations stay connected', async () => {
   await admit('a', 'one', 1);
   const [mine, next, other] = await Promise.all(
     [user('one'), user('one', 1), user('two')].map((each) => accounts.mint(each)),
@@ -122,7 +128,7 @@ it('a revoked user is turned out and stays out; other runs and later generations
   await neighbour.flush();
 });
 
-it('a restarted operator keeps the storage and the revocations of those before it', async () => {
+it('a restarted operator keeps storage and revocations of its predecessors', async () => {
   await admit('a', 'one', 40);
   await addStream('a', 'S', 40);
   const creds = await accounts.mint(user('gone'));
@@ -130,13 +136,13 @@ it('a restarted operator keeps the storage and the revocations of those before i
   await accounts.close();
   accounts = await closed.accounts({ limits });
   await admit('a', 'two', 10);
-  expect(await memoryOf('a')).toBe(40); // the needs of run one are not known yet
+  expect(await memoryOf('a')).toBe(40); // The requirements of run one are not known yet.
   await expect(enter(creds)).rejects.toThrow(/Authorization/);
   await admit('a', 'one', 40);
   expect(await memoryOf('a')).toBe(50);
 });
 
-it('a server that has lost its accounts gets them again, and their users come back', async () => {
+it('a server that lost its accounts gets them again, and their users reconnect', async () => {
   await admit('a', 'one', 10);
   await addStream('a', 'S', 10);
   const revoked = await accounts.mint(user('gone'));
@@ -164,7 +170,7 @@ it('a server that has lost its accounts gets them again, and their users come ba
     .toBe('made');
 });
 
-it('an account goes with the last run, unless it holds a stream', async () => {
+it('an account is deleted with the last run, unless it holds a stream', async () => {
   await admit('a', 'one', 10);
   await addStream('a', 'S', 10);
   const creds = await accounts.mint(user('one'));
@@ -179,13 +185,13 @@ it('an account goes with the last run, unless it holds a stream', async () => {
   expect(accounts.connection('a')).toBeNull();
 });
 
-it('accounts of another operator are left alone', async () => {
+it('accounts of another operator are left unchanged', async () => {
   const other = await closed.accounts({ limits, owner: () => 'them' });
   await other.admit(run('theirs', 'one', 1));
   expect(await accounts.namespaces(true)).toEqual([]);
 });
 
-it('100 namespaces get an account and a connection each, also from a server that has lost all', async () => {
+it('100 namespaces get an account and a connection each, also after the server lost all accounts', async () => {
   const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
   const started = performance.now();
   for (const name of names) {

@@ -20,29 +20,35 @@ import { trainerPermissions } from '../../operator/src/plan/nats-permissions.ts'
 import type { RunPlan } from '../../operator/src/plan/run.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 
-/** A NATS server that is closed as the chart closes it. */
+/** A NATS server that requires credentials, configured as in the chart. */
 
 export interface ClosedNats {
   nats: TestNats;
   keys: DerivedKeys;
-  /** Files that nats-keys/main.ts writes. */
+  /** Files written by nats-keys/main.ts. */
   systemCreds: string;
   operatorSeed: string;
-  /** With TLS: the certificate of the CA. */
+  /** CA certificate, with TLS only. */
   ca: string;
   /** The operator's side, connected; closed by `stop`. */
   accounts(options?: Partial<NamespaceAccountsOptions>): Promise<NamespaceAccounts>;
-  /** Writes the credentials of the run's trainers; the file's name. */
+  /** Writes credentials of the run's trainers; returns the file's name. */
   credsOf(accounts: NamespaceAccounts, plan: RunPlan, generation?: number): Promise<string>;
-  /** Connects as a user with all rights in the account of a namespace, which is made if need be; the caller closes it. */
+  /**
+   * Connects as a user with all rights in a namespace's account, which is created if missing; the
+   * caller closes it.
+   */
   insider(namespace: string): Promise<NatsConnection>;
-  /** Writes credentials of another server; the file's name. */
+  /** Writes credentials of another server; returns the file's name. */
   strange(): Promise<string>;
-  /** Writes a file that goes with the server; its name. */
+  /** Writes a file that is removed with the server; returns its name. */
   write(name: string, content: string): string;
-  /** Removes the server's folder of accounts, as with a new pod. */
+  /** Deletes the server's folder of accounts, as a new pod would. */
   loseAccounts(): void;
-  /** Closes the server with other keys from its next start; the returned function renews the operator's file. */
+  /**
+   * Restarts the server with new keys at its next start; the returned function renews the
+   * operator's file.
+   */
   renewKeys(): Promise<() => void>;
   stop(): Promise<void>;
 }
@@ -53,7 +59,7 @@ interface ClosedNatsOptions {
   host?: string;
   /** Default: new keys. */
   auth?: NatsAuth;
-  /** Further lines of the server's configuration. */
+  /** Additional lines of the server's configuration. */
   config?: string[];
 }
 
@@ -160,7 +166,7 @@ export async function startClosedNats({
 
 const withoutCreds = ({ creds: _, ...access }: NatsAccess): NatsAccess => access;
 
-/** A CA of its own, and a certificate of it for localhost and the address. */
+/** Creates a CA and a certificate signed by it for localhost and the address. */
 function makeCertificates(folder: string, address: string): void {
   const openssl = (...args: string[]) =>
     execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });

@@ -17,7 +17,9 @@ import { TINY } from '../support/gim.ts';
 import { type OperatorProcess, startOperator } from '../support/operator.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
-/** From keys made in the cluster to pods that train over TLS, each run with credentials of its own. */
+/**
+ * From keys created in the cluster to pods that train over TLS, each run with its own credentials.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const INIT = join(ROOT, 'operator/src/nats-keys/main.ts');
@@ -48,7 +50,7 @@ const secretOf = async (run: string): Promise<string> =>
     '',
   );
 
-/** The tiny run, on the node of the checkout. */
+/** The tiny run, with this checkout mounted from the node. */
 async function applyRun(name: string, podTemplate: object): Promise<void> {
   const run = parse(TINY);
   run.metadata.name = name;
@@ -71,7 +73,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-it('init makes the keys once, and tells none of them', async () => {
+it('init creates the keys once and does not print them', async () => {
   const first = await init();
   expect(first).toContain('made keys for NATS');
   const { metadata } = await read('secret', 'nats-auth');
@@ -81,7 +83,7 @@ it('init makes the keys once, and tells none of them', async () => {
   expect(first + second).not.toMatch(/eyJ|\bS[AU][A-Z2-7]{20}/);
 });
 
-it('a run gets a Secret that lets its trainers in, and no write follows', async () => {
+it('a run gets a Secret that admits its trainers, and no write follows', async () => {
   const auth = (await dataOf('nats-auth')) as unknown as NatsAuth;
   closed = await startClosedNats({ tls: true, host: cluster.hostAddress, auth });
   operator = await startOperator({
@@ -123,18 +125,18 @@ it('a run gets a Secret that lets its trainers in, and no write follows', async 
         /^greedyinfomax_rest_client_requests_total.*method="(POST|PATCH|DELETE)"/.test(line),
       )
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-  await new Promise((done) => setTimeout(done, 3000)); // let the last status settle
+  await new Promise((done) => setTimeout(done, 3000)); // Let the last status settle.
   const before = await writes();
   await new Promise((done) => setTimeout(done, 8000));
   expect(await writes()).toBe(before);
 });
 
-it('the Secret of a deleted run goes with it', async () => {
+it('the Secret of a deleted run is deleted with it', async () => {
   await kubectl('delete', 'gimrun', 'waiting', '--timeout=60s');
   await expect.poll(() => secretOf('waiting')).toBe('');
 });
 
-it('a run trains in pods that come in over TLS with the credentials of the run', async () => {
+it('a run trains in pods that connect over TLS with the run’s credentials', async () => {
   await applyRun('closed', {});
   const phase = async () => (await read('gimrun', 'closed')).status?.phase;
   await expect

@@ -14,7 +14,7 @@ import { TINY } from '../support/gim.ts';
 import { startNats } from '../support/nats.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
-/** How operator and trainers reach a server: certificates, and credentials that change. */
+/** Connections of operator and trainers: certificates, and credentials that change. */
 
 const folder = mkdtempSync(join(tmpdir(), 'gim-connection-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -28,7 +28,7 @@ afterEach(async () => {
   for (const each of open.splice(0)) await (each.close?.() ?? each.stop?.());
 });
 
-it('a server with a certificate of a CA of its own is trusted with that CA only', async () => {
+it('a server certificate of a private CA is trusted only with that CA', async () => {
   const closed = later(await startClosedNats({ tls: true }));
   const { nats, ca } = closed;
   const accounts = await closed.accounts();
@@ -50,13 +50,13 @@ it('a server with a certificate of a CA of its own is trusted with that CA only'
   await expect(connect(connectionOptions({ url, creds }))).rejects.toThrow(/certificate/);
 });
 
-it('with a CA nothing is said to a server without TLS', async () => {
+it('a client with a CA sends nothing to a server without TLS', async () => {
   const { ca } = later(await startClosedNats({ tls: true }));
   const { url } = later(await startNats());
   await expect(connect(connectionOptions({ url, ca }))).rejects.toThrow(/tls/);
 });
 
-it('credentials that were renewed are used at the next attempt, however many were refused', async () => {
+it('renewed credentials are used on the next attempt, after any number of refusals', async () => {
   const closed = later(await startClosedNats());
   const { nats, systemCreds: creds } = closed;
   const operator = later(await connect(connectionOptions({ url: nats.url, creds })));
@@ -79,7 +79,7 @@ it('credentials that were renewed are used at the next attempt, however many wer
   await Promise.all([operator.flush(), trainer.flush()]);
 });
 
-it('a file that is not there, or holds something else, is named at once', async () => {
+it('a missing or invalid file is named at once', async () => {
   const natsUrl = 'nats://127.0.0.1:1';
   const missing = join(folder, 'missing.creds');
   await expect(connectNats({ natsUrl, natsCreds: missing }, 'x')).rejects.toThrow(
@@ -96,11 +96,7 @@ it('a file that is not there, or holds something else, is named at once', async 
 
 it.each([
   ['a file that is missing is final', () => join(folder, 'missing.creds'), EXIT.configuration],
-  [
-    'credentials that are refused may be renewed',
-    (closed: ClosedNats) => closed.strange(),
-    EXIT.retry,
-  ],
+  ['refused credentials may be renewed', (closed: ClosedNats) => closed.strange(), EXIT.retry],
 ])('how a trainer ends: %s', async (_, creds, code) => {
   const closed = later(await startClosedNats());
   const [module] = planRun(parseRun(TINY, 'run.yaml'), { namespace: 'team', uid: 'u' }).modules;

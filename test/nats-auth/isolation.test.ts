@@ -28,7 +28,10 @@ import { ControlChannel } from '../../trainer/src/train/control-channel.ts';
 import { TINY } from '../support/gim.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
-/** Two runs on one closed server: each can do its work, and nothing to the other. */
+/**
+ * Two runs on one server that requires credentials: each can do its work and cannot affect the
+ * other.
+ */
 
 const textOf = (name: string) =>
   TINY.replace('name: tiny', `name: ${name}`).replace(
@@ -79,7 +82,7 @@ const messagesIn = async (stream: string): Promise<number> =>
   (await (await jetstreamManager(operator)).streams.info(stream)).state.messages;
 
 describe('the trainers of a run', () => {
-  it('send samples from module to module with the credentials of the run alone', async () => {
+  it('send samples between modules with only the run’s credentials', async () => {
     const edge = edgeOf(a);
     const options = { ...access, edge, batchSize: 4, clientName: 'test' };
     const [sink, source] = [await openSink(options), await openSource(options)];
@@ -99,7 +102,7 @@ describe('the trainers of a run', () => {
     await Promise.all([sink.close(), source.close()]);
   });
 
-  it('share their weights, and their place in the data set', async () => {
+  it('share their weights and their position in the data set', async () => {
     const options = { run: runA, module: 'one', weights: 1000 };
     const [one, two] = [0, 1].map(
       (replica) => new WeightExchange(trainer, { ...options, replica }),
@@ -124,11 +127,11 @@ describe('the trainers of a run', () => {
     for (const step of [1, 2]) await store.save({ step, samples: step, tensors, state: {} });
     const { checkpoint } = await new CheckpointStore(bucket.files('one', 0), options).loadNewest();
     expect(checkpoint).toEqual({ step: 2, samples: 2, tensors, state: {} });
-    expect(await messagesIn(checkpointStream(runA))).toBe(4); // three parts and a name
+    expect(await messagesIn(checkpointStream(runA))).toBe(4); // Three tokens and a name.
     expect(await bucket.filesOf('one')).toHaveLength(1);
   });
 
-  it('report to the operator and hear its word', async () => {
+  it('report to the operator and receive its control messages', async () => {
     const heard: string[] = [];
     const reports = new TrainerReports(
       ({ name }) => heard.push(name),
@@ -154,12 +157,12 @@ describe('a trainer cannot', () => {
   const [own, other] = [edgeOf(a), edgeOf(b)];
   const weights = weightsSubject(runB, 'one', 0, 0);
   it.each([
-    ['input an edge of another run', other.subject],
+    ['publish on an edge of another run', other.subject],
     ['report for another run', `gim.team.a-b.${runB.uid}.report.one.0`],
-    ['tell the trainers of another run what to do', `gim.team.a-b.${runB.uid}.control`],
-    ['tell its own run what to do', `gim.team.a.${runA.uid}.control`],
+    ['control the trainers of another run', `gim.team.a-b.${runB.uid}.control`],
+    ['control its own run', `gim.team.a.${runA.uid}.control`],
     ['read an edge of another run', `$JS.API.CONSUMER.MSG.NEXT.${other.stream}.${other.consumer}`],
-    ['look at a consumer of another run', `$JS.API.CONSUMER.INFO.${other.stream}.two`],
+    ['inspect a consumer of another run', `$JS.API.CONSUMER.INFO.${other.stream}.two`],
     ['settle messages of another run', `$JS.ACK.${other.stream}.two.1.1.1.1.1`],
     ['read a stream of another run directly', `$JS.API.DIRECT.GET.${other.stream}`],
     ['read the weights of another run', `$JS.API.DIRECT.GET.${stateStream(runB)}.${weights}`],
@@ -208,28 +211,28 @@ describe('a trainer cannot', () => {
     expect(heard).toBeInstanceOf(errors.PermissionViolationError);
   });
 
-  it('have the server answer on the subjects of another run, whose uid it does not know', async () => {
+  it('receive responses on the subjects of another run, whose uid it does not know', async () => {
     const known = `gim.team.a.${runA.uid}.answered`;
     const answers: string[] = [];
     operator.subscribe(known, { callback: (_, message) => void answers.push(message.string()) });
     await operator.flush();
     await jetstream(operator).publish(other.subject, 'of the other run');
-    // The server does answer wherever it is told to: a message, and that it took one.
+    // The server publishes to any reply subject: a message, and an acknowledgement.
     const jsm = await jetstreamManager(operator);
     const answerOn = async (reply: string) => {
-      await jsm.streams.purge(own.stream); // so that the next message is the one that follows
+      await jsm.streams.purge(own.stream); // Keeps the next message in order.
       await jetstream(trainer).publish(own.subject, 'false');
       trainer.publish(own.subject, 'false', { reply });
       const next = `$JS.API.CONSUMER.MSG.NEXT.${own.stream}.${own.consumer}`;
-      // No wait: a request that stays would take a message of the next one.
+      // No wait: a pending request would take a message of the next one.
       trainer.publish(next, JSON.stringify({ batch: 1, no_wait: true }), { reply });
       await trainer.flush();
     };
     const guesses = ['*', '>', runA.uid, randomUUID()];
     for (const uid of guesses) await answerOn(edgeSubject({ ...runB, uid }, 'one'));
     await answerOn('gim.team.a-b.>');
-    // Asked again until both came: the consumer hears of a message a moment after the stream has
-    // it, and until then it answers that there is none.
+    // Repeats until both arrive: the consumer sees a message slightly later than the stream, and
+    // reports none until then.
     await expect
       .poll(async () => {
         await answerOn(known);
@@ -239,7 +242,7 @@ describe('a trainer cannot', () => {
     expect(await messagesIn(other.stream)).toBe(1);
   });
 
-  it('have the server settle messages of another run', async () => {
+  it('make the server acknowledge messages of another run', async () => {
     const refused = (async () => {
       for await (const status of trainer.status())
         if (status.type === 'error') return status.error.message;
@@ -250,7 +253,7 @@ describe('a trainer cannot', () => {
   });
 });
 
-it('answers that are to go to the API of JetStream, or to other runs, stay in the account of the namespace', async () => {
+it("redirect replies to the JetStream API or to other runs outside the namespace's account", async () => {
   const accounts = await closed.accounts();
   const foreign = planRun(parseRun(textOf('c'), 'run.yaml'), {
     namespace: 'other',
@@ -290,7 +293,7 @@ it('answers that are to go to the API of JetStream, or to other runs, stay in th
     `$O.${checkpointBucket(runC)}.M.x`,
     `${inboxPrefix(runC)}.x`,
   ];
-  // Bodies that the API would take; those that are answered come from the run's own streams.
+  // Payloads that the API would accept; the responses come from the run's own streams.
   const mine = edgeOf(a);
   const own = weightsSubject(runA, 'one', 0, 0);
   const bodies = ['{}', JSON.stringify({ batch: 1, no_wait: true }), JSON.stringify({ seq: 1 })];
@@ -321,14 +324,14 @@ it('answers that are to go to the API of JetStream, or to other runs, stay in th
   for await (const { config } of jsm.streams.list()) there.push(config.name);
   const { state: left } = await jsm.streams.info(edge.stream);
   const consumers = left.consumer_count;
-  console.log(`${tries} tries, ${heard.length} messages heard in the other account`);
+  console.log(`${tries} attempts, ${heard.length} messages received in the other account`);
   expect(heard).toEqual([]);
   const planned = [...streams, state, ...(bucket ? [bucket] : [])].map(({ name }) => name);
   expect(there.toSorted()).toEqual(planned.toSorted());
   expect([left.messages, left.last_seq, consumers]).toEqual([1, 1, 1]);
 });
 
-it('such an answer does reach the API inside one namespace, which is a known limit', async () => {
+it('such a reply does reach the API inside one namespace, which is a known limit', async () => {
   const edge = edgeOf(b);
   await jetstream(operator).publish(edge.subject, 'lost');
   expect(await messagesIn(edge.stream)).toBeGreaterThan(0);
@@ -340,12 +343,12 @@ it('such an answer does reach the API inside one namespace, which is a known lim
 });
 
 describe('the server', () => {
-  it('refuses whoever has no credentials', async () => {
+  it('refuses clients without credentials', async () => {
     const stranger = connectNats({ natsUrl: closed.nats.url }, 'stranger');
     await expect(stranger).rejects.toThrow(/refuses clients without credentials; NATS_CREDS must/);
   });
 
-  it('refuses credentials of another signer, and the error holds none of them', async () => {
+  it('refuses credentials of another signer, without revealing them in the error', async () => {
     const natsCreds = await closed.strange();
     const error = await connectNats({ natsUrl: closed.nats.url, natsCreds }, 'x').catch((e) => e);
     expect(error.name).toBe('NatsRefusedError');
@@ -354,7 +357,7 @@ describe('the server', () => {
   });
 });
 
-it('a report in the name of a run with another uid is passed over', async () => {
+it('a report in the name of a run with another uid is ignored', async () => {
   const heard: string[] = [];
   const reports = new TrainerReports(
     ({ name }) => heard.push(name),

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { encoderParameters } from '../../trainer/src/model/encoder.ts';
 import { size } from '../../trainer/src/step/function.ts';
 
-/** The paper's encoders as `make_fixtures.py` built them from PyTorch's own layers. */
+/** The paper's encoders, as `make_fixtures.py` built them from PyTorch layers. */
 
 const countsSchema = z.record(
   z.string(),
@@ -23,14 +23,11 @@ it.each(encoders)('%s has as many parameters as in PyTorch, module by module', (
   }
 });
 
-it.each(encoders)(
-  '%s has weights and biases of convolutions alone: nothing normalises',
-  (_, modules) => {
-    for (const { channelsIn, layers } of modules) {
-      for (const { name, shape } of encoderParameters(layers, [16, 16, channelsIn])) {
-        expect(name).toMatch(/(conv\d|shortcut|layers\.\d)\.(weight|bias)$/);
-        expect(shape).toHaveLength(name.endsWith('bias') ? 1 : 4);
-      }
+it.each(encoders)('%s has only convolution weights and biases, no normalization', (_, modules) => {
+  for (const { channelsIn, layers } of modules) {
+    for (const { name, shape } of encoderParameters(layers, [16, 16, channelsIn])) {
+      expect(name).toMatch(/(conv\d|shortcut|layers\.\d)\.(weight|bias)$/);
+      expect(shape).toHaveLength(name.endsWith('bias') ? 1 : 4);
     }
-  },
-);
+  }
+});

@@ -18,7 +18,10 @@ import { Program } from '../../trainer/src/step/program.ts';
 import type { Tensor, Values } from '../../trainer/src/tf.ts';
 import { ADAM, difference, TOLERANCE } from './fixture.ts';
 
-/** Weights that PyTorch named come in and go out; `make_exchange_fixtures.py` made them and says what they compute. */
+/**
+ * Weights named as in PyTorch are imported and exported; `make_exchange_fixtures.py` created them
+ * and their expected outputs.
+ */
 
 const { tensors } = decodeSafetensors(
   readFileSync(join(import.meta.dirname, 'fixtures/exchange.safetensors')),
@@ -63,7 +66,7 @@ function write(name: string, of: Record<string, StoredTensor>): string {
 const prefixed = (prefix: string, of: Record<string, StoredTensor>) =>
   Object.fromEntries(Object.entries(of).map(([name, value]) => [prefix + name, value]));
 
-/** What `layers` with these weights make of `x`. */
+/** Output of `layers` with these weights for input `x`. */
 function outputOf(
   layers: readonly Layer[],
   weights: Record<string, StoredTensor>,
@@ -104,7 +107,7 @@ const imported = (...files: string[]) =>
   importWeights({ modules, files, out: join(folder, 'out') });
 
 describe('weights of PyTorch', () => {
-  it('compute the same here, and go back as they came', async () => {
+  it('compute the same outputs here, and are exported unchanged', async () => {
     const all = {
       ...prefixed('first.', under('m0.torch.')),
       ...prefixed('second.', under('m1.torch.')),
@@ -122,7 +125,7 @@ describe('weights of PyTorch', () => {
     expect(back.metadata.layout).toBe('pytorch');
   });
 
-  it('of a convolution over time and of gated recurrent units do so, too', () => {
+  it('of temporal convolutions and gated recurrent units also match', () => {
     const layers: Layer[] = [
       { type: 'conv1d', channels: 5, kernel: 4, stride: 2, padding: 1, activation: 'relu' },
       { type: 'gru', channels: 3 },
@@ -139,7 +142,7 @@ describe('weights of PyTorch', () => {
 });
 
 describe('checkpoints of the reference', () => {
-  it('come in, a file a module', async () => {
+  it('are imported from one file per module', async () => {
     const files = [0, 1].map((i) => write(`model_${i}`, under(`m${i}.reference.`)));
     const results = await imported(...files);
     expect(results.map(({ tensors: count }) => count)).toEqual([18, 12]);
@@ -147,7 +150,7 @@ describe('checkpoints of the reference', () => {
     await expectOutputs(join(folder, 'out'));
   });
 
-  it('come in from one file of the whole model', async () => {
+  it('are imported from one file of the whole model', async () => {
     const whole = {
       ...prefixed('module.encoder.0.', under('m0.reference.')),
       ...prefixed('module.encoder.1.', under('m1.reference.')),
@@ -156,7 +159,7 @@ describe('checkpoints of the reference', () => {
     await expectOutputs(join(folder, 'out'));
   });
 
-  it('may lack the matrices of the objective, and hold more than there is a place for', async () => {
+  it('may lack the matrices of the objective and contain unused ones', async () => {
     const without = Object.fromEntries(
       Object.entries(under('m1.reference.')).filter(([name]) => !name.startsWith('loss.')),
     );
@@ -172,7 +175,7 @@ describe('checkpoints of the reference', () => {
   });
 });
 
-describe('an import is refused, and leaves nothing behind,', () => {
+describe('an import is refused and leaves nothing behind,', () => {
   const refused = async (files: Record<string, StoredTensor>[], why: RegExp) => {
     const written = files.map((of, i) => write(`file-${i}`, of));
     await expect(imported(...written)).rejects.toThrow(why);
@@ -195,7 +198,7 @@ describe('an import is refused, and leaves nothing behind,', () => {
     );
   });
 
-  it('when the number of files fits nothing', () =>
+  it('when the number of files fits no layout', () =>
     refused(
       [under('m0.torch.'), under('m1.torch.'), {}],
       /3 files for 2 modules \(first, second\); give one for each in this order, or one with all/,

@@ -6,9 +6,9 @@ import type { WeightValue } from '../../trainer/src/step/function.ts';
 import type { Program } from '../../trainer/src/step/program.ts';
 import type { Values } from '../../trainer/src/tf.ts';
 
-/** What the parity tests share: fixtures, and how to hold a compiled step against them. */
+/** Fixtures of the parity tests, and comparisons of a compiled step with them. */
 
-/** What the trainer promises: within 1e-4 of an independent implementation. */
+/** Tolerance of the trainer: within 1e-4 of an independent implementation. */
 export const TOLERANCE = 1e-4;
 
 export const ADAM = {
@@ -30,13 +30,13 @@ export function readFixture(file: string): Fixture {
     names: Object.keys(tensors),
     get(name) {
       const tensor = tensors[name];
-      if (!tensor) throw new Error(`the fixture has no ${name}`);
+      if (!tensor) throw new Error(`the fixture lacks ${name}`);
       return { shape: tensor.shape, values: tensor.data as Values };
     },
   };
 }
 
-/** The float32 tensors whose names begin with `prefix`, without it. */
+/** Returns the float32 tensors whose names begin with `prefix`, named without it. */
 export const parametersOf = ({ names, get }: Fixture, prefix: string) =>
   Object.fromEntries(
     names
@@ -54,7 +54,10 @@ export function difference(got: Values | undefined, expected: Values): number {
   return Math.max(...expected.map((x, i) => Math.abs(x - (got?.[i] as number)))) / (scale || 1);
 }
 
-/** Gradients of the first step, by weight: Adam's first moment is then (1 - beta1) times them. */
+/**
+ * Gradients of the first step by weight; Adam's first moment is then (1 - beta1) times the
+ * gradient.
+ */
 export function gradientsOf(program: Program<'train'>): Record<string, Float32Array> {
   const moment = 'adam.m.';
   return Object.fromEntries(

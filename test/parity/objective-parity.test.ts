@@ -7,7 +7,10 @@ import { Program } from '../../trainer/src/step/program.ts';
 import type { Tensor, Values } from '../../trainer/src/tf.ts';
 import { ADAM, difference, gradientsOf, parametersOf, readFixture, TOLERANCE } from './fixture.ts';
 
-/** The baselines' objectives against numbers that `make_objective_fixtures.py` computed with PyTorch in float64. */
+/**
+ * Compares the baselines' objectives with values that `make_objective_fixtures.py` computed with
+ * PyTorch in float64.
+ */
 
 const fixture = readFixture('objectives.safetensors');
 
@@ -23,7 +26,7 @@ afterEach(() => {
   for (const program of programs.splice(0)) program.dispose();
 });
 
-/** What the fixture holds for each step of the prediction, and the labels. */
+/** Tensors of the fixture for each prediction step, and the labels. */
 function feeds(): { inputs: Record<string, TensorSpec>; values: Record<string, Values> } {
   const names = fixture.names.filter((name) => name.startsWith('negatives.') || name === 'labels');
   const entries = names.map((name) => [name.replace('negatives.', ''), fixture.get(name)] as const);
@@ -47,7 +50,7 @@ function compile(weights: string, build: StepFunction['build'], minimise?: strin
 }
 
 it.each(OBJECTIVES_OF_FIXTURE)(
-  'the objective %s agrees with PyTorch in loss and all gradients, that of the maps included',
+  'the objective %s agrees with PyTorch in loss and all gradients, including those of the maps',
   (prefix, objective) => {
     // The maps are a weight here, so that their gradient can be read.
     const build: StepFunction['build'] = (fed, weights) => ({
@@ -71,7 +74,7 @@ it.each(OBJECTIVES_OF_FIXTURE)(
     for (const name of names) {
       const gradient = gradients[name.slice(prefix.length + '.grad.'.length)];
       const expected = fixture.get(name).values;
-      // A bias that shifts all scores of a softmax alike: only rounding tells its gradient from zero.
+      // A bias that shifts all scores of a softmax equally: its gradient is zero up to rounding.
       const zero = expected.every((value) => Math.abs(value) < 1e-9);
       const found = zero
         ? Math.max(...(gradient ?? []).map(Math.abs))
@@ -81,7 +84,7 @@ it.each(OBJECTIVES_OF_FIXTURE)(
   },
 );
 
-it('makes every weight that the fixture has, in its shape', () => {
+it('creates every weight of the fixture, with its shape', () => {
   for (const [prefix, objective] of OBJECTIVES_OF_FIXTURE) {
     const { x: _, ...weights } = parametersOf(fixture, `${prefix}.param.`);
     const made = OBJECTIVES[objective.type].parameters(objective, 6, 6);
@@ -111,7 +114,7 @@ it('the context of a row depends on no row below it', () => {
   };
   const values = x.values as Float32Array;
   const row = cols * channels;
-  // All that lies below row 3 is another.
+  // Everything below row 3 differs.
   const below = values.map((value, i) => (Math.floor(i / row) % rows > 3 ? value + 1 : value));
   const [before, after] = [contextOf(values), contextOf(below)];
   const changed = new Set<number>();

@@ -16,14 +16,16 @@ import {
   TOLERANCE,
 } from './fixture.ts';
 
-/** The compiled step against numbers that `make_fixtures.py` computed with PyTorch in float64. */
+/**
+ * Compares the compiled step with values that `make_fixtures.py` computed with PyTorch in float64.
+ */
 
 const programs: { dispose(): void }[] = [];
 afterEach(() => {
   for (const program of programs.splice(0)) program.dispose();
 });
 
-/** A step on the fixture's own input and negatives. */
+/** One step on the fixture's input and negatives. */
 function compile(
   fixture: Fixture,
   options: { prefix: string; input: string; layers: Layer[]; objective: Objective },
@@ -128,7 +130,8 @@ describe('a compiled module agrees with PyTorch', () => {
     expect(names.length).toBeGreaterThan(0);
     for (const name of names) {
       const values = state[name.slice(`${prefix}after20.`.length)]?.values;
-      // Adam turns a gradient near zero, whose sign is rounding, into a step of the full rate: hence 10 times more room.
+      // Adam turns a near-zero gradient, whose sign is rounding, into a step at the full rate: the
+      // tolerance is 10 times as large.
       expect(difference(values, infoNCE.get(name).values), name).toBeLessThan(10 * TOLERANCE);
     }
   });
@@ -147,7 +150,7 @@ describe('a compiled module agrees with PyTorch', () => {
     expectGradients(program, fixture, '');
   });
 
-  it('in how images become normalised, overlapping patches', () => {
+  it('in the normalization of images and their overlapping patches', () => {
     const fixture = readFixture('patches.safetensors');
     const [mean, std] = [[...fixture.get('mean').values], [...fixture.get('std').values]];
     const source = {

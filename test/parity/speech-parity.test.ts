@@ -7,7 +7,10 @@ import { Program } from '../../trainer/src/step/program.ts';
 import type { Tensor, Values } from '../../trainer/src/tf.ts';
 import { ADAM, difference, gradientsOf, parametersOf, readFixture, TOLERANCE } from './fixture.ts';
 
-/** The compiled step on speech against numbers that `make_speech_fixtures.py` computed with PyTorch in float64. */
+/**
+ * Compares the compiled step on speech with values that `make_speech_fixtures.py` computed with
+ * PyTorch in float64.
+ */
 
 const fixture = readFixture('speech.safetensors');
 
@@ -44,7 +47,7 @@ afterEach(() => {
   for (const program of programs.splice(0)) program.dispose();
 });
 
-/** A step of InfoNCE on the fixture's own input and draws. */
+/** One step of InfoNCE on the fixture's input and draws. */
 function compile(prefix: string, input: string, layers: Layer[], sampling: InfoNCE['sampling']) {
   const inputs: Record<string, TensorSpec> = {};
   const feeds: Record<string, Values> = {};

@@ -12,50 +12,54 @@ import { volumeClaim } from './volume-claim.ts';
 /** A real Kubernetes cluster, for tests. */
 
 export interface Cluster extends ClusterFacts {
-  /** Runs a command with kubectl on PATH and KUBECONFIG set, in the network of node0 if there is one; resolves with its output. */
+  /**
+   * Runs a command with kubectl on PATH and KUBECONFIG set, in node0's network if there are nodes;
+   * resolves with its output.
+   */
   exec(...command: string[]): Promise<string>;
-  /** `kubectl apply -f -` of YAML or JSON text. */
+  /** Runs `kubectl apply -f -` on YAML or JSON text. */
   apply(text: string): Promise<string>;
-  /** Kills a part of the cluster at once; `node` says whose part, of those that each node has. */
+  /** Kills a component of the cluster; `node` names the node for components that every node has. */
   kill(component: Component, node?: string): Promise<void>;
-  /** Starts a killed part again; resolves when an API server is ready. */
+  /** Restarts a killed component; for an API server, resolves when it is ready. */
   restart(component: Component, node?: string): Promise<void>;
   /** Kills the API server and starts it again; resolves when it is ready. */
   restartApiServer(): Promise<void>;
-  /** Kills the kubelet of a node and all its containers; the API server finds out by itself. */
+  /** Kills a node's kubelet and all its containers; the API server is not notified. */
   killNode(node: string): Promise<void>;
   /**
-   * Cuts, delays or narrows the cable between a node and all others, the control plane too; `{}` makes it
-   * whole again. Not node0, which holds the control plane.
+   * Cuts, delays or throttles the link between a node and all others, including the control plane;
+   * `{}` restores it. Not for node0, which holds the control plane.
    */
   link(node: string, state: LinkState): Promise<void>;
   /** Adds an image to every node, from a docker or OCI archive. */
   importImage(archive: string): Promise<void>;
   /**
-   * Makes a claim that pods on all nodes may mount and trainers may write to, and resolves when it is bound,
-   * with the folder of this machine that it stands for.
+   * Creates a claim that pods on all nodes can mount and trainers can write to. Resolves when it is
+   * bound, with the folder of this machine behind it.
    */
   volumeClaim(namespace: string, name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** A command in the cluster failed; the message holds all it said. */
+/** A command in the cluster failed; the message contains its output. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Longest time to a cluster whose binaries must be built first, for `beforeAll`. */
+/** Maximum time to start a cluster whose binaries must be built first, for `beforeAll`. */
 export const CLUSTER_TIMEOUT = 40 * 60_000;
 
-/** The image that a node starts with: Node.js, a shell, the system libraries of libtensorflow. */
+/** Image preloaded on every node: Node.js, a shell, the system libraries of libtensorflow. */
 export const NODE_IMAGE = 'test.local/node:1';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CACHE = process.env.GREEDY_INFOMAX_CACHE ?? join(homedir(), '.cache/greedy-infomax');
 
 /**
- * Volumes of a pod template that put this checkout into NODE_IMAGE, at its working directory, so that it
- * runs trainers. libtensorflow is linked to by its path in the cache: it must stand at the same path.
+ * Volumes of a pod template that mount this checkout into NODE_IMAGE at its working directory, so
+ * that pods can run trainers. The checkout links libtensorflow by its path in the cache, so the
+ * cache is mounted at the same path.
  */
 export const CHECKOUT_VOLUMES = [
   { name: 'checkout', hostPath: { path: ROOT }, mountPath: '/app', readOnly: true },
@@ -63,12 +67,12 @@ export const CHECKOUT_VOLUMES = [
 ];
 
 /**
- * Starts a cluster of its own for the caller, with RBAC on; several at once are fine. Without nodes
- * it has the whole control plane, and pods stay Pending; with nodes, containers run for real, and Services
- * have addresses and names.
+ * Starts a separate cluster for the caller, with RBAC enabled; several can run at once. Without
+ * nodes it has the whole control plane, and pods stay Pending; with nodes, containers run, and
+ * Services have addresses and names.
  *
- * A keeper process holds the cluster and removes it when this process ends, however it ends.
- * GIM_TEST_KUBECONFIG names a cluster to use instead; nothing is started or stopped then.
+ * A keeper process holds the cluster and removes it when this process ends for any reason.
+ * GIM_TEST_KUBECONFIG names an existing cluster to use instead; nothing is started or stopped then.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const given = process.env.GIM_TEST_KUBECONFIG;
@@ -78,11 +82,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const args = [main, 'serve', `--nodes=${options.nodes}`, `--gpus=${options.gpus ?? 0}`];
   const keeper = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(keeper, 'exit');
-  keeper.stdin.on('error', () => undefined); // a keeper that ended: its answer fails
+  keeper.stdin.on('error', () => undefined); // The keeper has ended: its response fails.
   const lines = createInterface({ input: keeper.stdout })[Symbol.asyncIterator]();
   const answer = async () => {
     const { value, done } = await lines.next();
-    if (done) throw new Error('the keeper of the test cluster ended; its reason stands above');
+    if (done) throw new Error('the keeper of the test cluster ended; its error is printed above');
     return value;
   };
   const send = async (order: Order) => {
@@ -125,7 +129,9 @@ function clusterAt(kubeconfig: string): Cluster {
     readyAfter: {},
   };
   const refuse = async () => {
-    throw new Error('the cluster of GIM_TEST_KUBECONFIG is not ours: its parts are left alone');
+    throw new Error(
+      'GIM_TEST_KUBECONFIG names an external cluster: its components cannot be stopped',
+    );
   };
   return {
     ...facts,

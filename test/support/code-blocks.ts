@@ -1,13 +1,14 @@
-/** Code blocks of the documentation, for tests that run or apply them. */
+/** Extracts code blocks from the documentation, for tests that run or apply them. */
 
-/** A heading without the wanted block; the message names both. */
+/** The text has no such heading or block; the message names both. */
 export class MissingBlockError extends Error {
   override readonly name = 'MissingBlockError';
 }
 
 /**
- * Returns the fenced blocks of a language below a heading of a Markdown text, up to the next heading.
- * @throws MissingBlockError if there is no such heading, or no block below it.
+ * Returns the fenced blocks of a language below a heading of a Markdown text, up to the next
+ * heading.
+ * @throws MissingBlockError if the heading or the block is missing.
  */
 export function codeBlocks(
   markdown: string,

@@ -6,38 +6,40 @@ import type { AddressInfo } from 'node:net';
 import { type Fault, misbehave } from '../../operator/src/kube/testing/faults.ts';
 import type { Cluster } from './cluster.ts';
 
-/** A real proxy between a client and the API server, which does to requests and watches what a test says. */
+/** A proxy between a client and the API server that injects faults into requests and watches. */
 
 export interface Proxied {
   method: string;
-  /** Without the query. */
+  /** Path without the query. */
   path: string;
   query: URLSearchParams;
   isWatch: boolean;
-  /** Neither a read nor a leader's renewal of its lease. */
+  /** Whether the request writes anything other than a leader's lease. */
   isWrite: boolean;
 }
 
-/** `loseAnswer`: the API server does it, and the client never learns. */
+/**
+ * `loseAnswer`: the API server processes the request, but the client never receives the response.
+ */
 export type ProxyFault = Fault | 'loseAnswer';
 
 export interface FaultProxy {
-  /** Like the one that was given, but by way of the proxy. */
+  /** The given kubeconfig, with the proxy's address. */
   kubeconfig: string;
-  /** Requests that were passed on. */
+  /** Number of forwarded requests. */
   readonly passed: readonly Proxied[];
-  /** What happens to a request instead of being passed on; undefined: nothing. Set by tests. */
+  /** Fault to inject in place of forwarding a request; undefined: none. Set by tests. */
   fault: (request: Proxied) => ProxyFault | undefined;
-  /** Watches that are open. */
+  /** Number of open watches. */
   readonly watches: number;
-  /** Ends all open watches, in the middle of whatever they say. */
+  /** Closes all open watches, even in the middle of an event. */
   dropWatches(): void;
-  /** From now on no byte of the open watches gets through, and their connections stay. */
+  /** Drops all further bytes of the open watches, and keeps their connections. */
   muteWatches(): void;
   close(): Promise<void>;
 }
 
-/** Starts a proxy to the API server of a test cluster, which it serves as: with its certificate. */
+/** Starts a proxy to the API server of a test cluster, with that server's certificate. */
 export async function startFaultProxy({ kubeconfig, folder }: Cluster): Promise<FaultProxy> {
   const config = JSON.parse(readFileSync(kubeconfig, 'utf8'));
   const { cluster } = config.clusters[0];

@@ -10,13 +10,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** Runs the command line as a person would, and looks at what it leaves behind. */
+/** Runs the command line as a user would and inspects its files and processes. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
 export interface GimProcess {
   child: ChildProcess;
-  /** All output so far. */
+  /** Output so far. */
   output(): string;
   /** Resolves with the exit code. */
   exited: Promise<number | null>;
@@ -45,7 +45,7 @@ export async function gim(...args: string[]): Promise<{ code: number | null; out
 
 export const tempFolder = (): string => mkdtempSync(join(tmpdir(), 'greedy-infomax-test-'));
 
-/** A run small enough for a test: three modules of few channels on the digits. */
+/** A run small enough for a test: three modules with few channels on the digits. */
 export function tinyRun(folder: string, changes: (run: string) => string = (run) => run): string {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'run.yaml');
@@ -93,7 +93,7 @@ spec:
     epochs: 5
 `;
 
-/** Process ids of the trainers that work below `out`, by module. */
+/** Process ids of the trainers that write below `out`, by module. */
 export function trainerPids(out: string): Map<string, number> {
   const pids = new Map<string, number>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -128,7 +128,7 @@ function argumentsOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch {
-    return []; // gone meanwhile
+    return []; // The process has ended meanwhile.
   }
 }
 
@@ -141,11 +141,11 @@ export const checkpoints = (out: string, module: string): string[] => {
     .map((name) => join(folder, name));
 };
 
-/** Waits until `condition` holds; throws with `what` after `seconds`. */
+/** Waits until `condition` holds; throws an error that names `what` after `seconds`. */
 export async function until(condition: () => boolean, what: string, seconds = 120): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain: ${what}`);
+    if (Date.now() > end) throw new Error(`timed out after ${seconds} s waiting for ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }

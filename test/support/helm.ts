@@ -3,9 +3,9 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Cluster } from './cluster.ts';
 
-/** helm for tests, of pinned versions, with homes of its own. */
+/** Runs helm in tests, in pinned versions and with separate home folders. */
 
-/** Major versions of helm that the tests have. */
+/** Major versions of helm used by the tests. */
 export type HelmVersion = 3 | 4;
 
 const run = promisify(execFile);
@@ -13,7 +13,7 @@ const HELM_SCRIPT = resolve(import.meta.dirname, '../cluster/helm.sh');
 
 const binaries = new Map<HelmVersion, Promise<string>>();
 
-/** Path of helm; it is fetched when the cache has none. */
+/** Path of helm; downloaded if the cache has none. */
 export function helmBinary(version: HelmVersion = 4): Promise<string> {
   const known = binaries.get(version);
   if (known) return known;
@@ -46,7 +46,7 @@ export async function helmTemplate(chart: string, ...args: string[]): Promise<st
   return stdout;
 }
 
-/** Beside its binary, where no plugins or repositories of the user's are. */
+/** A folder beside the binary, without the user's plugins and repositories. */
 async function homes(): Promise<Record<string, string>> {
   const home = join(dirname(await helmBinary()), 'home');
   return {

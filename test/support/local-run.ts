@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { parseRun } from '@greedy-infomax/crds';
 import { type LocalRunOptions, runLocally } from '../../operator/src/local/run.ts';
 
-/** Local runs with the stand-in trainer. `node test/support/local-run.ts FOLDER STEPS` does one. */
+/**
+ * Starts local runs with the stand-in trainer. `node test/support/local-run.ts FOLDER STEPS` runs
+ * one.
+ */
 
 export const STAND_IN = [process.execPath, join(import.meta.dirname, 'stand-in-trainer.ts')];
 
@@ -23,7 +26,9 @@ spec:
   buffers: { depth: 64 }
 `;
 
-/** Options of a run of `steps` steps, 20 ms each, in `folder`; notes are added to `notes`. */
+/**
+ * Options of a run of `steps` steps of 20 ms each, in `folder`; its notes are appended to `notes`.
+ */
 export function standInRun(
   folder: string,
   steps: number,

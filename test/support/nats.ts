@@ -5,16 +5,18 @@ import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A real NATS server with JetStream, for tests. */
+/** Starts a real NATS server with JetStream, for tests. */
 
 export interface TestNats {
   url: string;
   port: number;
-  /** Of the server that runs now: another after `restart`. */
+  /** Process id of the current server; changes with `restart`. */
   readonly pid: number;
-  /** SIGKILL. */
+  /** Kills the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Kills what still runs and starts a server on the same port; what was in memory is gone. */
+  /**
+   * Kills the server if it still runs and starts another on the same port; data in memory is lost.
+   */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,8 +24,8 @@ export interface TestNats {
 const BINARY = join(import.meta.dirname, '../../node_modules/.bin/nats-server');
 
 /**
- * Starts nats-server on a free port, its JetStream in a temporary folder. `host` must be an address of this
- * machine alone; `config` names a file with what else the server is told.
+ * Starts nats-server on a free port, with JetStream in a temporary folder. `host` must be an
+ * address that only this machine can reach; `config` names a file with further settings.
  */
 export async function startNats(
   host = '127.0.0.1',
@@ -40,7 +42,7 @@ export async function startNats(
     server.kill('SIGKILL');
     await exited;
   }
-  // A test that fails before it stops the server must not leave it behind.
+  // Stops the server with the process, in case a test fails before stopping it.
   const onExit = () => server.kill('SIGKILL');
   process.once('exit', onExit);
 
@@ -87,18 +89,19 @@ async function launch(
   }
 }
 
-/** Resolves when a NATS server says who it is, which it does before it asks anybody in. */
+/** Resolves when a NATS server sends its INFO line, which precedes authentication. */
 async function greeted(host: string, port: number): Promise<void> {
   const socket = createConnection(port, host);
   try {
     const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(2000) });
-    if (!String(data).startsWith('INFO ')) throw new Error(`no NATS server: ${data}`);
+    if (!String(data).startsWith('not a NATS server: ${data}'))
+      throw new Error(`no NATS server: ${data}`);
   } finally {
     socket.destroy();
   }
 }
 
-/** A port that nothing listens on now. */
+/** Returns a free port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -4,26 +4,26 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { freePort } from './nats.ts';
 
-/** The operator as a process, against a real API server. */
+/** Runs the operator as a process against a real API server. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'operator/src/controller/main.ts');
 
-/** The command of the operator's image, as its Dockerfile has it. */
+/** Command of the operator's image, as in its Dockerfile. */
 export const ENTRYPOINT: readonly string[] = JSON.parse(
   /^ENTRYPOINT (.*)$/m.exec(readFileSync(join(ROOT, 'operator/Dockerfile'), 'utf8'))?.[1] ?? '[]',
 );
 const FLAGS = ENTRYPOINT.filter((part) => part.startsWith('--'));
-/** As in the image, too. */
+/** Options of Node.js, as in the image. */
 const ENV = { MALLOC_ARENA_MAX: '1' };
 
 /**
- * What Node makes of the operator's sources, in a folder for `compiled` that the caller removes: the image holds that
- * too, which saves memory and a part of the start.
+ * Fills Node's compile cache for the operator's sources in a folder, for `compiled`; the caller
+ * removes it. The image contains the same cache, which saves memory and start-up time.
  */
 export function compileOperator(): string {
   const folder = mkdtempSync(join(tmpdir(), 'gim-compiled-'));
-  // Without arguments the operator ends once all is loaded.
+  // Without arguments the operator exits once everything is loaded.
   const load = `import(${JSON.stringify(MAIN)}).then(() => { process.exitCode = 0; })`;
   const env = { ...process.env, ...ENV, LOG_LEVEL: 'silent', NODE_COMPILE_CACHE: folder };
   execFileSync(process.execPath, [...FLAGS, '--eval', load], { env });
@@ -34,10 +34,10 @@ export interface OperatorProcess {
   child: ChildProcess;
   healthUrl: string;
   metricsUrl: string;
-  /** All output so far: JSON lines. */
+  /** Output so far, as JSON lines. */
   output(): string;
   exited: Promise<number | null>;
-  /** SIGTERM; resolves with the exit code. */
+  /** Sends SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
   kill(): Promise<void>;
 }
@@ -47,9 +47,9 @@ export async function startOperator(options: {
   natsUrl: string;
   trainerNatsUrl?: string;
   trainerImage?: string;
-  /** What `compileOperator` made; default: compiled anew. */
+  /** Folder filled by `compileOperator`. Default: compile again. */
   compiled?: string;
-  /** Further flags. */
+  /** Additional flags. */
   flags?: readonly string[];
 }): Promise<OperatorProcess> {
   const [health, metrics] = [await freePort(), await freePort()];
@@ -63,7 +63,7 @@ export async function startOperator(options: {
       `--trainer-nats=${options.trainerNatsUrl ?? options.natsUrl}`,
       `--trainer-image=${options.trainerImage ?? 'test.local/trainer:1'}`,
       '--lease-namespace=default',
-      '--allow-host-access', // CHECKOUT_VOLUMES are folders of this machine
+      '--allow-host-access', // CHECKOUT_VOLUMES are folders of this machine.
       `--health-port=${health}`,
       `--metrics-port=${metrics}`,
       ...(options.flags ?? []),

@@ -14,9 +14,10 @@ import {
 import { connect } from '@nats-io/transport-node';
 
 /**
- * A process that keeps to what a trainer owes the operator (arguments, reports, control, checkpoints, exit
- * codes, stdin) and trains nothing: it counts samples, a batch every 20 ms. STAND_IN_EXIT=module:code
- * makes that module end with that code once it has made five steps in an attempt, without a checkpoint, and all others have one.
+ * A process that follows the trainer's protocol (arguments, reports, control, checkpoints, exit
+ * codes, stdin) without training: it counts samples, one batch every 20 ms.
+ * STAND_IN_EXIT=module:code makes that module exit with that code after five steps of an attempt,
+ * without a checkpoint but after all other modules have one.
  */
 
 const { values } = parseArgs({
@@ -48,7 +49,7 @@ const connection = await connect({
   reconnectTimeWait: 50,
 });
 let released = false;
-/** Samples of the module's other trainers. */
+/** Samples of the module's other replicas. */
 let others = 0;
 connection.subscribe(controlSubject({ ...config.run, uid: config.uid }), {
   callback: (error, message) => {
@@ -92,7 +93,7 @@ async function end(code: number, phase: Report['phase'], message?: string): Prom
   process.exit(code);
 }
 
-/** Proves that the training is complete. */
+/** Reports proof of completion. */
 function leaveEnding(): void {
   const file = process.env.TERMINATION_LOG;
   if (file === undefined) return;

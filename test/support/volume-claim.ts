@@ -4,9 +4,9 @@ import { USER_ID } from '../../operator/src/plan/kubernetes/names.ts';
 import type { Cluster } from './cluster.ts';
 
 /**
- * Makes a persistent volume out of a folder of the test cluster, and a claim bound to it. All nodes are on
- * this machine, so that the folder is storage that they share (ReadWriteMany). Kubernetes changes no
- * owners in a hostPath volume: the folder belongs to the trainers' user from the start.
+ * Creates a persistent volume from a folder of the test cluster, and a claim bound to it. All nodes
+ * run on this machine, so they share the folder (ReadWriteMany). Kubernetes does not change owners
+ * in a hostPath volume, so the folder belongs to the trainers' user from the start.
  */
 export async function volumeClaim(
   cluster: Pick<Cluster, 'folder' | 'apply' | 'exec'>,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Loaded into a trainer before anything else (`node --import`): its clock is off by as many milliseconds as the
- * file CLOCK_OFFSET_FILE says. The clock of this machine cannot be set without harm to others, and a time
- * namespace has only the clocks that nobody sets.
+ * Shifts a trainer's clock by the milliseconds in the file CLOCK_OFFSET_FILE; loaded first (`node
+ * --import`). Setting this machine's clock would harm other processes, and a time namespace does
+ * not cover the wall clock.
  */
 
 const file = process.env.CLOCK_OFFSET_FILE ?? '';
@@ -13,7 +13,7 @@ function now(): number {
   try {
     return RealDate.now() + Number(readFileSync(file, 'utf8'));
   } catch {
-    return RealDate.now(); // it has not jumped yet
+    return RealDate.now(); // The clock has not jumped yet.
   }
 }
 

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A small file system of its own, which can be filled to its last byte. Needs root. */
+/** A small separate file system that can be filled completely. Needs root. */
 export interface Disk {
   fill(): void;
-  /** Takes away what filled it. */
+  /** Deletes the file that filled the disk. */
   empty(): void;
   unmount(): void;
 }
@@ -16,7 +16,7 @@ export function mountDisk(folder: string, megabytes: number): Disk {
   const filler = join(folder, 'filler');
   return {
     fill() {
-      // In pieces, since the last one takes what is left.
+      // Writes in small pieces; the last one takes the remaining space.
       for (const bytes of [2 ** 20, 2 ** 12]) {
         try {
           for (;;) writeFileSync(filler, new Uint8Array(bytes), { flag: 'a' });
@@ -26,7 +26,7 @@ export function mountDisk(folder: string, megabytes: number): Disk {
       }
     },
     empty: () => rmSync(filler, { force: true }),
-    // Lazily: a process that has not ended yet may still have a file open.
+    // Unmounts lazily: a process that is still ending may have a file open.
     unmount: () => void execFileSync('umount', ['--lazy', folder]),
   };
 }

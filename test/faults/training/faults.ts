@@ -10,24 +10,27 @@ import { type FarNats, startFarNats } from './link.ts';
 import { poison } from './poison.ts';
 import { type ModuleName, type Setting, StalledError, type Training } from './training.ts';
 
-/** The faults that a training must outlive: what is set up for each, how it strikes, and what must be so after it. */
+/** Faults that a training must survive: set-up, injection, and what must hold afterwards. */
 
-/** A trainer ended that should have gone on. */
+/** A trainer exited that should have continued. */
 export class RestartedError extends Error {
   override readonly name = 'RestartedError';
 }
 
 export interface Fault {
-  /** As the table names it. */
+  /** Name in the table. */
   name: string;
-  /** What the parts do about it. */
+  /** Reaction of the components. */
   happens: string;
-  /** Before the training; `folder` is where it will write. */
+  /** Prepares the fault before the training; `folder` is the training's output folder. */
   prepare?(folder: string): Promise<Prepared>;
   setting?: Setting;
-  /** It has an end, from which on recovery is counted; others are over at once. */
+  /** Whether the fault lasts; recovery is then counted from its end. */
   lasting?: true;
-  /** Strikes, and resolves when the fault is over. Throws when the training did not take notice as it should. */
+  /**
+   * Injects the fault and resolves when it is over. Throws when the training did not react as
+   * expected.
+   */
   strike(training: Training, scene: Scene): Promise<void>;
 }
 
@@ -35,14 +38,14 @@ interface Prepared {
   setting?: Setting;
   disk?: Disk;
   nats?: FarNats;
-  /** Takes away what was set up. */
+  /** Undoes the set-up. */
   clean(): Promise<void>;
 }
 
 export interface Scene extends Partial<Prepared> {
   folder: string;
   random: (below: number) => number;
-  /** Milliseconds of a fault that lasts. */
+  /** Duration of a lasting fault, in milliseconds. */
   lasts: number;
 }
 
@@ -61,7 +64,7 @@ const killTrainer = (module: ModuleName, setting: Setting = {}): Fault => ({
 const killNats = (setting: Setting = {}): Fault => ({
   name: `kill -9 of NATS${setting.whenFull ? ', buffers that block' : ''}`,
   happens:
-    'started again; its streams, which are in memory, are made again empty, and trainers come back by themselves',
+    'restarted; its streams, which are in memory, are created again empty, and trainers reconnect',
   setting,
   async strike({ out }) {
     process.kill(serverOf(out), 'SIGKILL');
@@ -82,8 +85,7 @@ const stopTrainer: Fault = {
 
 const stuckTrainer: Fault = {
   name: 'a trainer hangs for good (SIGSTOP)',
-  happens:
-    'killed and started again when it has shown no sign of life for 5 minutes (here 8 seconds)',
+  happens: 'killed and restarted after 5 minutes without a sign of life (here 8 seconds)',
   setting: { hungAfterMs: 8000 },
   async strike(training) {
     process.kill(training.pid('two'), 'SIGSTOP');
@@ -97,14 +99,14 @@ const natsOutOfMemory: Fault = {
   happens:
     'samples that cannot be stored are dropped and counted; no module waits; all train on as soon as there is room',
   async strike({ natsUrl }, { lasts }) {
-    // It may have been killed just before, and not be there again yet.
+    // The server may have been killed just before and not be back yet.
     const connection = await connect({ servers: natsUrl, waitOnFirstConnect: true });
-    // Busy with what fills it, a server may take its time.
+    // The server may respond slowly while it stores the fill.
     const manager = await jetstreamManager(connection, { timeout: 20_000 });
     const [name, subject] = ['hog', 'hog'];
     await manager.streams.add({ name, subjects: [subject], storage: StorageType.Memory });
     const js = jetstream(connection, { timeout: 20_000 });
-    // In pieces, so that what is left at the end is less than a message of the edges.
+    // Fills in small pieces, so that the space left at the end is less than one message of an edge.
     for (const bytes of [2 ** 19, 2 ** 12]) {
       let room = true;
       while (room) {
@@ -139,7 +141,7 @@ const checkpointDiskFull: Fault = {
   lasting: true,
   name: 'the disk of the checkpoints is full',
   happens:
-    'training goes on without new checkpoints and says so in the status; the old ones stay whole',
+    'training continues without new checkpoints and reports it in the status; old checkpoints stay intact',
   async prepare(folder) {
     const disk = mountDisk(join(folder, 'out/modules/two'), 8);
     return { disk, clean: async () => disk.unmount() };
@@ -149,7 +151,7 @@ const checkpointDiskFull: Fault = {
     const { message } = training.of('two');
     await training.until(
       () => (training.of('two').message ?? message)?.includes('ENOSPC') ?? false,
-      'module two to tell of the full disk',
+      'module two to report the full disk',
     );
     await sleep(lasts);
     disk?.empty();
@@ -158,7 +160,7 @@ const checkpointDiskFull: Fault = {
       'module two to write checkpoints again',
     );
     const { restarts } = training.of('two');
-    if (restarts > 0) throw new RestartedError('the full disk has ended the trainer of module two');
+    if (restarts > 0) throw new RestartedError('the full disk ended the trainer of module two');
   },
 };
 
@@ -209,7 +211,7 @@ const poisonEdge: Fault = {
       const taken = await poison(training.natsUrl, training.out, module, random);
       await training.until(
         () => refusedBy(training.out, reader) >= taken,
-        `module ${reader} to count ${taken} messages that are none`,
+        `module ${reader} to count ${taken} invalid messages`,
       );
     }
   },
@@ -268,7 +270,7 @@ function serverOf(out: string): number {
   return pid;
 }
 
-/** What the trainer has logged, counted over all of its starts. */
+/** Counts the trainer's log lines over all of its starts. */
 function refusedBy(out: string, module: string): number {
   const counts = readFileSync(join(out, 'modules', module, 'trainer.log'), 'utf8')
     .split('\n')

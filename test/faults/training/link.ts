@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A NATS server behind a cable of its own: in another network namespace, as on another node. Needs root. */
+/**
+ * A NATS server behind its own network link, in another network namespace as on another node. Needs
+ * root.
+ */
 export interface FarNats {
   url: string;
-  /** Everything on its way is lost, and nobody is told. */
+  /** Drops everything in transit; neither end is notified. */
   cut(): void;
   mend(): void;
   /** At most so many Mbit/s in each direction; undefined: as fast as it goes. */
@@ -22,7 +25,7 @@ const PORT = 4222;
 let made = 0;
 
 export async function startFarNats(): Promise<FarNats> {
-  // Of this process alone, and short: names of devices have 15 characters at most.
+  // Unique to this process, and short: device names have at most 15 characters.
   const id = `${process.pid.toString(36)}${made % 36}`;
   const [space, near, far] = [`gim-${id}`, `gimh${id}`, `gimn${id}`];
   const subnet = `10.${200 + (made % 50)}.${process.pid % 250}`;
@@ -68,7 +71,7 @@ export async function startFarNats(): Promise<FarNats> {
       const ended = new Promise((resolve) => server.once('exit', resolve));
       kill();
       await ended;
-      ip('netns', 'del', space); // and with it both ends of the cable
+      ip('netns', 'del', space); // Removes both ends of the link.
       rmSync(store, { recursive: true, force: true });
     },
   };

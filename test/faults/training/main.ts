@@ -14,7 +14,7 @@ import { type Page, type Row, withFaults } from './table.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const KEPT = join(ROOT, 'runs/faults/results.json');
 const OPTIONS = { samples: 24_000, evaluate: true, lasts: 5000 };
-/** Undisturbed trainings, to tell an effect from chance. */
+/** Number of undisturbed trainings, to tell an effect from chance. */
 const SEEDS = { dropOldest: 3, block: 1 };
 
 const pageOnly = process.argv.includes('--page');
@@ -26,7 +26,7 @@ const results: Record<string, Figures> = existsSync(KEPT)
   : {};
 mkdirSync(join(KEPT, '..'), { recursive: true });
 
-/** What `train` comes to, by the name of what it goes through; undefined when it does not come to its end. */
+/** Returns the figures of `train`, cached by `name`, or why there are none. */
 async function figures(
   name: string,
   train: () => Promise<Outcome>,

@@ -10,23 +10,28 @@ export interface MeasureOptions {
   seed: number;
   samples: number;
   evaluate: boolean;
-  /** Milliseconds of a fault that lasts. */
+  /** Duration of a lasting fault, in milliseconds. */
   lasts: number;
 }
 
 export interface Outcome {
-  /** Seconds until every module had trained on, from the start of each fault, or its end if it lasts; as reports come, to the second. */
+  /**
+   * Seconds until every module trained again, from the start of each fault, or from its end if it
+   * lasts. Resolution is one second, the interval of reports.
+   */
   recovery: number[];
-  /** Samples trained on between the newest checkpoint and a restart, as far as they were reported, over all modules. */
+  /**
+   * Reported samples trained on between the newest checkpoint and a restart, summed over modules.
+   */
   again: number;
-  /** Samples that were never trained on, over all modules. */
+  /** Samples that were never trained on, summed over modules. */
   dropped: number;
   summary: Summary;
 }
 
 /**
- * Trains to the end with `faults` one after another, the first at a point drawn from `seed`, each of the others
- * when the one before is recovered from. Throws when a fault is not recovered from, or the run fails.
+ * Trains to the end with `faults` in sequence: the first at a point drawn from `seed`, each other
+ * one after recovery from the previous. Throws when the training does not recover or fails.
  */
 export async function trainThrough(
   faults: readonly Fault[],
@@ -46,13 +51,13 @@ export async function trainThrough(
       settings = { ...settings, ...fault.setting, ...prepared?.setting };
     }
     training = await Training.start({ folder, samples, evaluate, ...settings });
-    // Early enough to have something to lose after it.
+    // Early enough that samples remain to be lost afterwards.
     await training.reaches(
       faults.length === 0 ? 0 : Math.floor(samples * (0.1 + random(20) / 100)),
     );
     const recovery: number[] = [];
     for (const [i, fault] of faults.entries()) {
-      const before = new Map(training.heard);
+      const before = new Map(training.progress);
       const struck = performance.now();
       await fault.strike(training, scenes[i] as Scene);
       const over = fault.lasting ? performance.now() : struck;
@@ -60,10 +65,10 @@ export async function trainThrough(
       recovery.push((performance.now() - over) / 1000);
     }
     const summary = await training.done();
-    const heard = MODULES.map((name) => (training as Training).of(name));
+    const progress = MODULES.map((name) => (training as Training).of(name));
     return {
       recovery,
-      again: heard.reduce((sum, { again }) => sum + again, 0),
+      again: progress.reduce((sum, { again }) => sum + again, 0),
       dropped: summary.modules.reduce((sum, { samplesDropped }) => sum + samplesDropped, 0),
       summary,
     };

@@ -10,10 +10,10 @@ import {
   sealFrameHeader,
 } from '../../../trainer/src/buffer/frame.ts';
 
-/** Messages on an edge that no trainer has sent, as a damaged or hostile client might. */
+/** Invalid messages on an edge, as a damaged or hostile client might send them. */
 
 type Below = (below: number) => number;
-/** Of a message: the header of its frame as the bytes that are sent in base64, or none; the activations. */
+/** A message: the header of its frame, sent in base64, or null; and the activations. */
 interface Message {
   head: Buffer | null;
   payload: Uint8Array;
@@ -26,7 +26,10 @@ const forged =
     return { head, payload };
   };
 
-/** What each does to a message that is as it should be; the activations are random bytes in any case. */
+/**
+ * Corruptions by name, each applied to a valid message; the activations are random bytes in any
+ * case.
+ */
 const KINDS: Record<string, (message: Message & { head: Buffer }) => Message> = {
   'random bytes': ({ payload }) => ({ head: null, payload }),
   'a header of random bytes': ({ payload }) => ({
@@ -43,8 +46,8 @@ const KINDS: Record<string, (message: Message & { head: Buffer }) => Message> = 
     head.writeUInt32LE(9, 12);
     head.writeUInt32LE(0xffffffff, 16);
   }),
-  'forged: an id that is no number': forged((head) => head.writeDoubleLE(Number.NaN, 28)),
-  'forged: activations that are no numbers': ({ head, payload }) => ({
+  'forged: an id that is NaN': forged((head) => head.writeDoubleLE(Number.NaN, 28)),
+  'forged: activations that are NaN': ({ head, payload }) => ({
     head,
     payload: payload.fill(0xff),
   }),
@@ -53,8 +56,8 @@ const KINDS: Record<string, (message: Message & { head: Buffer }) => Message> = 
 export const POISONS = Object.keys(KINDS);
 
 /**
- * Sends one message of every kind to the edge behind module `module` of the run in `out`. Returns how many the
- * server took.
+ * Sends one message of every kind to the output edge of `module` of the run in `out`. Returns how
+ * many the server stored.
  */
 export async function poison(
   natsUrl: string,
@@ -64,7 +67,7 @@ export async function poison(
 ): Promise<number> {
   const file = join(out, 'modules', module, 'module.json');
   const { sink } = moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-  if (sink === null) throw new TypeError(`module ${module} feeds no other`);
+  if (sink === null) throw new TypeError(`module ${module} has no consumer`);
   const connection = await connect({ servers: natsUrl });
   let taken = 0;
   for (const kind of Object.values(KINDS)) {
@@ -83,7 +86,7 @@ export async function poison(
   return taken;
 }
 
-/** Whether the message came into the stream; one that is full just now is tried again. */
+/** Reports whether the stream stored the message; retries while the stream is full. */
 async function isTaken(
   connection: NatsConnection,
   subject: string,

@@ -21,7 +21,7 @@ export interface Page {
   rows: readonly Row[];
   /** Faults that a training did not survive, and how it ended. */
   failures: readonly string[];
-  /** Faults that were not tried this time. */
+  /** Faults that were not tried in this measurement. */
   pending: readonly string[];
   /** Undisturbed trainings by policy, one per seed. */
   undisturbed: Readonly<Record<Row['whenFull'], readonly Pick<Row, 'accuracy' | 'dropped'>[]>>;

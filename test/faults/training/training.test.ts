@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { FAULTS } from './faults.ts';
 import { type Outcome, trainThrough } from './measure.ts';
 
-/** The faults in short: several in one training each, which must come to its end all the same. `make faults` measures them one by one. */
+/**
+ * Tests the faults briefly: several in one training each, which must complete. `make faults`
+ * measures them one by one.
+ */
 
-/** Milliseconds, many times what the longest case takes on two busy cores: only a training that hangs exceeds it. */
+/**
+ * Milliseconds, many times the longest case on two busy cores: only a hanging training exceeds it.
+ */
 const HANGS = 900_000;
 
 type Name = keyof typeof FAULTS;
@@ -15,7 +20,7 @@ const through = (names: readonly Name[], samples: number): Promise<Outcome> =>
     { seed: 7, samples, evaluate: false, lasts: 1000 },
   );
 
-/** `samples` of each module: so many that the training is not over before the faults are. */
+/** `samples` of each module: enough that the faults are over before the training. */
 const CASES: { what: string; names: readonly Name[]; samples?: number }[] = [
   { what: 'a trainer that is killed, and one that hangs', names: ['killMiddle', 'stuckTrainer'] },
   {
@@ -30,7 +35,7 @@ const CASES: { what: string; names: readonly Name[]; samples?: number }[] = [
 
 describe('a training on one machine', () => {
   it.each(CASES)(
-    'outlives $what',
+    'survives $what',
     async ({ names, samples = 10_000 }) => {
       const { modules } = (await through(names, samples)).summary;
       const trained = modules.map(({ samplesTrained }) => samplesTrained);

@@ -8,34 +8,34 @@ import type { Summary } from '../../../operator/src/report/summary.ts';
 import { TINY, trainerPids } from '../../support/gim.ts';
 import { freePort } from '../../support/nats.ts';
 
-/** A real training on this machine that faults can strike: three trainers, a NATS server, digits. */
+/** A real training on this machine for fault injection: three trainers, a NATS server, digits. */
 
 export const MODULES = ['one', 'two', 'three'] as const;
 export type ModuleName = (typeof MODULES)[number];
 
-/** What a fault needs of the training that it strikes. */
+/** What a fault needs from the training under test. */
 export interface Setting {
   whenFull?: 'dropOldest' | 'block';
-  /** Default: a server that the run starts itself, and starts again. */
+  /** NATS server of the training. Default: one that the run starts and restarts itself. */
   natsUrl?: string;
   hungAfterMs?: number;
   trainerCommand?: readonly string[];
 }
 
 export interface TrainingOptions extends Setting {
-  /** Of all that the training writes. */
+  /** Output folder of the training. */
   folder: string;
   samples: number;
-  /** Whether the modules are read out at the end. */
+  /** Whether linear probes are trained at the end. */
   evaluate: boolean;
 }
 
-/** What is known of a module from its reports. */
-export interface Heard {
+/** Progress of a module according to its reports. */
+export interface ModuleProgress {
   samples: number;
-  /** The most that was ever reported. */
+  /** Maximum ever reported. */
   most: number;
-  /** Samples trained on before a restart, but after the checkpoint that it went on from. */
+  /** Samples trained on after the checkpoint of a restart and before the restart. */
   again: number;
   dropped: number;
   phase: string;
@@ -44,7 +44,7 @@ export interface Heard {
   message: string | undefined;
 }
 
-const UNHEARD: Heard = {
+const NO_PROGRESS: ModuleProgress = {
   samples: 0,
   most: 0,
   again: 0,
@@ -57,7 +57,7 @@ const UNHEARD: Heard = {
 
 const STALLED_SECONDS = 60;
 
-/** Nothing moved for longer than anything here may take. */
+/** Maximum milliseconds without progress; longer than any operation here. */
 export class StalledError extends Error {
   override readonly name = 'StalledError';
 }
@@ -65,8 +65,8 @@ export class StalledError extends Error {
 export class Training {
   readonly out: string;
   readonly natsUrl: string;
-  readonly heard = new Map<string, Heard>(MODULES.map((name) => [name, UNHEARD]));
-  /** What the command line would have told the user. */
+  readonly progress = new Map<string, ModuleProgress>(MODULES.map((name) => [name, NO_PROGRESS]));
+  /** Notes that the command line would have printed. */
   readonly notes: string[] = [];
   readonly #run: Promise<Summary>;
   readonly #stop = new AbortController();
@@ -101,7 +101,7 @@ export class Training {
         note: (line) => this.notes.push(line),
         done: () => {},
       },
-      // What is done to the way to a server is to be done to activations.
+      // Sends activations through the server, so that link faults affect them.
       ...(natsUrl === undefined ? { natsPort } : { nats: { url: natsUrl }, sharedMemory: false }),
       ...rest,
     };
@@ -111,7 +111,7 @@ export class Training {
     });
   }
 
-  /** Resolves with the summary; rejects when the run failed, or stands still. */
+  /** Resolves with the summary; rejects when the run fails or stalls. */
   async done(): Promise<Summary> {
     const all = () => MODULES.map((name) => this.of(name));
     let most = 0;
@@ -119,22 +119,22 @@ export class Training {
     const ended = this.#run.then(() => true);
     while (!(await Promise.race([ended, sleep(500)]))) {
       const sum = all().reduce((total, { samples }) => total + samples, 0);
-      // After training there are the readouts.
+      // The evaluation follows after training.
       const isOver = all().every(({ phase }) => phase === 'finished');
       if (sum !== most || isOver) at = performance.now();
       if (performance.now() - at > 1000 * STALLED_SECONDS) {
-        throw new StalledError(`nothing moves any more: ${JSON.stringify([...this.heard])}`);
+        throw new StalledError(`no progress: ${JSON.stringify([...this.progress])}`);
       }
       most = sum;
     }
     return this.#run;
   }
 
-  of(module: string): Heard {
-    return this.heard.get(module) ?? UNHEARD;
+  of(module: string): ModuleProgress {
+    return this.progress.get(module) ?? NO_PROGRESS;
   }
 
-  /** Process id of the module's trainer. Throws when none runs. */
+  /** Returns the process id of the module's trainer. Throws if there is none. */
   pid(module: ModuleName): number {
     const pid = trainerPids(this.out).get(module);
     if (pid === undefined) throw new StalledError(`module ${module} has no trainer`);
@@ -146,12 +146,13 @@ export class Training {
     const end = performance.now() + 1000 * seconds;
     while (!condition()) {
       if (this.#failure) throw this.#failure;
-      if (performance.now() > end) throw new StalledError(`waited ${seconds} s in vain: ${what}`);
+      if (performance.now() > end)
+        throw new StalledError(`timed out after ${seconds} s waiting for ${what}`);
       await sleep(50);
     }
   }
 
-  /** Waits until the slowest module has trained on so many samples, and every one has a checkpoint. */
+  /** Waits until every module has trained on that many samples and has a checkpoint. */
   async reaches(samples: number): Promise<void> {
     await this.until(
       () =>
@@ -163,8 +164,8 @@ export class Training {
     );
   }
 
-  /** Waits until every module has trained on more than when `before` was noted, or on all that it may. */
-  async goesOnFrom(before: ReadonlyMap<string, Heard>): Promise<void> {
+  /** Waits until every module has trained further than in `before`, or has used its budget. */
+  async goesOnFrom(before: ReadonlyMap<string, ModuleProgress>): Promise<void> {
     await this.until(
       () =>
         MODULES.every((name) => {
@@ -172,11 +173,11 @@ export class Training {
           const over = phase === 'forwarding' || phase === 'finished';
           return over || (phase === 'training' && samples > (before.get(name)?.samples ?? 0));
         }),
-      `every module to train on; now ${JSON.stringify([...this.heard])}`,
+      `every module to train on; now ${JSON.stringify([...this.progress])}`,
     );
   }
 
-  /** Ends a run that is not wanted any more, with all that it has started. */
+  /** Aborts a run with all processes that it started. */
   async abandon(): Promise<void> {
     this.#stop.abort();
     await this.#run.catch(() => {});
@@ -185,10 +186,10 @@ export class Training {
   #note({ modules }: ProgressState): void {
     for (const { name, process: state, restarts, report } of modules) {
       const before = this.of(name);
-      // A trainer that starts does not know yet how far it is.
+      // A trainer does not know its progress while it starts.
       const knows = report !== null && report.phase !== 'starting';
       const samples = knows ? report.samplesTrained : before.samples;
-      this.heard.set(name, {
+      this.progress.set(name, {
         samples,
         most: Math.max(samples, before.most),
         again: before.again + Math.max(0, before.samples - samples),
