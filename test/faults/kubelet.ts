@@ -10,7 +10,7 @@ export interface PodEnd {
   reason?: string;
   /** Termination message. Default: proof of completion with exit code 0, otherwise empty. */
   message?: string;
-  /** Whether the pod was evicted, preempted or drained. */
+  /** True if the pod was evicted, preempted or drained. */
   disrupted?: boolean;
 }
 

@@ -14,7 +14,7 @@ export interface Proxied {
   path: string;
   query: URLSearchParams;
   isWatch: boolean;
-  /** Whether the request writes anything other than a leader's lease. */
+  /** True if the request writes anything other than a leader's lease. */
   isWrite: boolean;
 }
 

@@ -94,8 +94,7 @@ async function greeted(host: string, port: number): Promise<void> {
   const socket = createConnection(port, host);
   try {
     const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(2000) });
-    if (!String(data).startsWith('not a NATS server: ${data}'))
-      throw new Error(`no NATS server: ${data}`);
+    if (!String(data).startsWith('INFO ')) throw new Error(`not a NATS server: ${data}`);
   } finally {
     socket.destroy();
   }

@@ -25,7 +25,7 @@ export interface Fault {
   /** Prepares the fault before the training; `folder` is the training's output folder. */
   prepare?(folder: string): Promise<Prepared>;
   setting?: Setting;
-  /** Whether the fault lasts; recovery is then counted from its end. */
+  /** True for a lasting fault; recovery is then counted from its end. */
   lasting?: true;
   /**
    * Injects the fault and resolves when it is over. Throws when the training did not react as
@@ -73,7 +73,7 @@ const killNats = (setting: Setting = {}): Fault => ({
 
 const stopTrainer: Fault = {
   lasting: true,
-  name: 'a trainer stands still and goes on (SIGSTOP, a slow consumer)',
+  name: 'a trainer pauses and resumes (SIGSTOP, a slow consumer)',
   happens: 'the buffer before it drops its oldest samples, the module behind it waits for new ones',
   async strike(training, { lasts }) {
     const pid = training.pid('two');
@@ -84,7 +84,7 @@ const stopTrainer: Fault = {
 };
 
 const stuckTrainer: Fault = {
-  name: 'a trainer hangs for good (SIGSTOP)',
+  name: 'a trainer hangs permanently (SIGSTOP)',
   happens: 'killed and restarted after 5 minutes without a sign of life (here 8 seconds)',
   setting: { hungAfterMs: 8000 },
   async strike(training) {
@@ -201,7 +201,7 @@ const poisonEdge: Fault = {
   name: 'poison on the subjects of both edges',
   happens:
     'random bytes, wrong shape or version, oversize, forged headers, NaN and infinite values: counted, dropped, never trained on',
-  // A ring might have dropped them before anybody read them.
+  // A ring might have dropped them before a consumer read them.
   setting: { whenFull: 'block' },
   async strike(training, { random }) {
     for (const [module, reader] of [
@@ -225,7 +225,8 @@ const overFarNats = async (): Promise<Prepared> => {
 const cutLink: Fault = {
   lasting: true,
   name: 'the link to NATS is cut',
-  happens: 'modules train on what they have; samples are dropped; all go on when the link is back',
+  happens:
+    'modules train on their buffers; samples are dropped; all continue when the link is back',
   prepare: overFarNats,
   async strike(_training, { nats, lasts }) {
     nats?.cut();

@@ -13,7 +13,7 @@ import { freePort } from '../../support/nats.ts';
 export const MODULES = ['one', 'two', 'three'] as const;
 export type ModuleName = (typeof MODULES)[number];
 
-/** What a fault needs from the training under test. */
+/** Requirements of a fault for the training under test. */
 export interface Setting {
   whenFull?: 'dropOldest' | 'block';
   /** NATS server of the training. Default: one that the run starts and restarts itself. */
@@ -26,7 +26,7 @@ export interface TrainingOptions extends Setting {
   /** Output folder of the training. */
   folder: string;
   samples: number;
-  /** Whether linear probes are trained at the end. */
+  /** True if linear probes are trained at the end. */
   evaluate: boolean;
 }
 
