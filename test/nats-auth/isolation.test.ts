@@ -127,7 +127,7 @@ describe('the trainers of a run', () => {
     for (const step of [1, 2]) await store.save({ step, samples: step, tensors, state: {} });
     const { checkpoint } = await new CheckpointStore(bucket.files('one', 0), options).loadNewest();
     expect(checkpoint).toEqual({ step: 2, samples: 2, tensors, state: {} });
-    expect(await messagesIn(checkpointStream(runA))).toBe(4); // Three tokens and a name.
+    expect(await messagesIn(checkpointStream(runA))).toBe(4); // Three chunks and a name.
     expect(await bucket.filesOf('one')).toHaveLength(1);
   });
 
