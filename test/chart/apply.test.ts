@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
 import { manifest, NAMESPACE } from './render.ts';
 
-/** The rendered chart by `kubectl apply`, hooks included, on a real API server without nodes. */
+/**
+ * Applies the rendered chart, hooks included, with `kubectl apply` on a real API server without
+ * nodes.
+ */
 
 let cluster: Cluster;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);

@@ -6,7 +6,10 @@ import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.
 import { codeBlocks } from '../support/code-blocks.ts';
 import { type HelmVersion, helmBinary } from '../support/helm.ts';
 
-/** The commands of docs/install.md, run as they stand, on a real API server without nodes: pods stay Pending. */
+/**
+ * Runs the commands of docs/install.md verbatim on a real API server without nodes: pods stay
+ * Pending.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const VERSIONS: HelmVersion[] = [3, 4];
@@ -19,7 +22,7 @@ let cluster: Cluster;
 let folder: string;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 
-/** Runs commands with that helm, which leaves hooks out: they need pods that run. */
+/** Runs commands with that helm, without hooks: they need running pods. */
 const shell = (version: HelmVersion, commands: string) =>
   cluster.exec(
     'bash',
@@ -27,7 +30,7 @@ const shell = (version: HelmVersion, commands: string) =>
     `cd ${ROOT}; export PATH=${join(folder, String(version))}:$PATH\n${commands}`,
   );
 
-/** Names of the definitions that the API server holds, and the release that owns each. */
+/** Names of the CRDs on the API server, with the release that owns each. */
 async function owners(): Promise<string[][]> {
   const release = '{.metadata.annotations.meta\\.helm\\.sh/release-name}';
   const line = `{range .items[*]}{.metadata.name} ${release}{"\\n"}{end}`;
@@ -64,7 +67,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
   const [remove = '', rename = '', clear = ''] = codeBlocks(text, 'Remove');
   const run = async () => (await kubectl('get', 'gimrun', '-o=name')).split('/').at(-1);
 
-  it('CRDs come by kubectl, and go over to the release', async () => {
+  it('CRDs installed by kubectl can move to the release', async () => {
     await shell(version, apply);
     expect(await owners()).toEqual(ownedBy());
     await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
@@ -95,7 +98,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
     await shell(version, 'helm uninstall other --namespace other');
   });
 
-  it('nothing stays when everything is removed', async () => {
+  it('nothing is left when everything is removed', async () => {
     await shell(version, clear);
     expect(await owners()).toEqual([]);
     expect(await kubectl('get', 'namespaces', '-o=name')).not.toContain('greedy-infomax');

@@ -8,7 +8,10 @@ import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.
 import { type HelmVersion, helmOf } from '../support/helm.ts';
 import { CHART, RELEASE } from './render.ts';
 
-/** The chart with its hooks on a cluster whose pods run, in a namespace whose quota counts limits. */
+/**
+ * Installs the chart with its hooks on a cluster with running pods, in a namespace whose quota
+ * counts limits.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const VERSIONS: HelmVersion[] = [3, 4];
@@ -30,7 +33,7 @@ const values = {
   },
 };
 
-/** Argument for helm with these values. Helm 3.17 takes no object by --set-json. */
+/** Argument that passes these values to helm. Helm 3.17 does not accept an object in --set-json. */
 const valuesFile = (of: object, index: number): string => {
   const path = join(folder, `${index}.yaml`);
   writeFileSync(path, JSON.stringify(of));
@@ -71,7 +74,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
     expect(await helm('test', '--timeout=120s')).toMatch(/Phase: +Succeeded/);
   });
 
-  it('upgrades with other pods of hooks, and leaves no Job behind', async () => {
+  it('upgrades with different hook pods and leaves no Job behind', async () => {
     await release('upgrade', { hooks: { podLabels: { team: 'vision' } } });
     expect(await jobs()).toBe('');
     expect(await helm('test', '--timeout=120s')).toMatch(/Phase: +Succeeded/);

@@ -9,7 +9,10 @@ import { codeBlocks } from '../support/code-blocks.ts';
 import { helm } from '../support/helm.ts';
 import { CHART, manifest, NAMESPACE, RELEASE } from './render.ts';
 
-/** The chart on a real API server. Hooks are left out: they need pods that run, which there are none of here. */
+/**
+ * Installs the chart on a real API server. Hooks are left out: they need running pods, and this
+ * cluster has none.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const combinations = readdirSync(join(CHART, 'ci')).map((name) => name.replace('.yaml', ''));
@@ -27,7 +30,8 @@ beforeAll(async () => {
   cluster = await startCluster({ nodes: 0 });
   folder = mkdtempSync(join(tmpdir(), 'gim-chart-'));
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await kubectl('create', 'namespace', name);
-  // A pod is refused when its account is not there, which a dry run does not make.
+  // The API server refuses a pod whose service account is missing, and a dry run does not create
+  // it.
   await kubectl('create', 'serviceaccount', `${RELEASE}-install-check`, `--namespace=${NAMESPACE}`);
   foreign = await script('foreign-crds.sh');
   await kubectl('apply', '--server-side', `--filename=${foreign}`);
@@ -40,7 +44,7 @@ afterAll(async () => {
 });
 
 it.each(['default', ...combinations])(
-  'the API server takes every object of the values %s, and knows all their fields',
+  'the API server accepts every object of the values %s and knows all their fields',
   async (name) => {
     const file = join(folder, `${name}.yaml`);
     const text = await manifest(...(name === 'default' ? [] : [name]));
@@ -58,8 +62,8 @@ it.each(['default', ...combinations])(
 );
 
 describe('a release', () => {
-  it('upgrades the definitions with the chart, while runs live', async () => {
-    // A chart of an older version: its definition lacks a column.
+  it('upgrades the definitions with the chart while runs are active', async () => {
+    // A chart of an older version, whose definition lacks a column.
     const old = join(folder, 'old');
     cpSync(CHART, old, { recursive: true });
     const file = join(old, 'files/crds/greedyinfomaxruns.yaml');
@@ -80,7 +84,7 @@ describe('a release', () => {
     expect(await kubectl('get', 'gimrun', 'digits', '-o=jsonpath={.metadata.uid}')).toBe(uid);
   });
 
-  it('tells what to do next, for the values that were given', async () => {
+  it('prints the next steps for the given values', async () => {
     const notes = await helm(cluster, 'get', 'notes', RELEASE, `--namespace=${NAMESPACE}`);
     expect(notes).toContain(`helm --namespace ${NAMESPACE} test ${RELEASE}`);
     expect(notes).toContain('kubectl apply --filename examples/digits-cluster.yaml');
@@ -90,7 +94,7 @@ describe('a release', () => {
     expect(open).toContain('WARNING: nats.auth.enabled is false');
   });
 
-  it('lets people do with runs what the cluster lets them do with other things', async () => {
+  it('gives users the rights to runs that their cluster roles give them to other objects', async () => {
     const may = async (role: string, verb: string, ...what: string[]) => {
       const as = [`--as=${role}-user`, '--namespace=team-a', '--quiet'];
       return kubectl('auth', 'can-i', verb, ...what, ...as).then(
@@ -105,7 +109,7 @@ describe('a release', () => {
     const [run, module] = ['greedyinfomaxruns', 'greedyinfomaxmodules'].map(
       (name) => `${name}.greedyinfomax.dev`,
     ) as [string, string];
-    // The controller manager puts the rules together a moment after the roles are there.
+    // The controller manager aggregates the rules shortly after the roles are created.
     await expect.poll(() => may('view', 'list', run)).toBe(true);
     await expect.poll(() => may('admin', 'delete', module)).toBe(true);
     expect(await may('view', 'create', run)).toBe(false);
@@ -117,7 +121,7 @@ describe('a release', () => {
     expect(await may('admin', 'create', run)).toBe(true);
   });
 
-  it('leaves the definitions and the runs when it goes, and takes them over when it is back', async () => {
+  it('leaves the definitions and the runs on uninstall, and adopts them on reinstall', async () => {
     await helm(cluster, 'uninstall', RELEASE, `--namespace=${NAMESPACE}`, '--no-hooks');
     expect(await kubectl('get', 'gimrun', 'digits', '-o=name')).toContain('digits');
     expect(await kubectl('get', 'deployments', `--namespace=${NAMESPACE}`, '-o=name')).toBe('');
@@ -130,7 +134,7 @@ describe('examples with objects of other projects', () => {
   const example = (name: string) => readFileSync(join(ROOT, 'examples', name), 'utf8');
   const guide = readFileSync(join(ROOT, 'docs/install.md'), 'utf8');
 
-  /** Newest version of each kind, which its definition stores, by group and kind. */
+  /** Newest version of each kind, the one its CRD stores, by group and kind. */
   const newest = (): Map<string, string> =>
     new Map(
       readdirSync(foreign).map((name) => {
@@ -159,7 +163,7 @@ describe('examples with objects of other projects', () => {
       ['PodMonitor', 'PrometheusRule', 'Certificate', 'Issuer'],
     ],
   ])('%s are taken in the newest version', async (what, text, kinds) => {
-    await kubectl('create', 'namespace', 'greedy-infomax').catch(() => undefined); // of a test before
+    await kubectl('create', 'namespace', 'greedy-infomax').catch(() => undefined); // May exist.
     const file = join(folder, 'example.yaml');
     writeFileSync(file, await text());
     if (!what.startsWith('monitoring')) {

@@ -20,7 +20,7 @@ interface Rule {
   annotations: { summary: string; runbook_url: string };
 }
 
-/** Names of all time series that the operator serves. */
+/** Names of all time series served by the operator. */
 async function served(): Promise<Set<string>> {
   const metrics = new Metrics();
   metrics.observeRequests('host')({ method: 'GET', path: '/', code: 200 });
@@ -35,11 +35,13 @@ async function served(): Promise<Set<string>> {
   );
 }
 
-/** From the kubelet: memory of the NATS container, the only series that the operator does not serve. */
+/**
+ * Memory of the NATS container, from the kubelet: the only series that the operator does not serve.
+ */
 const KUBELET = 'container_memory_working_set_bytes';
 const NATS_CONTAINER = '{namespace="gim", pod=~"greedy-infomax-nats-.+", container="nats"}';
 
-/** Checks an expression: its grammar, that its series are ours, and that counters are read by rate. */
+/** Checks an expression: its syntax, that its series exist, and that it uses `rate` on counters. */
 async function check(expr: string, where: string): Promise<void> {
   const names = await served();
   const query = readPromql(expr);
@@ -53,12 +55,12 @@ async function check(expr: string, where: string): Promise<void> {
 }
 
 describe('an expression', () => {
-  it('is read by its series, and by those below rate', () => {
+  it('yields its series, and those below rate', () => {
     const query = readPromql('sum by (a) (rate(b_total{c="d"}[5m])) > on (a) max_over_time(e[1h])');
     expect(query).toEqual({ names: ['b_total', 'e'], rated: ['b_total'] });
   });
 
-  it.each(['rate(a[5m]', 'sum by (a (b)', 'a{b=c}', 'a and', ''])('%j is none', (text) => {
+  it.each(['rate(a[5m]', 'sum by (a (b)', 'a{b=c}', 'a and', ''])('%j is invalid', (text) => {
     expect(() => readPromql(text)).toThrow(PromqlError);
   });
 });
@@ -70,7 +72,7 @@ describe('the dashboard', () => {
   };
   const panelsOf = (all: Panel[]) => all.filter(({ type }) => type !== 'row');
 
-  it('asks for series of this operator and its NATS only, counters by rate', async () => {
+  it('uses only series of this operator and its NATS, and counters with rate', async () => {
     const panels = panelsOf((await dashboard()).panels);
     expect(panels.length).toBeGreaterThanOrEqual(15);
     for (const { title, targets = [] } of panels) {
@@ -86,7 +88,7 @@ describe('the dashboard', () => {
     for (const name of names) expect(await served()).toContain(name);
   });
 
-  it('has every panel once, in a place of its own', async () => {
+  it('shows every panel once, without overlap', async () => {
     const { panels } = await dashboard();
     const ids = panels.map(({ id }: Panel) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -112,7 +114,7 @@ describe('alerts', () => {
   const page = readFileSync(resolve(import.meta.dirname, '../../docs/alerts.md'), 'utf8');
   const sections = [...page.matchAll(/^## (GreedyInfoMax\w+)$/gm)].map(([, name]) => name);
 
-  it('ask for series of this operator and its NATS only, counters by rate', async () => {
+  it('use only series of this operator and its NATS, and counters with rate', async () => {
     for (const { alert, expr } of await rulesOf('monitoring')) await check(expr, alert);
   });
 
@@ -128,13 +130,13 @@ describe('alerts', () => {
     }
   });
 
-  it('ask for series of modules only where the operator serves them', async () => {
+  it('use series of modules only where the operator serves them', async () => {
     const rules = await rulesOf('monitoring', { metrics: { runs: false } });
     expect(rules.length).toBeGreaterThanOrEqual(5);
     for (const { alert, expr } of rules) expect(expr, alert).not.toContain('greedyinfomax_module_');
   });
 
-  it('watch 80 % of the memory limit of NATS, where there is one', async () => {
+  it('fire at 80 % of the memory limit of NATS, if there is one', async () => {
     const named = async (...values: Values[]) =>
       (await rulesOf('monitoring', ...values)).find(({ alert }) => alert.endsWith('MemoryHigh'));
     expect((await named())?.expr).toMatch(/> 0\.8 \* 6442450944$/);
@@ -148,7 +150,7 @@ describe('alerts', () => {
   });
 });
 
-it('the PodMonitor reads the operator’s metrics port', async () => {
+it('the PodMonitor scrapes the operator’s metrics port', async () => {
   const objects = await render('monitoring');
   const monitor = find(objects, 'PodMonitor', 'greedy-infomax-operator');
   const { selector, template } = find(objects, 'Deployment', 'greedy-infomax-operator').spec;
@@ -157,11 +159,11 @@ it('the PodMonitor reads the operator’s metrics port', async () => {
   const ports = template.spec.containers[0].ports.map(({ name }: { name: string }) => name);
   const [endpoint] = monitor.spec.podMetricsEndpoints;
   expect(ports).toContain(endpoint.port);
-  // Without it Prometheus would put the operator's namespace over that of the run.
+  // Prevents Prometheus from overwriting the run's namespace label with the operator's namespace.
   expect(endpoint.honorLabels).toBe(true);
 });
 
-it('nothing for monitoring is there unless wanted', async () => {
+it('monitoring objects exist only if enabled', async () => {
   const objects = await render();
   expect(ofKind(objects, 'PodMonitor')).toEqual([]);
   expect(ofKind(objects, 'PrometheusRule')).toEqual([]);
@@ -170,7 +172,7 @@ it('nothing for monitoring is there unless wanted', async () => {
   ]);
 });
 
-it('the names of runs are served only when asked for', async () => {
+it('the names of runs are served only if enabled', async () => {
   const argsOf = async (...values: Parameters<typeof render>) =>
     find(await render(...values), 'Deployment', 'greedy-infomax-operator').spec.template.spec
       .containers[0].args;

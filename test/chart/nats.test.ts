@@ -16,14 +16,14 @@ const pod = async (...values: Values[]) =>
 const configuration = async (...values: Values[]): Promise<string> =>
   find(await render(...values), 'ConfigMap', NAME).data['nats-server.conf'];
 
-/** What nats-server says of the configuration, laid out as in the pod. */
+/** Output of nats-server for the configuration, with files laid out as in the pod. */
 async function tried(...values: Values[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'gim-chart-nats-'));
   try {
     for (const [name, text] of Object.entries(await makeAuth())) {
       writeFileSync(join(folder, name), text);
     }
-    // A certificate's files are read only when the server starts for good.
+    // The server reads certificate files only when it really starts.
     const text = (await configuration(...values))
       .replace(/tls \{[^}]*\}/, '')
       .replace('/data/accounts', join(folder, 'accounts'));
@@ -37,7 +37,7 @@ async function tried(...values: Values[]): Promise<string> {
 
 describe('the configuration of NATS', () => {
   it.each(['default', 'open', 'high-availability', 'tls-by-secret'])(
-    'is one that nats-server takes, with the values %s',
+    'is accepted by nats-server with the values %s',
     async (name) => {
       expect(await tried(...(name === 'default' ? [] : [name]))).toMatch(/is valid/);
     },
@@ -56,11 +56,11 @@ describe('the configuration of NATS', () => {
     expect(text).toContain('max_payload: 2000000\n');
   });
 
-  it('allows no files without a volume for them', async () => {
+  it('allows no file storage without a volume', async () => {
     expect(await configuration()).toContain('max_file_store: 0\n');
   });
 
-  it('opens the monitoring port only on purpose', async () => {
+  it('opens the monitoring port only if enabled', async () => {
     expect(await configuration()).not.toContain('http');
     expect(JSON.stringify(await render())).not.toContain('8222');
     const open = { nats: { monitoring: { enabled: true } } };
@@ -70,26 +70,26 @@ describe('the configuration of NATS', () => {
     expect(ports.filter((port) => port === 8222)).toHaveLength(1);
   });
 
-  it('is closed unless opened on purpose', async () => {
+  it('requires credentials unless disabled', async () => {
     expect(await configuration()).toContain('include auth.conf');
     expect(await configuration('open')).not.toContain('auth');
   });
 });
 
 describe('the pod', () => {
-  it('puts configuration and keys into one folder, where the one includes the other', async () => {
+  it('mounts configuration and keys in one folder, so that one can include the other', async () => {
     const { volumes, containers } = await pod();
     const config = volumes.find(({ name }: Rendered) => name === 'config').projected.sources;
     expect(config[0].configMap.name).toBe(NAME);
     expect(config[1].secret).toEqual({
       name: 'greedy-infomax-nats-keys',
-      // Neither the system account's credentials nor the signing key: the server needs none.
+      // No credentials of the system account and no signing key: the server needs neither.
       items: [{ key: 'auth.conf', path: 'auth.conf' }],
     });
     expect(containers[0].args).toEqual(['--config=/etc/nats/nats-server.conf']);
   });
 
-  it('starts anew when its configuration changes, and only then', async () => {
+  it('restarts when its configuration changes, and only then', async () => {
     const checksum = async (...values: Values[]) =>
       find(await render(...values), 'Deployment', NAME).spec.template.metadata.annotations[
         'checksum/config'
@@ -98,7 +98,7 @@ describe('the pod', () => {
     expect(await checksum({ nats: { maxPending: '64Mi' } })).not.toBe(await checksum());
   });
 
-  it('keeps the heap of the server below the limit of its memory', async () => {
+  it('keeps the heap of the server below its memory limit', async () => {
     const { env } = (await pod()).containers[0];
     expect(env).toEqual([{ name: 'GOMEMLIMIT', value: String(Math.floor(6 * 2 ** 30 * 0.9)) }]);
   });
@@ -130,7 +130,7 @@ describe('the pod', () => {
     );
   });
 
-  it('takes tolerations of the values, which win over those for lost nodes', async () => {
+  it('takes tolerations from the values, which override those for lost nodes', async () => {
     const own = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', tolerationSeconds: 5 };
     const nats = { tolerations: [own], moveAfterSeconds: 60 };
     const { tolerations } = await pod({ nats });
@@ -140,7 +140,7 @@ describe('the pod', () => {
     ]);
   });
 
-  it.each(['default', 'high-availability'])('is the one of the Services with %s', async (name) => {
+  it.each(['default', 'high-availability'])('is selected by the Services with %s', async (name) => {
     const objects = await render(...(name === 'default' ? [] : [name]));
     const [workload] = objects.filter(
       ({ kind, metadata }) => /^(Deployment|StatefulSet)$/.test(kind) && metadata.name === NAME,
@@ -148,19 +148,20 @@ describe('the pod', () => {
     const { labels } = workload?.spec.template.metadata ?? {};
     for (const service of ofKind(objects, 'Service')) {
       expect(labels).toMatchObject(service.spec.selector);
-      // The other workload's pods do not belong to it, so an upgrade never serves two servers.
+      // The Services do not select pods of the other workload, so an upgrade never serves two
+      // servers.
       expect(service.spec.selector['greedyinfomax.dev/nats-store']).toBeDefined();
     }
   });
 
-  it('is not there when NATS is an external one, nor is anything of it', async () => {
+  it('is absent with an external NATS, with all objects that belong to it', async () => {
     const objects = await render('external-nats');
     expect(objects.filter(({ metadata }) => metadata.name.startsWith(NAME))).toEqual([]);
   });
 });
 
 describe('TLS', () => {
-  it('by cert-manager has an authority of its own, and the names that clients use', async () => {
+  it('from cert-manager has its own CA, and the names that clients use', async () => {
     const objects = await render('tls-by-cert-manager');
     const { spec } = find(objects, 'Certificate', NAME);
     expect(spec.dnsNames).toContain('greedy-infomax-nats.gim.svc');
@@ -176,7 +177,7 @@ describe('TLS', () => {
     expect(await configuration('tls-by-cert-manager')).toContain('key_file: /etc/nats-tls/tls.key');
   });
 
-  it('by an issuer makes no other', async () => {
+  it('from an issuer creates no other issuer', async () => {
     const objects = await render('tls-by-issuer');
     expect(ofKind(objects, 'Issuer')).toEqual([]);
     expect(find(objects, 'Certificate', NAME).spec.issuerRef).toEqual({
@@ -186,7 +187,7 @@ describe('TLS', () => {
     });
   });
 
-  it('by a Secret needs no cert-manager', async () => {
+  it('from a Secret needs no cert-manager', async () => {
     const objects = await render('tls-by-secret');
     expect(objects.filter(({ apiVersion }) => apiVersion.startsWith('cert-manager'))).toEqual([]);
     const { volumes } = await pod('tls-by-secret');
@@ -196,13 +197,13 @@ describe('TLS', () => {
   });
 });
 
-describe('the hook that makes the keys', () => {
+describe('the hook that creates the keys', () => {
   const hooks = async (...values: Values[]) =>
     (await render(...values)).filter(({ metadata }) =>
       metadata.annotations?.['helm.sh/hook']?.includes('pre-install'),
     );
 
-  it('runs before install and upgrade, after its account and role', async () => {
+  it('runs before install and upgrade, after its service account and role', async () => {
     const found = await hooks();
     expect(found.map(({ kind }) => kind).toSorted()).toEqual([
       'Job',
@@ -233,9 +234,9 @@ describe('the hook that makes the keys', () => {
     expect(await hooks(values)).toEqual([]);
   });
 
-  it('is not the only way: a Secret that is there takes its place everywhere', async () => {
+  it('is not required: an existing Secret replaces it everywhere', async () => {
     const text = JSON.stringify(await render({ nats: { auth: { existingSecret: 'from-vault' } } }));
     expect(text).not.toContain('greedy-infomax-nats-keys');
-    expect(text.match(/from-vault/g)).toHaveLength(5); // NATS, operator and install check twice
+    expect(text.match(/from-vault/g)).toHaveLength(5); // Operator and check: 2 each.
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { find, ofKind, type Rendered, render } from './render.ts';
 
-/** Whether a selector of labels picks a pod. */
+/** Reports whether a label selector selects a pod. */
 const picks = (selector: { matchLabels?: Record<string, string> }, labels: object): boolean =>
   Object.entries(selector.matchLabels ?? {}).every(
     ([key, value]) => (labels as Record<string, string>)[key] === value,
@@ -10,14 +10,14 @@ const picks = (selector: { matchLabels?: Record<string, string> }, labels: objec
 const labelsOf = (objects: Rendered[], kind: string, name: string) =>
   find(objects, kind, name).spec.template.metadata.labels;
 
-/** As the operator labels them (`podTemplate` in operator/src/plan/kubernetes/pod.ts). */
+/** Labels that the operator sets (`podTemplate` in operator/src/plan/kubernetes/pod.ts). */
 const TRAINER = {
   'app.kubernetes.io/name': 'greedy-infomax',
   'app.kubernetes.io/component': 'trainer',
 };
 
 describe('NATS', () => {
-  it('takes operator, trainers, readouts and the install check, and no other pod', async () => {
+  it('admits operator, trainers, linear probes and the install check, and no other pod', async () => {
     const objects = await render();
     const policy = find(objects, 'NetworkPolicy', 'greedy-infomax-nats').spec;
     const [{ from, ports }] = policy.ingress;
@@ -43,7 +43,7 @@ describe('NATS', () => {
     );
   });
 
-  it('takes trainers of the watched namespaces only', async () => {
+  it('admits trainers of the watched namespaces only', async () => {
     const policy = find(await render('namespaced'), 'NetworkPolicy', 'greedy-infomax-nats').spec;
     const [trainers] = policy.ingress[0].from.filter((each: Rendered) => each.namespaceSelector);
     expect(trainers.namespaceSelector.matchExpressions).toEqual([
@@ -58,7 +58,7 @@ describe('trainers', () => {
       metadata.name.endsWith('-trainer'),
     );
 
-  it('may connect to NATS and DNS, and nobody to them', async () => {
+  it('may connect to NATS and DNS, and accept no connections', async () => {
     const objects = await render();
     const { spec } = find(objects, 'NetworkPolicy', 'greedy-infomax-trainer');
     expect(picks(spec.podSelector, TRAINER)).toBe(true);
@@ -83,13 +83,13 @@ describe('trainers', () => {
     expect(found.map(({ metadata }) => metadata.namespace)).toEqual(namespaces);
   });
 
-  it('may read data over the network where that is allowed', async () => {
+  it('may read data over the network where the values allow it', async () => {
     const [policy] = await policies('network');
     expect(policy?.spec.egress).toHaveLength(3);
     expect(policy?.spec.egress[2].to).toEqual([{ ipBlock: { cidr: '192.0.2.0/24' } }]);
   });
 
-  it('reach an external NATS at its port', async () => {
+  it('may connect to an external NATS at its port', async () => {
     const [policy] = await policies('external-nats');
     expect(policy?.spec.egress[0]).toEqual({ ports: [{ port: 4222, protocol: 'TCP' }] });
     const elsewhere = await render({ nats: { external: { url: 'tls://nats.example.com:14222' } } });
@@ -99,7 +99,7 @@ describe('trainers', () => {
 });
 
 describe('the operator', () => {
-  it('may connect to the API server, NATS and DNS; its metrics may be read', async () => {
+  it('may connect to the API server, NATS and DNS; its metrics may be scraped', async () => {
     const objects = await render('network');
     const { spec } = find(objects, 'NetworkPolicy', 'greedy-infomax-operator');
     expect(spec.egress).toHaveLength(3);
@@ -113,6 +113,6 @@ describe('the operator', () => {
   });
 });
 
-it('no policy is made when they are switched off', async () => {
+it('no policy is created when they are disabled', async () => {
   expect(ofKind(await render('open'), 'NetworkPolicy')).toEqual([]);
 });

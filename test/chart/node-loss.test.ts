@@ -5,16 +5,19 @@ import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.
 import { helm } from '../support/helm.ts';
 import { CHART, RELEASE } from './render.ts';
 
-/** NATS in a pod of the chart, on a cluster of two nodes of which one is lost. */
+/** Runs NATS in a pod of the chart on a cluster of two nodes, one of them lost. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
-/** Longest wait, against hanging only: the control plane sees the loss after 20 s, and NATS moves 5 s later. */
+/**
+ * Maximum wait, against hanging only: the control plane detects the loss after 20 s, and NATS moves
+ * 5 s later.
+ */
 const MOVED_WITHIN = 300_000;
 
 let cluster: Cluster;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 
-/** Pods of NATS that are ready, as `NODE` each. */
+/** Nodes of the ready NATS pods. */
 async function readyOn(): Promise<string[]> {
   const found = JSON.parse(
     await kubectl('get', 'pods', '-l=app.kubernetes.io/component=nats', '-o=json'),
@@ -38,7 +41,7 @@ const values = {
     memoryStore: { size: '64Mi' },
     resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '256Mi' } },
     moveAfterSeconds: 5,
-    // The node that is lost; the other one holds the control plane.
+    // The lost node; the other one holds the control plane.
     affinity: {
       nodeAffinity: {
         preferredDuringSchedulingIgnoredDuringExecution: [

@@ -20,7 +20,7 @@ describe('the Deployment', () => {
       '--nats=nats://greedy-infomax-nats.gim.svc:4222',
       '--nats-creds=/etc/greedy-infomax/nats/system.creds',
       '--nats-operator-key=/etc/greedy-infomax/nats/operator.seed',
-      // Without a volume for files, no account may have any.
+      // Without a volume for files, no account may use file storage.
       '--nats-account-limits={"connections":2000,"consumers":2000,"diskBytes":0,"memoryBytes":2147483648,"streams":1000,"subscriptions":20000}',
       '--nats-credentials-lifetime=86400',
       '--trainer-image=greedy-infomax/trainer:0.1.0',
@@ -52,13 +52,14 @@ describe('the Deployment', () => {
       '--nats-operator-key=/etc/greedy-infomax/nats/operator.seed',
     ]);
     expect(args).toContain('--nats-ca=/etc/greedy-infomax/nats/ca.crt');
-    expect(args.join()).toContain('"diskBytes":2147483648'); // the chart does not know the server's disk
+    // The chart does not know the server's disk.
+    expect(args.join()).toContain('"diskBytes":2147483648');
     const { volumes } = await pod('external-nats');
     const names = volumes[0].projected.sources.map(({ secret }: Rendered) => secret.name);
     expect(names).toEqual(['nats-keys', 'nats-keys', 'nats-ca']);
   });
 
-  it('takes one account of an external NATS for all namespaces', async () => {
+  it('uses one account of an external NATS for all namespaces', async () => {
     expect((await argsOf('external-nats-one-account')).slice(0, 5)).toEqual([
       '--nats=nats://nats.messaging.svc:4222',
       '--nats-creds=/etc/greedy-infomax/nats/operator.creds',
@@ -73,18 +74,18 @@ describe('the Deployment', () => {
     await expect(render('external-nats-one-account', both)).rejects.toThrow(/excludes credsSecret/);
   });
 
-  it('mounts nothing when NATS is open', async () => {
+  it('mounts no Secrets when NATS needs no credentials', async () => {
     const { containers, volumes } = await pod('open');
     expect(volumes).toBeUndefined();
     expect(containers[0].volumeMounts).toBeUndefined();
     expect(containers[0].args.join()).not.toMatch(/creds|-key|-ca=/);
   });
 
-  it.each(['tls-by-cert-manager', 'tls-by-secret'])('trusts the authority of %s', async (name) => {
+  it.each(['tls-by-cert-manager', 'tls-by-secret'])('trusts the CA of %s', async (name) => {
     expect(await argsOf(name)).toContain('--nats-ca=/etc/greedy-infomax/nats/ca.crt');
   });
 
-  it('probes the ports that it tells the operator to serve on', async () => {
+  it('probes the ports that the operator serves', async () => {
     const [container] = (await pod({ operator: { metricsPort: 9090 } })).containers;
     expect(container.args).toEqual(
       expect.arrayContaining(['--health-port=8081', '--metrics-port=9090']),
@@ -99,7 +100,7 @@ describe('the Deployment', () => {
     expect(container.readinessProbe.httpGet.path).toBe('/readyz');
   });
 
-  it('passes on where and how pods are to run', async () => {
+  it('passes on where and how pods run', async () => {
     const template = (
       await deployment('private-registry', {
         imagePullPolicy: 'Always',
@@ -129,14 +130,14 @@ describe('the Deployment', () => {
     expect(container.imagePullPolicy).toBe('Always');
     expect(container.env).toEqual([{ name: 'LOG_LEVEL', value: 'debug' }]);
     expect(template.metadata.annotations.a).toBe('b');
-    // What selects the pods is not for others to change.
+    // Users cannot change the labels that select the pods.
     expect(template.metadata.labels).toMatchObject({
       c: 'd',
       'app.kubernetes.io/component': 'operator',
     });
   });
 
-  it('moves from a lost node after 30 seconds, or as told', async () => {
+  it('moves from a lost node after 30 seconds, or after the given time', async () => {
     const seconds = async (...values: Values[]) =>
       (await pod(...values)).tolerations.map((each: Rendered) => [
         each.key,
@@ -153,7 +154,7 @@ describe('the Deployment', () => {
     ]);
   });
 
-  it('leaves the user to the cluster when told so', async () => {
+  it('leaves the user to the cluster if told so', async () => {
     const { securityContext } = await pod({
       operator: { podSecurityContext: { runAsUser: null, runAsGroup: null, fsGroup: null } },
     });
@@ -179,7 +180,7 @@ describe('several operators', () => {
     expect(budget).toEqual({ maxUnavailable: 1, selector });
   });
 
-  it('take other constraints, and no budget, when told so', async () => {
+  it('take other constraints and no disruption budget if told so', async () => {
     const constraints = [{ maxSkew: 2, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }];
     const objects = await render('high-availability', {
       operator: {
@@ -192,16 +193,16 @@ describe('several operators', () => {
     expect(ofKind(objects, 'PodDisruptionBudget')).toEqual([]);
   });
 
-  it('are no reason for a budget when there is only one: it would block every drain', async () => {
+  it('have a disruption budget only if there are at least two: otherwise it would block every drain', async () => {
     expect(ofKind(await render(), 'PodDisruptionBudget')).toEqual([]);
   });
 });
 
 describe('namespaced', () => {
-  it('the operator gets roles in the listed namespaces and nothing in the cluster', async () => {
+  it('gets roles in the listed namespaces and none in the cluster', async () => {
     const objects = await render('namespaced');
     expect(objects.filter(({ kind }) => /^(Cluster|CustomResource)/.test(kind))).toEqual([]);
-    // No Role can allow to read a CRD, which no namespace holds.
+    // A Role cannot grant reading of a CRD, which is cluster-scoped.
     const own = find(await render(), 'ClusterRole', NAME).rules.filter(
       ({ apiGroups }: Rendered) => !apiGroups.includes('apiextensions.k8s.io'),
     );
@@ -214,8 +215,8 @@ describe('namespaced', () => {
   });
 });
 
-describe('the account', () => {
-  it('can be another that is there already', async () => {
+describe('the service account', () => {
+  it('can be an existing one', async () => {
     const objects = await render({ operator: { serviceAccount: { create: false, name: 'own' } } });
     expect(ofKind(objects, 'ServiceAccount').map(({ metadata }) => metadata.name)).not.toContain(
       NAME,
@@ -226,10 +227,10 @@ describe('the account', () => {
     ]);
   });
 
-  it('gets no roles when they are made by others', async () => {
+  it('gets no roles when they are created elsewhere', async () => {
     const objects = await render({ rbac: { create: false, aggregate: false } });
     const roles = objects.filter(({ kind }) => /Role(Binding)?$/.test(kind));
-    // Those of the hooks are for accounts of their own.
+    // The roles of the hooks are for other service accounts.
     expect(roles.every(({ metadata }) => 'helm.sh/hook' in (metadata.annotations ?? {}))).toBe(
       true,
     );

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** As much of a Lezer syntax tree as is read here. */
+/** The parts of a Lezer syntax tree that are read here. */
 interface Node {
   name: string;
   from: number;
@@ -15,10 +15,10 @@ interface Grammar {
   };
 }
 
-/** Prometheus's own grammar, as its user interface has it. */
+/** Prometheus's own grammar, from its user interface. */
 const { parser } = createRequire(import.meta.url)('@prometheus-io/lezer-promql') as Grammar;
 
-/** A text is no PromQL; the message shows it and where it breaks. */
+/** A text is invalid PromQL; the message contains it and the position of the error. */
 export class PromqlError extends Error {
   override readonly name = 'PromqlError';
 
@@ -28,7 +28,7 @@ export class PromqlError extends Error {
 }
 
 export interface Query {
-  /** Names of the series that it asks for, each once. */
+  /** Names of the series that the expression uses, each once. */
   names: string[];
   /** Names of the series below `rate` or `increase`, each once. */
   rated: string[];
@@ -37,13 +37,13 @@ export interface Query {
 const RATES = new Set(['rate', 'increase', 'irate']);
 
 /**
- * Reads an expression by Prometheus's own grammar. Grafana's `$variables` may stand in strings.
- * @throws PromqlError if it is none.
+ * Parses an expression with Prometheus's own grammar. Grafana's `$variables` may stand in strings.
+ * @throws PromqlError if it is invalid.
  */
 export function readPromql(expression: string): Query {
   const names = new Set<string>();
   const rated = new Set<string>();
-  /** Ends of the calls of rate and the like that are open. */
+  /** End positions of the open calls of `rate` and `increase`. */
   const open: number[] = [];
   parser.parse(expression).iterate({
     enter({ name, from, to, node }) {

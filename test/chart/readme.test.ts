@@ -11,12 +11,12 @@ it('the table of values is up to date', () => {
   expect(withTable(readme, describeValues(values))).toBe(readme);
 });
 
-it('every file of values in ci/ stands in the README, and none that is not there', () => {
+it('every file of values in ci/ is in the README, and the README names no other', () => {
   const named = [...readme.matchAll(/^\| `([a-z-]+\.yaml)` \|/gm)].map(([, name]) => name);
   expect(named.toSorted()).toEqual(readdirSync(join(CHART, 'ci')).toSorted());
 });
 
-it('a value takes its description from the comment above it, the first of a map too', () => {
+it('a value takes its description from the comment above it, also the first of a map', () => {
   const yaml = '# Of a.\na: 1\nb:\n  # Of c,\n  # on two lines.\n  c: {}\n  # Of d.\n  d: [2]\n';
   expect(describeValues(yaml)).toEqual([
     { path: 'a', description: 'Of a.', preset: '1' },

@@ -2,14 +2,14 @@ import { join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { helmTemplate } from '../support/helm.ts';
 
-/** The chart as `helm template` renders it. */
+/** Renders the chart with `helm template`. */
 
 export const CHART = resolve(import.meta.dirname, '../../charts/greedy-infomax');
 export const NAMESPACE = 'gim';
-/** Contains the chart's name, so that objects are called by it alone. */
+/** Contains the chart's name, so that objects are named by it alone. */
 export const RELEASE = 'greedy-infomax';
 
-/** A rendered object, as far as all have the same form. */
+/** A rendered object, with the fields that all kinds share. */
 export interface Rendered {
   apiVersion: string;
   kind: string;
@@ -23,12 +23,15 @@ export interface Rendered {
   [field: string]: any;
 }
 
-/** Values as an object, or the name of a file of the chart's folder `ci`. */
+/** Values as an object, or the name of a file in the chart's folder `ci`. */
 export type Values = object | string;
 
 const manifests = new Map<string, Promise<string>>();
 
-/** The chart with the values, as YAML; hooks too. Rejects with what Helm says against the values. */
+/**
+ * Returns the chart with these values as YAML, hooks included. Rejects with Helm's message about
+ * the values.
+ */
 export function manifest(...values: Values[]): Promise<string> {
   const args = values.flatMap(valuesArgs);
   const key = args.join(' ');
@@ -44,7 +47,7 @@ export const render = async (...values: Values[]): Promise<Rendered[]> =>
     .map((document) => document.toJSON() as Rendered | null)
     .filter((object) => object !== null);
 
-/** The one object of that kind, with that name or a name that the pattern matches. */
+/** Returns the one object of that kind with that name, or with a name that matches the pattern. */
 export function find(objects: readonly Rendered[], kind: string, name: string | RegExp): Rendered {
   const matches = (each: string) => (typeof name === 'string' ? each === name : name.test(each));
   const found = objects.filter((each) => each.kind === kind && matches(each.metadata.name));
@@ -57,7 +60,7 @@ export function find(objects: readonly Rendered[], kind: string, name: string | 
 export const ofKind = (objects: readonly Rendered[], kind: string): Rendered[] =>
   objects.filter((object) => object.kind === kind);
 
-/** For helm. */
+/** Folder for helm. */
 export const valuesArgs = (values: Values): string[] =>
   typeof values === 'string'
     ? [`--values=${join(CHART, 'ci', `${values}.yaml`)}`]

@@ -12,9 +12,9 @@ import { type OperatorProcess, startOperator } from '../support/operator.ts';
 import { find, NAMESPACE, type Rendered, render, type Values } from './render.ts';
 
 /**
- * Programs as the chart starts them, with the arguments that it gives and no rights but those of the account that it
- * makes, against a real API server and a NATS server with the chart's configuration. They run here, not in
- * pods, so files and addresses are replaced by those of this machine.
+ * Runs programs as the chart starts them, with its arguments and only the rights of its service
+ * accounts, against a real API server and a NATS server with the chart's configuration. They run as
+ * local processes, so files and addresses are replaced by local ones.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -37,11 +37,11 @@ const eventually = (what: () => Promise<unknown>) =>
 const applyAll = (objects: Rendered[]) =>
   cluster.apply(objects.map((object) => `---\n${stringify(object)}`).join(''));
 
-/** Those objects of the chart by which somebody gets rights. */
+/** Objects of the chart that grant rights. */
 const rightsOf = async (...values: Values[]) =>
   (await render(...values)).filter(({ kind }) => /^ServiceAccount$|Role(Binding)?$/.test(kind));
 
-/** A kubeconfig file for an account of the chart. */
+/** A kubeconfig file for a service account of the chart. */
 async function kubeconfigOf(account: string): Promise<string> {
   const token = await kubectl('create', 'token', account, inNamespace);
   const config = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8'));
@@ -51,7 +51,7 @@ async function kubeconfigOf(account: string): Promise<string> {
   return file;
 }
 
-/** What the chart's container would run, on this machine. */
+/** Command of the chart's container, translated to this machine. */
 async function commandOf(container: Rendered, account: string): Promise<[string, string[]]> {
   const args = container.args.map((arg: string) =>
     arg
@@ -126,7 +126,7 @@ describe('the hook', () => {
   const secret = async () =>
     JSON.parse(await kubectl('get', 'secret', 'greedy-infomax-nats-keys', inNamespace, '-o=json'));
 
-  it('makes the Secret once, with the rights that it has', async () => {
+  it('creates the Secret once, with its limited rights', async () => {
     await hook();
     const first = await secret();
     await hook();
@@ -138,7 +138,7 @@ describe('the hook', () => {
     ]);
   });
 
-  it('makes keys with which the chart’s NATS starts, and lets nobody in without', async () => {
+  it('creates keys that the chart’s NATS starts with and that exclude clients without credentials', async () => {
     for (const [name, data] of Object.entries((await secret()).data as Record<string, string>)) {
       writeFileSync(join(folder, name), Buffer.from(data, 'base64'), { mode: 0o600 });
     }
@@ -155,7 +155,7 @@ describe('the hook', () => {
 });
 
 describe('the operator', () => {
-  it('can do all that a run takes, from its Jobs to its end', async () => {
+  it('can do everything for a run, from its Jobs to its end', async () => {
     const operator = await operatorOf();
     await cluster.apply(digits('first'));
     await eventually(() => namesOf('jobs', 'default', 'first')).toHaveLength(3);
@@ -199,13 +199,13 @@ describe('the operator', () => {
   });
 
   it.each(['greedyinfomaxruns', 'greedyinfomaxmodules', 'jobs', 'configmaps'])(
-    'can get one of %s: when a name is taken, it asks by whom',
+    'can get one of %s: when a name is taken, it looks up the owner',
     async (what) => {
       expect(await can(OPERATOR, 'get', what, '--namespace=team-a')).toBe(true);
     },
   );
 
-  it('can delete a run whose ttlSecondsAfterFinished is over', async () => {
+  it('can delete a run whose ttlSecondsAfterFinished has passed', async () => {
     const what = ['delete', 'greedyinfomaxruns.greedyinfomax.dev', '--namespace=team-a'];
     expect(await can(OPERATOR, ...what)).toBe(true);
   });
@@ -216,7 +216,7 @@ describe('the operator', () => {
     expect(await can(OPERATOR, 'create', 'leases', '--namespace=kube-system')).toBe(false);
   });
 
-  it('works with roles in single namespaces alone, for these namespaces', async () => {
+  it('works with roles in single namespaces, for these namespaces', async () => {
     await operators.pop()?.stop();
     await kubectl('delete', 'clusterrolebinding', OPERATOR);
     await applyAll(await rightsOf('namespaced'));
@@ -247,7 +247,7 @@ describe('helm test', () => {
     );
   };
 
-  it('fails, and says what is missing, while no operator is ready', async () => {
+  it('fails and reports what is missing while no operator is ready', async () => {
     await applyAll((await render()).filter(({ kind }) => kind === 'Deployment'));
     const { failed, stdout } = await check();
     expect(failed).toBe(true);
@@ -256,9 +256,9 @@ describe('helm test', () => {
     expect(stdout).toMatch(/^ok {6}NATS: JetStream/m);
   });
 
-  it('succeeds once one is', async () => {
+  it('succeeds once an operator is ready', async () => {
     const labels = '-l=app.kubernetes.io/component=operator';
-    // There is no kubelet to say so.
+    // There is no kubelet to report readiness.
     const pod = await kubectl('get', 'pods', inNamespace, labels, '-o=name');
     const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2020-01-01T00:00:00Z' };
     const patch = JSON.stringify({ status: { phase: 'Running', conditions: [ready] } });
@@ -268,7 +268,7 @@ describe('helm test', () => {
     expect(failed).toBe(false);
   });
 
-  it('can read nothing but the Deployment that it is about', async () => {
+  it('can read nothing but the Deployment that it checks', async () => {
     expect(await can(NAME, 'get', `deployments.apps/${OPERATOR}`, inNamespace)).toBe(true);
     expect(await can(NAME, 'list', 'deployments.apps', inNamespace)).toBe(false);
     expect(await can(NAME, 'get', 'secrets', inNamespace)).toBe(false);

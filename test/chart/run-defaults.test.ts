@@ -2,7 +2,9 @@ import { expect, it } from 'vitest';
 import { parseRunDefaults } from '../../operator/src/plan/kubernetes/run-defaults.ts';
 import { find, ofKind, render, type Values } from './render.ts';
 
-/** What the chart tells the operator about all runs, and the policy about their authors. */
+/**
+ * Defaults for all runs that the chart passes to the operator, and the policy's data on authors.
+ */
 
 async function argsOf(...values: Values[]): Promise<string[]> {
   const deployment = find(await render(...values), 'Deployment', 'greedy-infomax-operator');
@@ -51,7 +53,7 @@ it('leaves users and groups to OpenShift', async () => {
 const HOST = '--allow-host-access';
 const POLICY = 'ValidatingAdmissionPolicy';
 
-it('leaves access to nodes to the policy, and without one to nobody', async () => {
+it('leaves access to nodes to the policy, and denies it without a policy', async () => {
   expect(await argsOf()).toContain(HOST);
   expect(ofKind(await render(), POLICY)).toHaveLength(1);
   const open = { policy: { enabled: false } };
@@ -73,7 +75,7 @@ it('limits the policy to the namespaces that the operator watches', async () => 
   });
 });
 
-it('makes a policy that allows host access when told so', async () => {
+it('creates a policy that allows host access if told so', async () => {
   const expressions = async (...values: Values[]) =>
     JSON.stringify(ofKind(await render(...values), POLICY)[0]?.spec.validations);
   expect(await expressions()).toContain('hostPID');

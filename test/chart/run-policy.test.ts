@@ -6,7 +6,10 @@ import { stringify } from 'yaml';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
 import { ofKind, type Rendered, render } from './render.ts';
 
-/** What authors of runs may ask for, by the chart's ValidatingAdmissionPolicy on a real API server. */
+/**
+ * Fields that authors of runs may set, under the chart's ValidatingAdmissionPolicy on a real API
+ * server.
+ */
 
 let cluster: Cluster;
 let folder: string;
@@ -43,7 +46,10 @@ const aRun = (podTemplate: object = {}, module: object = {}, spec: Spec = {}) =>
   },
 });
 
-/** Resolves with what the API server answers a person who writes the run; nothing is kept. */
+/**
+ * Resolves with the API server's response to a user who writes the run; a dry run, so nothing is
+ * stored.
+ */
 function answer(run: object, user = 'author', ...verb: string[]): Promise<string> {
   const file = join(folder, `${Math.random()}.json`);
   writeFileSync(file, JSON.stringify(run));
@@ -231,7 +237,7 @@ const REFUSED: [what: string, podTemplate: object, words: string][] = [
   ],
 ];
 
-describe('who may only create runs', () => {
+describe('a user who may only create runs', () => {
   it('may train, with the volumes that need no right', async () => {
     const volumes = [
       { name: 'a', emptyDir: {} },
@@ -295,7 +301,7 @@ describe('who may only create runs', () => {
   });
 });
 
-describe('who may get what a run names', () => {
+describe('a user who may read the objects that a run names', () => {
   const named = {
     spec: {
       volumes: [
@@ -308,30 +314,30 @@ describe('who may get what a run names', () => {
     },
   };
 
-  it('may name it', async () => {
+  it('may name them', async () => {
     const checkpoints = { storage: { volumeClaimName: 'mine' } };
     const said = await answer(aRun(named, named, { checkpoints }), 'owner');
     expect(said).toContain('created (server dry run)');
     expect(await answer(aRun(named), 'author')).toContain('Secret s1');
   });
 
-  it('is told where there are more names than can be looked up', async () => {
+  it('is told when there are more names than the policy can check', async () => {
     const secrets = ['s1', 's2', 's3', 's4', 's5', 's6'].map((name) => ({ name }));
     const run = aRun({ spec: { imagePullSecrets: secrets } });
     expect(await answer(run, 'owner')).toContain('at most 5 different Secrets');
   });
 });
 
-describe('who may create pods', () => {
+describe('a user who may create pods', () => {
   it.each(REFUSED)('may ask for %s', async (_, podTemplate) => {
     expect(await answer(aRun(podTemplate, podTemplate), 'developer')).toContain('created');
   });
 });
 
-describe('a run of somebody else', () => {
+describe('a run of another user', () => {
   const theirs = aRun(volume({ secret: { secretName: 'theirs' } }));
 
-  it('may be suspended, but its pods may not be changed', async () => {
+  it('may be suspended, but its pod templates may not be changed', async () => {
     await applyAll([theirs]);
     const suspended = { ...theirs, spec: { ...theirs.spec, suspend: true } };
     const force = ['replace', '--output=name'];

@@ -7,8 +7,9 @@ import { type HelmVersion, helmOf } from '../support/helm.ts';
 import { CHART, RELEASE } from './render.ts';
 
 /**
- * Upgrades and repeated installs of the chart on a real API server, which has no nodes: pods stay Pending.
- * Each release has a namespace of its own and watches only that, so that releases do not share objects.
+ * Upgrades and repeated installs of the chart on a real API server without nodes: pods stay
+ * Pending. Each release has its own namespace and watches only that, so that releases do not share
+ * objects.
  */
 
 const NATS = `${RELEASE}-nats`;
@@ -17,7 +18,7 @@ const FILES = '--set=nats.fileStore.enabled=true';
 
 let cluster: Cluster;
 let folder: string;
-/** Chart whose NATS is a StatefulSet with and without files, as it was before the Deployment. */
+/** Chart whose NATS is a StatefulSet with and without files, as before the Deployment. */
 let old: string;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 
@@ -34,7 +35,7 @@ const release =
     return helmOf(version, cluster, command, RELEASE, chart, ...own, ...apart, ...args);
   };
 
-/** Kinds of the workloads of NATS in a namespace. */
+/** Kinds of the NATS workloads in a namespace. */
 async function workloads(namespace: string): Promise<string[]> {
   const labels = '-l=app.kubernetes.io/component=nats';
   const kinds = 'deployments,statefulsets';
@@ -96,7 +97,7 @@ describe.each(VERSIONS)('helm %i', (version) => {
     expect(await workloads(namespace)).toEqual(STATEFUL_SET);
   });
 
-  it('gives NATS files, and takes them, by an upgrade', async () => {
+  it('adds file storage to NATS and removes it by an upgrade', async () => {
     const namespace = await create('switched');
     const helm = release(version, namespace);
     await helm('install', CHART);
@@ -107,7 +108,7 @@ describe.each(VERSIONS)('helm %i', (version) => {
       .toContain(`data-${NATS}-0`);
     await helm('upgrade', CHART);
     expect(await workloads(namespace)).toEqual(DEPLOYMENT);
-    // The claim stays, for a way back.
+    // The claim stays, so that the change can be reverted.
     expect(await kubectl('get', 'pvc', `-n=${namespace}`, '-o=name')).toContain(`data-${NATS}-0`);
   });
 

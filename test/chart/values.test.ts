@@ -11,7 +11,7 @@ type Tree = { [key: string]: unknown };
 const run = promisify(execFile);
 const combinations = readdirSync(join(CHART, 'ci')).map((name) => name.replace('.yaml', ''));
 
-/** `a.b.c` of every value that holds no others. */
+/** Returns `a.b.c` for every leaf value. */
 function leaves(tree: Tree, at = ''): string[] {
   return Object.entries(tree).flatMap(([key, value]) => {
     const path = at === '' ? key : `${at}.${key}`;
@@ -24,7 +24,7 @@ const text = (name: string) => readFileSync(join(CHART, name), 'utf8');
 const values = parse(text('values.yaml')) as Tree;
 const schema = JSON.parse(text('values.schema.json')) as Tree;
 
-/** The schema of the value at a path; undefined if the schema does not know it. */
+/** Returns the schema of the value at a path; undefined if the schema does not know it. */
 function schemaAt(path: string): Tree | undefined {
   let node: Tree | undefined = schema;
   for (const key of path.split('.')) {
@@ -33,7 +33,7 @@ function schemaAt(path: string): Tree | undefined {
     const reference = node.$ref as string | undefined;
     if (reference)
       node = (schema.definitions as Tree)[reference.replace('#/definitions/', '')] as Tree;
-    if (String(node.type).startsWith('object') && !node.properties) return node; // what it holds is free
+    if (String(node.type).startsWith('object') && !node.properties) return node; // Any content.
   }
   return node;
 }
@@ -57,7 +57,7 @@ describe('the schema of the values', () => {
     for (const object of objects) expect(object.additionalProperties).toBe(false);
   });
 
-  it('names no value that the chart does not have', () => {
+  it('lists only values of the chart', () => {
     const known = (tree: Tree, node: Tree, at: string): void => {
       for (const [key, property] of Object.entries((node.properties ?? {}) as Tree)) {
         if (at === '' && key === 'global') continue;
@@ -82,16 +82,16 @@ describe('the schema of the values', () => {
     await expect(manifest(wrong)).rejects.toThrow(message);
   });
 
-  it('takes a pod without limits', async () => {
+  it('accepts a pod without limits', async () => {
     expect(await manifest({ nats: { resources: { limits: null } } })).not.toContain('GOMEMLIMIT');
   });
 
-  it('takes what Helm gives a chart that another one depends on', async () => {
+  it('accepts the values that Helm adds for a dependency of another chart', async () => {
     expect(await manifest({ global: { anything: 1 } })).toContain('kind: Deployment');
   });
 });
 
-describe('values that contradict each other', () => {
+describe('contradictory values', () => {
   it.each<[string, object, RegExp]>([
     [
       'more memory for streams than the pod has',
@@ -179,7 +179,7 @@ describe('every pod of the chart', () => {
   });
 });
 
-it('labels of all objects come from the values, and never replace a label of the chart', async () => {
+it('labels of all objects come from the values and never replace a label of the chart', async () => {
   const objects = await render({ commonLabels: { cost: '7', 'app.kubernetes.io/name': 'mine' } });
   for (const { kind, metadata } of objects) {
     expect(metadata.labels, kind).toMatchObject({
@@ -197,7 +197,7 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
     expect(stdout).not.toMatch(/WARNING|ERROR/);
   });
 
-  it('give every object its own name, a place and the common labels', async () => {
+  it('give every object its own name, a namespace and the common labels', async () => {
     const objects = await render(...(name === 'default' ? [] : [name]));
     const keys = objects.map(
       ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
@@ -214,7 +214,7 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
     }
   });
 
-  it('make pods that the pod security standard "restricted" lets in', async () => {
+  it('create pods that the pod security standard "restricted" admits', async () => {
     const objects = await render(...(name === 'default' ? [] : [name]));
     const pods = podTemplates(objects);
     expect(pods.length).toBeGreaterThanOrEqual(2);
@@ -230,7 +230,7 @@ describe.each(['default', ...combinations])('the values %s', (name) => {
           readOnlyRootFilesystem: true,
           capabilities: { drop: ['ALL'] },
         });
-        // As a ResourceQuota wants that counts all four.
+        // A ResourceQuota that counts all four requires them.
         for (const side of ['requests', 'limits']) {
           expect(Object.keys(container.resources[side])).toEqual(['cpu', 'memory']);
         }

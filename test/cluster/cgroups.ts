@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signal } from './processes.ts';
 
-/** A node's cgroup, in every hierarchy of this machine: all its containers are below it. */
+/** A node's cgroup in every hierarchy of this machine, with all its containers below it. */
 
 const CGROUPS = '/sys/fs/cgroup';
 
-/** The roots of all cgroup hierarchies: one with cgroup v2, one for each controller with v1. */
+/** Roots of all cgroup hierarchies: one with cgroup v2, one for each controller with v1. */
 function hierarchies(): string[] {
   if (existsSync(join(CGROUPS, 'cgroup.controllers'))) return [CGROUPS];
   return readdirSync(CGROUPS)
@@ -27,7 +27,7 @@ export function makeCgroup(name: string): void {
     mkdirSync(join(root, name), { recursive: true });
     for (const setting of ['cpuset.cpus', 'cpuset.mems']) {
       const file = join(root, setting);
-      // A new cpuset of cgroup v1 is empty, and takes no process until it names processors.
+      // A new cpuset of cgroup v1 is empty and accepts no process until it has processors.
       if (root !== CGROUPS && existsSync(file)) {
         writeFileSync(join(root, name, setting), readFileSync(file));
       }
@@ -47,7 +47,7 @@ function killTree(folder: string): void {
   for (const name of subfolders(folder)) killTree(join(folder, name));
 }
 
-/** Removes a cgroup with all below it, as soon as the kernel has ended the last process in it. */
+/** Removes a cgroup with all its children, once the kernel has ended the last process in it. */
 export async function removeCgroup(name: string): Promise<void> {
   for (const root of hierarchies()) {
     for (let attempt = 0; attempt < 100 && !removeTree(join(root, name)); attempt += 1) {

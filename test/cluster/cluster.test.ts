@@ -17,7 +17,7 @@ const definitions = ['greedyinfomaxmodules', 'greedyinfomaxruns'].map(
 );
 const digits = readFileSync(join(ROOT, 'examples/digits.yaml'), 'utf8');
 
-/** What a refused command said. */
+/** Output of a refused command. */
 const refusal = async (command: Promise<string>): Promise<string> => {
   const error = await command.then(
     () => undefined,
@@ -39,7 +39,7 @@ describe('a control plane', () => {
   }, CLUSTER_TIMEOUT);
   afterAll(() => cluster?.stop());
 
-  it('applies both resource definitions without complaint', async () => {
+  it('accepts both resource definitions without warnings', async () => {
     const conditions = 'jsonpath={.items[*].status.conditions[?(@.type=="NonStructuralSchema")]}';
     const names = await kubectl('get', 'crd', '--output=name');
     expect(names).toContain('greedyinfomaxruns.greedyinfomax.dev');
@@ -47,19 +47,19 @@ describe('a control plane', () => {
     expect(await kubectl('get', 'crd', `--output=${conditions}`)).toBe('');
   });
 
-  it('applies both resource definitions a second time without a change', async () => {
+  it('accepts both resource definitions a second time without a change', async () => {
     const again = await kubectl('apply', ...definitions);
     expect(again.split('\n').every((line) => line.endsWith('unchanged'))).toBe(true);
   });
 
-  it('explains every field of a run in words', async () => {
+  it('explains every field of a run', async () => {
     const text = await kubectl('explain', 'gimrun.spec');
     const fields = text.split('\n').filter((line) => /^ {2}\w+\t/.test(line));
     expect(fields.map((line) => line.trim().split('\t')[0])).toContain('modules');
     expect(text).not.toContain('<no description>');
   });
 
-  it('stores the digits example as it stands', async () => {
+  it('stores the digits example unchanged', async () => {
     const modules = await kubectl('get', 'gimrun', 'digits', '-o=jsonpath={.spec.modules[*].name}');
     expect(modules).toBe('edges strokes shapes');
     expect(await cluster.apply(digits)).toContain('unchanged');
@@ -114,7 +114,7 @@ describe('a cluster with a node', () => {
   }, CLUSTER_TIMEOUT);
   afterAll(() => cluster?.stop());
 
-  it('runs a Job to its end in a real container', async () => {
+  it('runs a Job to completion in a real container', async () => {
     await cluster.apply(job('sum', 'console.log(1 + 2 + 3)'));
     await kubectl('wait', '--for=condition=Complete', 'job/sum', '--timeout=60s');
     expect(await kubectl('logs', 'job/sum')).toBe('6');
@@ -128,7 +128,7 @@ describe('a cluster with a node', () => {
     expect(await kubectl(...pods)).toBe('42');
   });
 
-  it('lets a container reach the API server under its service address', async () => {
+  it('lets a container connect to the API server at its service address', async () => {
     const address = 'https://10.96.0.1/version';
     const body = `process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; console.log((await (await fetch('${address}')).json()).kind ?? 'answer')`;
     await cluster.apply(job('asks', body));
@@ -147,7 +147,7 @@ describe('a cluster with a node', () => {
     expect(await kubectl('logs', 'job/tensorflow')).toContain('sum 6');
   });
 
-  it('offers pretend GPUs and keeps a pod waiting that asks for more', async () => {
+  it('offers simulated GPUs and keeps a pod pending that requests more', async () => {
     await cluster.apply(job('greedy', '0', { resources: { limits: { 'nvidia.com/gpu': 3 } } }));
     const message = '{.items[0].status.conditions[?(@.type=="PodScheduled")].message}';
     const pods = ['get', 'pods', '--selector=job-name=greedy', `--output=jsonpath=${message}`];
@@ -159,7 +159,7 @@ describe('a cluster with a node', () => {
   });
 
   it.skipIf(process.env.GIM_TEST_KUBECONFIG)(
-    'goes on without its only node, which takes its containers with it',
+    'survives the loss of its only node, whose containers end',
     async () => {
       const mark = `waits-${process.pid}`;
       await cluster.apply(job('waits', `setInterval(() => {}, 1e6); // ${mark}`));
@@ -182,7 +182,7 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('the end of a cluster', () => {
     expect(existsSync(cluster.folder)).toBe(false);
   });
 
-  it('takes containers with it when its keeper is killed', {
+  it('ends its containers when its keeper is killed', {
     timeout: CLUSTER_TIMEOUT,
   }, async () => {
     const killed = await startCluster({ nodes: 1 });
@@ -201,7 +201,9 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('the end of a cluster', () => {
 });
 
 describe('GIM_TEST_KUBECONFIG', () => {
-  it('names a cluster that is used and left running', { timeout: CLUSTER_TIMEOUT }, async () => {
+  it('names an existing cluster that is used and left running', {
+    timeout: CLUSTER_TIMEOUT,
+  }, async () => {
     const own = await startCluster({ nodes: 0 });
     vi.stubEnv('GIM_TEST_KUBECONFIG', own.kubeconfig);
     vi.stubEnv('KUBEBUILDER_ASSETS', own.path);
@@ -215,7 +217,7 @@ describe('GIM_TEST_KUBECONFIG', () => {
 });
 
 describe('KUBEBUILDER_ASSETS', () => {
-  it('is used instead of a build', { timeout: CLUSTER_TIMEOUT }, async () => {
+  it('replaces a build', { timeout: CLUSTER_TIMEOUT }, async () => {
     const assets = mkdtempSync(join(tmpdir(), 'assets-'));
     const built = await startCluster({ nodes: 0 });
     for (const name of ['etcd', 'kube-apiserver', 'kubectl']) {
@@ -234,7 +236,10 @@ describe('KUBEBUILDER_ASSETS', () => {
 
 const keeperOf = (cluster: Cluster): number => Number(basename(cluster.folder).split('-')[2]);
 
-/** Command lines of the processes that work in the folder of a cluster; containers have it in their shim's. */
+/**
+ * Command lines of the processes that work in a cluster's folder; those of containers are their
+ * shims.
+ */
 const processesOf = (cluster: Cluster): string[] =>
   allProcesses().filter((line) => line.includes(cluster.folder));
 
@@ -247,7 +252,7 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
   } catch {
-    return ''; // gone meanwhile
+    return ''; // The process has ended meanwhile.
   }
 }
 
@@ -260,7 +265,7 @@ spec:
   index: 0
 `;
 
-/** A Job of one Node.js program, with what else its container and its pod should say. */
+/** A Job of one Node.js program, with additional fields of its container and its pod. */
 const job = (name: string, body: string, container: object = {}, pod: object = {}) =>
   JSON.stringify({
     apiVersion: 'batch/v1',

@@ -15,32 +15,35 @@ import { TestNode } from './node.ts';
 import { prepare, sweep } from './prepare.ts';
 import { ClusterError, output, Processes } from './processes.ts';
 
-/** What others need to use a cluster that runs; plain data, so that it can cross to another process. */
+/** Connection data of a running cluster; plain data, so that it can be sent to another process. */
 export interface ClusterFacts {
   kubeconfig: string;
-  /** Folders for PATH: kubectl, and ctr with a node. */
+  /** Folders for PATH: kubectl, and with a node ctr. */
   path: string;
-  /** State and logs, one NAME.log for each part; those of a further node in a folder named as the node. */
+  /**
+   * State and logs, one NAME.log per component; those of other nodes in folders named after the
+   * node.
+   */
   folder: string;
   /** Address of this machine that pods can reach; 127.0.0.1 without a node. */
   hostAddress: string;
-  /** Where etcd answers, for those that this machine's loopback is; empty if the cluster is not ours. */
+  /** URL of etcd in the network of node 0 or of this machine; empty for an external cluster. */
   etcdUrl: string;
   /** Process 1 of node 0's namespaces. */
   namespacePid?: number;
   nodes: string[];
-  /** Milliseconds from the start until each thing was ready. */
+  /** Milliseconds from the start until each component was ready. */
   readyAfter: Record<string, number>;
 }
 
 export interface ClusterOptions {
-  /** 0 to 4. */
+  /** Number of nodes, 0 to 4. */
   nodes: number;
-  /** Pretended GPUs that each node offers as nvidia.com/gpu. */
+  /** Simulated GPUs that each node offers as nvidia.com/gpu. */
   gpus?: number;
 }
 
-/** A real Kubernetes cluster: the control plane, and nodes on which containers run if any are asked for. */
+/** A real Kubernetes cluster: the control plane, and any number of nodes that run containers. */
 export class TestCluster {
   facts: ClusterFacts;
   private readonly layout: Layout;
@@ -65,7 +68,7 @@ export class TestCluster {
     };
   }
 
-  /** Builds what is missing, starts the cluster and resolves when its parts are ready. */
+  /** Builds missing binaries, starts the cluster and resolves when its components are ready. */
   static async start(options: ClusterOptions): Promise<TestCluster> {
     await sweep();
     const cluster = new TestCluster(await prepare(options.nodes));
@@ -78,30 +81,30 @@ export class TestCluster {
     }
   }
 
-  /** Kills a part at once, as a crash would; a part that each node has, on the node of that name. */
+  /** Kills a component as a crash would; for a component that every node has, on the named node. */
   async kill(component: Component, node = 'node0'): Promise<void> {
     if (isNodePart(component)) await this.node(node).kill(component);
     else await this.processes.kill(component);
   }
 
-  /** Starts a part again that was killed, with its old state and address. */
+  /** Restarts a killed component with its old state and address. */
   async restart(component: Component, node = 'node0'): Promise<void> {
     if (isNodePart(component)) this.node(node).launch(component);
     else this.launch(component);
     if (component === 'kube-apiserver') await this.apiReady();
   }
 
-  /** Ends the kubelet of a node and all its containers. Nothing tells the API server. */
+  /** Ends a node's kubelet and all its containers. The API server is not notified. */
   async killNode(name: string): Promise<void> {
     await this.node(name).crash();
   }
 
-  /** Changes the cable between a node and all others. */
+  /** Changes the link between a node and all others. */
   async link(name: string, state: LinkState): Promise<void> {
     const [node0] = this.nodes;
     const node = this.node(name);
     if (!node0 || node === node0) {
-      throw new ClusterError(`${name} holds the control plane: change the cable of another node`);
+      throw new ClusterError(`${name} holds the control plane: change the link of another node`);
     }
     await node.setLink(node0, state);
   }
@@ -111,11 +114,12 @@ export class TestCluster {
     await Promise.all(this.nodes.map((node) => node.importImage(archive)));
   }
 
-  /** Ends every process and removes all that the cluster made on this machine. */
+  /** Ends every process and removes all that the cluster created on this machine. */
   async stop(): Promise<void> {
     const { folder, nodes } = this.layout;
     await this.processes.killAll();
-    // While node 0 is there: its cable goes with it, and the next of that name is another cluster's.
+    // Runs while node 0 exists: its link is removed with it, and the next link of that name belongs
+    // to another cluster.
     if (nodes[0]) await dropNumber(nodes[0].number);
     await Promise.all(this.nodes.map((node) => node.stop()));
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -130,7 +134,7 @@ export class TestCluster {
     }
     this.facts.namespacePid = this.nodes[0]?.namespace.pid;
     const images = Promise.all(this.nodes.map((node) => node.startContainers()));
-    images.catch(() => undefined); // is awaited below
+    images.catch(() => undefined); // Awaited below.
     await this.startControlPlane();
     await images;
     if (this.nodes.length > 0) await this.startNodes();
@@ -141,7 +145,8 @@ export class TestCluster {
     this.launch('kube-apiserver');
     await this.apiReady();
     this.mark('kube-apiserver');
-    // Not before: until the API server has made the RBAC roles, the controller manager is forbidden to start.
+    // Waits for the API server to create the RBAC roles; until then the controller manager is
+    // denied access.
     if (this.has('kube-controller-manager')) this.launch('kube-controller-manager');
     if (this.has('kube-scheduler')) this.launch('kube-scheduler');
     if (this.nodes.length > 0) this.launch('dns');
@@ -151,7 +156,7 @@ export class TestCluster {
     const kubectl = this.kubectl.bind(this);
     await Promise.all(this.nodes.map((node) => node.join(kubectl)));
     this.mark('nodes');
-    // Pods are refused until the controller manager has made the account that they run as.
+    // Pods are refused until the controller manager has created their service account.
     await this.processes.until('kube-controller-manager', 'default account', () =>
       this.kubectl('get', 'serviceaccount', 'default'),
     );

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { kubeconfigPath, kubeletUser } from './credentials.ts';
 import { type Layout, type NodeLayout, nodeAddress, podRange, SERVICE_RANGE } from './layout.ts';
 
-/** The command line of every part of a cluster, program first. */
+/** Command lines of every component of a cluster, program first. */
 
-/** What a cluster has once; in a cluster with nodes it shares the network of node 0. */
+/** Components that a cluster has once; in a cluster with nodes they share the network of node 0. */
 export type ControlPlanePart =
   | 'etcd'
   | 'kube-apiserver'
@@ -23,7 +23,7 @@ export function commands(layout: Layout): Record<ControlPlanePart, string[]> {
       `--data-dir=${at('etcd')}`,
       `--listen-client-urls=${etcd}`,
       `--advertise-client-urls=${etcd}`,
-      '--listen-peer-urls=http://127.0.0.1:0', // a cluster of one has no peers: any port will do
+      '--listen-peer-urls=http://127.0.0.1:0', // Any port: there are no peers.
       '--unsafe-no-fsync',
       '--log-level=warn',
     ],
@@ -31,7 +31,7 @@ export function commands(layout: Layout): Record<ControlPlanePart, string[]> {
       join(binaries, 'kube-apiserver'),
       `--etcd-servers=${etcd}`,
       `--bind-address=${layout.apiAddress}`,
-      // An advertised address must not be that of the loopback; without a node nobody asks for it.
+      // The advertised address must not be a loopback address; without a node it is not used.
       `--advertise-address=${layout.nodes.length > 0 ? layout.apiAddress : nodeAddress(0)}`,
       `--secure-port=${layout.apiPort}`,
       `--tls-cert-file=${at('apiserver.crt')}`,
@@ -58,7 +58,7 @@ export function commands(layout: Layout): Record<ControlPlanePart, string[]> {
       `--service-account-private-key-file=${at('service-accounts.key')}`,
       `--root-ca-file=${at('ca.crt')}`,
       '--use-service-account-credentials=true',
-      // A lost node is noticed in 20 seconds, not in 50, so that tests of it are short.
+      // Detects a lost node after 20 seconds instead of 50, which keeps tests short.
       '--node-monitor-grace-period=20s',
       '--node-monitor-period=2s',
     ],
@@ -70,13 +70,13 @@ export function commands(layout: Layout): Record<ControlPlanePart, string[]> {
     ],
     dns: [
       join(layout.nodes[0]?.programs ?? '', 'dns'),
-      config('kube-proxy'), // which may read what dns reads
+      config('kube-proxy'), // Its rights include what the program dns reads.
       `--address=${layout.apiAddress}:53`,
     ],
   };
 }
 
-/** What runs on each node. */
+/** Components that run on each node. */
 export const NODE_PARTS = ['containerd', 'kubelet', 'kube-proxy', 'gpus'] as const;
 export type NodePart = (typeof NODE_PARTS)[number];
 

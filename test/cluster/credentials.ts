@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type { Layout } from './layout.ts';
 
 /**
- * Who may speak to the API server. Everyone has a bearer token; RBAC gives the rights. Certificates
- * exist only where Kubernetes knows no token: for serving, and for the API server at the kubelet.
+ * Credentials for the API server. Every client has a bearer token; RBAC grants the rights.
+ * Certificates exist only where Kubernetes requires them: for serving, and for the API server at
+ * the kubelet.
  */
 const USERS: [who: string, user: string, group: string][] = [
   ['admin', 'admin', 'system:masters'],
@@ -19,7 +20,7 @@ export const kubeletUser = (node: string): string => `kubelet-${node}`;
 export const kubeconfigPath = (folder: string, who: string): string =>
   join(folder, `${who}.kubeconfig`);
 
-/** Writes tokens.csv and a kubeconfig for everyone, each complete in itself. */
+/** Writes tokens.csv and a self-contained kubeconfig for every user. */
 export function writeCredentials(layout: Layout): void {
   const authority = readFileSync(join(layout.folder, 'ca.crt')).toString('base64');
   const server = `https://${layout.apiAddress}:${layout.apiPort}`;

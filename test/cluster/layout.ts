@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 
-/** Where the parts of one test cluster live. */
+/** Paths and addresses of one test cluster. */
 
 export interface Layout {
-  /** State of this cluster: certificates, etcd's data, logs; gone after it. */
+  /** State of this cluster: certificates, etcd's data, logs; removed at its end. */
   folder: string;
-  /** Folder of etcd, kube-apiserver, kubectl and so on. */
+  /** Folder of etcd, kube-apiserver, kubectl and other binaries. */
   binaries: string;
-  /** That the API server listens on, reachable from this machine. */
+  /** Address that the API server listens on, reachable from this machine. */
   apiAddress: string;
   apiPort: number;
   etcdPort: number;
@@ -16,9 +16,9 @@ export interface Layout {
 
 export interface NodeLayout {
   name: string;
-  /** 0: the node that also holds the control plane. */
+  /** Index of the node; 0 also holds the control plane. */
   index: number;
-  /** State and logs of this node; that of the cluster for node 0. */
+  /** State and logs of this node; for node 0 the folder of the cluster. */
   folder: string;
   clusterFolder: string;
   binaries: string;
@@ -26,12 +26,12 @@ export interface NodeLayout {
   tools: string;
   /** Folder of the programs of tools/. */
   programs: string;
-  /** Folder of the images that the node starts with. */
+  /** Folder of the images that are loaded at the start. */
   images: string;
-  /** Number that is free on this machine: names and addresses of the cluster derive from it. */
+  /** Number unique on this machine; names and addresses of the cluster derive from it. */
   number: number;
   address: string;
-  /** Addresses of its pods, 62 at most. */
+  /** Addresses of its pods, at most 62. */
   pods: string;
   /** Name of this node's cgroup in every hierarchy. */
   cgroup: string;
@@ -53,17 +53,17 @@ export const nodeLayout = (
   pods: `198.19.${cluster.number}.${64 * index}/26`,
 });
 
-// 198.18.0.0/15 is set apart for tests by RFC 2544: no real network uses it.
+// RFC 2544 reserves 198.18.0.0/15 for tests: no real network uses it.
 export const hostAddress = (number: number): string => `198.18.${number}.1`;
 export const nodeAddress = (number: number): string => `198.18.${number}.2`;
-/** Addresses of the further nodes and of node 0's ends of their cables. */
+/** Addresses of the other nodes and of node 0's ends of their links. */
 export const cableRange = (number: number): string => `198.18.${number}.128/25`;
-/** Both ends of the cable from node 0 to a further node, a /30 network. */
+/** Both ends of the link from node 0 to another node, a /30 network. */
 export const cableAddresses = (number: number, index: number): { node0: string; node: string } => ({
   node0: `198.18.${number}.${128 + 4 * index + 1}`,
   node: `198.18.${number}.${128 + 4 * index + 2}`,
 });
 /** Addresses of the pods of all nodes. */
 export const podRange = (number: number): string => `198.19.${number}.0/24`;
-/** This machine's end of the cable to node 0. */
+/** This machine's end of the link to node 0. */
 export const hostLink = (number: number): string => `gim-test${number}`;

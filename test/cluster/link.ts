@@ -2,27 +2,29 @@ import { join } from 'node:path';
 import type { Namespace } from './namespace.ts';
 import type { Processes } from './processes.ts';
 
-/** What the cable of a node does to what it carries, in both directions; nothing: as it was at first. */
+/** Conditions of a node's link, in both directions; an empty object restores it. */
 export interface LinkState {
-  /** Loses everything, and says so to nobody. */
+  /** Drops all packets silently. */
   cut?: boolean;
-  /** Time that everything takes more, for each direction. */
+  /** Additional delay in each direction. */
   delayMs?: number;
-  /** Mbit/s at most, for each direction; what would wait longer than 0.2 s is lost. */
+  /**
+   * Maximum rate in each direction, Mbit/s; packets that would wait longer than 0.2 s are dropped.
+   */
   rateMbit?: number;
 }
 
-/** One end of a cable, with the programs that run there. */
+/** One end of a link, with the programs that run there. */
 export interface LinkEnd {
   namespace: Namespace;
   processes: Processes;
-  /** Device that leads into the cable. */
+  /** Network device of the link. */
   device: string;
 }
 
 const PROGRAM = 'slow-link';
 
-/** Changes one direction of a cable: what leaves at this end. */
+/** Changes one direction of a link: the packets that leave at this end. */
 export async function setLinkEnd(end: LinkEnd, programs: string, state: LinkState): Promise<void> {
   const { namespace, processes, device } = end;
   const name = `${PROGRAM}-${device}`;

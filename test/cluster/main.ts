@@ -11,9 +11,9 @@ import { type ClusterFacts, TestCluster } from './cluster.ts';
 import { follow, type Order } from './orders.ts';
 
 /**
- * up | down: a cluster for a person, until it is taken down.
- * serve: a cluster for as long as stdin stays open. The first line of output holds its facts; then
- * each line of input, an order, is answered by one line.
+ * up | down: starts or ends a cluster for manual use. serve: runs a cluster for as long as stdin
+ * stays open. The first line of output is its connection data; after that each line of input, a
+ * command, gets one line of response.
  */
 
 const { values, positionals } = parseArgs({
@@ -42,7 +42,7 @@ async function serve(): Promise<void> {
   const stop = () => {
     stopping ??= starting.then(
       (cluster) => cluster.stop(),
-      () => undefined, // has removed what it made
+      () => undefined, // The keeper has removed its files.
     );
     stopping.then(() => process.exit());
   };
@@ -79,19 +79,19 @@ async function up(): Promise<void> {
   if (facts === undefined) throw new Error(readFileSync(join(own, 'log'), 'utf8'));
   writeFileSync(factsFile, JSON.stringify({ pid: keeper.pid, facts: JSON.parse(facts) }));
   tell(JSON.parse(facts) as ClusterFacts);
-  process.exit(); // the keeper's output would hold this process
+  process.exit(); // The keeper's output would keep this process alive.
 }
 
 async function down(): Promise<void> {
   const pid = runningPid();
-  if (!pid) return console.log('no cluster runs');
+  if (!pid) return console.log('no cluster is running');
   process.kill(pid, 'SIGTERM');
   while (existsSync(`/proc/${pid}`)) await sleep(50);
   rmSync(factsFile);
-  console.log('the cluster is gone');
+  console.log('the cluster is removed');
 }
 
-/** The keeper of a person's cluster, if it still runs. */
+/** Keeper of the manually started cluster, if it still runs. */
 function runningPid(): number | undefined {
   if (!existsSync(factsFile)) return undefined;
   const { pid } = JSON.parse(readFileSync(factsFile, 'utf8')) as { pid: number };
@@ -100,7 +100,7 @@ function runningPid(): number | undefined {
 }
 
 function tell(facts: ClusterFacts): void {
-  console.log(`the cluster runs; logs: ${facts.folder}`);
+  console.log(`cluster ready; logs: ${facts.folder}`);
   console.log('to use it:');
   console.log(`  export KUBECONFIG=${facts.kubeconfig} KUBECACHEDIR=${facts.folder}/kubectl-cache`);
   console.log(`  export PATH=${facts.path}:$PATH`);

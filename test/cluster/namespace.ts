@@ -3,23 +3,23 @@ import { join } from 'node:path';
 import { children, output, type Processes } from './processes.ts';
 
 /**
- * A node's own network, mount and process id namespaces, without a cable at first. With the end of its
- * process 1 the kernel ends every container and removes every mount and link, so that only cgroups are
- * left to remove.
+ * A node's own network, mount and process id namespaces, at first without a link. When its process
+ * 1 ends, the kernel ends every container and removes every mount and link, so that only cgroups
+ * are left to remove.
  */
 export interface Namespace {
-  /** Process 1 of the namespaces, as this machine numbers it. */
+  /** Process 1 of the namespaces, as numbered on this machine. */
   pid: number;
-  /** The command line that runs `command` inside. */
+  /** Returns the command line that runs `command` inside. */
   enter(command: string[]): string[];
-  /** Runs a shell script inside; fails with its first command that fails. */
+  /** Runs a shell script inside; fails with its first failing command. */
   shell(script: string): Promise<string>;
 }
 
-/** Folders that the kubelet, containerd and CNI write to, wherever they are told to keep their state. */
+/** Folders where the kubelet, containerd and CNI keep state at fixed paths. */
 const PRIVATE_FOLDERS = ['var', 'usr/libexec'];
 
-/** What the kubelet demands of the kernel: it sees these values, and the machine keeps its own. */
+/** Kernel settings required by the kubelet: it sees these values, and the machine keeps its own. */
 const KERNEL_SETTINGS: Record<string, string> = {
   'vm/overcommit_memory': '1',
   'vm/panic_on_oom': '0',
@@ -47,7 +47,7 @@ export async function openNamespace(
   let pid = 0;
   await processes.until('namespace', 'own namespaces', async () => {
     pid = children(holder.pid as number)[0] ?? 0;
-    // The program follows its mounts: by then the namespaces are complete.
+    // The program starts after its mounts, so the namespaces are complete by then.
     if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(processOne)) throw new Error();
   });
   const enter = (command: string[]) => [

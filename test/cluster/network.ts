@@ -11,12 +11,15 @@ import type { Namespace } from './namespace.ts';
 import { ClusterError, output } from './processes.ts';
 
 /**
- * The network of a cluster, a star: one cable from this machine to node 0, and one from node 0 to each
- * further node. Node 0 routes between all of them. There is no bridge between nodes: where the kernel
- * shows bridged packets to the rules of the node as well, Services lose packets.
+ * Network of a cluster, a star: one link from this machine to node 0, and one from node 0 to each
+ * other node. Node 0 routes between all of them. There is no bridge between nodes: where the kernel
+ * passes bridged packets through the node's rules as well, Services lose packets.
  */
 
-/** Takes a number that no other cluster on this machine has, by making the cable that is named by it. */
+/**
+ * Reserves a number that no other cluster on this machine uses, by creating the link named after
+ * it.
+ */
 export async function takeNumber(): Promise<number> {
   for (let number = 0; number < 256; number += 1) {
     const link = hostLink(number);
@@ -36,12 +39,12 @@ export async function takeNumber(): Promise<number> {
   throw new ClusterError('256 test clusters run on this machine: stop some');
 }
 
-/** Removes the cable, and so gives the number back. */
+/** Removes the link, which frees the number. */
 export async function dropNumber(number: number): Promise<void> {
   await output('ip', ['link', 'del', hostLink(number)]).catch(() => undefined);
 }
 
-/** Lays the cable from this machine to node 0. */
+/** Creates the link from this machine to node 0. */
 export async function connectToHost(namespace: Namespace, number: number): Promise<void> {
   await output('ip', ['link', 'set', hostLink(number), 'up']);
   await output('ip', ['link', 'set', `peer${number}`, 'netns', String(namespace.pid)]);
@@ -57,14 +60,17 @@ export async function connectToHost(namespace: Namespace, number: number): Promi
   }
 }
 
-/** Lays the cable from node 0 to another node: device `eth0` there, named as that node in node 0. */
+/**
+ * Creates the link from node 0 to another node: device `eth0` in that node, named after the node in
+ * node 0.
+ */
 export async function connectToNode0(
   node0: Namespace,
   namespace: Namespace,
   node: NodeLayout,
 ): Promise<void> {
   const { node0: near, node: far } = cableAddresses(node.number, node.index);
-  // Named for this cluster while it is on this machine, as others' cables may be.
+  // Named after this cluster while it is on this machine, to differ from links of other clusters.
   const cable = `${hostLink(node.number)}-${node.index}`;
   const [nearEnd, farEnd] = [`${cable}a`, `${cable}b`];
   await output('ip', ['link', 'add', nearEnd, 'type', 'veth', 'peer', 'name', farEnd]);

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NodeLayout, nodeAddress } from './layout.ts';
 
-/** The configuration of containerd, the pod network and the kubelet. */
+/** Configuration of containerd, the pod network and the kubelet. */
 
 export const containerdSocket = (folder: string): string => join(folder, 'containerd.sock');
 
@@ -67,18 +67,18 @@ const podNetwork = ({ folder, pods }: NodeLayout) => ({
 const kubeletConfig = ({ folder, clusterFolder, cgroup, address, number }: NodeLayout) => ({
   apiVersion: 'kubelet.config.k8s.io/v1beta1',
   kind: 'KubeletConfiguration',
-  failCgroupV1: false, // many CI machines still have cgroup v1
+  failCgroupV1: false, // Many CI machines still have cgroup v1.
   cgroupDriver: 'cgroupfs',
   cgroupRoot: `/${cgroup}`,
-  oomScoreAdj: 0, // cannot be lowered without CAP_SYS_RESOURCE
+  oomScoreAdj: 0, // Cannot be lowered without CAP_SYS_RESOURCE.
   failSwapOn: false,
   containerRuntimeEndpoint: `unix://${containerdSocket(folder)}`,
   address,
-  clusterDNS: [nodeAddress(number)], // the program dns answers on node 0
+  clusterDNS: [nodeAddress(number)], // The program dns runs on node 0.
   clusterDomain: 'cluster.local',
-  nodeStatusUpdateFrequency: '2s', // shows a change of the GPUs on offer
-  nodeStatusReportFrequency: '5m', // what has not changed
-  nodeLeaseDurationSeconds: 8, // renewed every 2 s; the controller manager misses it after 20 s
+  nodeStatusUpdateFrequency: '2s', // Maximum time until a change of the offered GPUs is visible.
+  nodeStatusReportFrequency: '5m', // Interval of unchanged status.
+  nodeLeaseDurationSeconds: 8, // Renewed every 2 s; absence is detected after 20 s.
   resolvConf: join(folder, 'resolv.conf'),
   podLogsDir: join(folder, 'pod-logs'),
   volumePluginDir: join(folder, 'volume-plugins'),
@@ -88,7 +88,7 @@ const kubeletConfig = ({ folder, clusterFolder, cgroup, address, number }: NodeL
     x509: { clientCAFile: join(clusterFolder, 'ca.crt') },
   },
   authorization: { mode: 'Webhook' },
-  // The disk is shared with all else on this machine: only a nearly full one may evict pods.
+  // Other processes share the disk: only a nearly full one may evict pods.
   evictionHard: {
     'memory.available': '200Mi',
     'nodefs.available': '2%',

@@ -9,7 +9,7 @@ import { connectToHost, connectToNode0 } from './network.ts';
 import { containerdSocket, writeNodeFiles } from './node-files.ts';
 import { ClusterError, output, Processes } from './processes.ts';
 
-/** A node on which containers run: containerd, kubelet and kube-proxy in namespaces of their own. */
+/** A node that runs containers: containerd, kubelet and kube-proxy in their own namespaces. */
 export class TestNode {
   readonly layout: NodeLayout;
   readonly namespace: Namespace;
@@ -28,7 +28,7 @@ export class TestNode {
     this.namespace = namespace;
   }
 
-  /** Opens the node's namespaces and lays its cable: to this machine, or to node 0. */
+  /** Opens the node's namespaces and creates its link: to this machine, or to node 0. */
   static async open(layout: NodeLayout, gpus: number, node0?: TestNode): Promise<TestNode> {
     mkdirSync(join(layout.folder, 'sick-gpus'), { recursive: true });
     const processes = new Processes(layout.folder);
@@ -42,7 +42,7 @@ export class TestNode {
     return node;
   }
 
-  /** Starts containerd with the images of every test; needs no API server. */
+  /** Starts containerd with the images that all tests need; works without an API server. */
   async startContainers(): Promise<void> {
     this.launch('containerd');
     await this.processes.until('containerd', 'answers', () => this.ctr('version'));
@@ -51,7 +51,7 @@ export class TestNode {
     }
   }
 
-  /** Joins the cluster; resolves when pods can run here and all GPUs are on offer. */
+  /** Joins the cluster; resolves when pods can run and all GPUs are offered. */
   async join(kubectl: (...args: string[]) => Promise<string>): Promise<void> {
     this.launch('kubelet');
     this.launch('kube-proxy');
@@ -68,7 +68,7 @@ export class TestNode {
     });
   }
 
-  /** Adds an image from a docker or OCI archive, as a pull would. */
+  /** Imports an image from a docker or OCI archive, as a pull would. */
   async importImage(archive: string): Promise<void> {
     await this.ctr('--namespace=k8s.io', 'images', 'import', archive);
   }
@@ -89,16 +89,16 @@ export class TestNode {
     return this.processes.kill(part);
   }
 
-  /** Ends all that belongs to the node alone, and every container, as a loss of power would. */
+  /** Ends all that belongs to the node alone, and every container, as a power loss would. */
   async crash(): Promise<void> {
-    // Node 0's namespaces hold the control plane too, which goes on; those of others go.
+    // Node 0's namespaces also hold the control plane, which continues; those of other nodes end.
     const parts = ['kubelet', 'gpus', 'kube-proxy', 'containerd'];
     if (this.layout.index === 0) await Promise.all(parts.map((name) => this.processes.kill(name)));
     else await this.processes.killAll();
     killCgroup(this.layout.cgroup);
   }
 
-  /** Changes the cable between this node and node 0. */
+  /** Changes the link between this node and node 0. */
   async setLink(node0: TestNode, state: LinkState): Promise<void> {
     const { programs, name } = this.layout;
     const far = { namespace: this.namespace, processes: this.processes, device: 'eth0' };

@@ -15,7 +15,10 @@ import { USER_ID } from '../../operator/src/plan/kubernetes/names.ts';
 import { CLUSTER_TIMEOUT, type Cluster, NODE_IMAGE, startCluster } from '../support/cluster.ts';
 import { script } from './prepare.ts';
 
-/** Two nodes: Services and names between them, shared storage, and the faults that a test can cause. */
+/**
+ * Tests two nodes: Services and names between them, shared storage, and the faults that tests can
+ * inject.
+ */
 
 let cluster: Cluster;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
@@ -36,14 +39,14 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('a cluster with two nodes', () 
   }, CLUSTER_TIMEOUT);
   afterAll(() => cluster?.stop());
 
-  it('lets a pod reach a Service by name whose pod is on the other node', async () => {
+  it('lets a pod connect by name to a Service whose pod is on the other node', async () => {
     for (const name of ['web', 'web.default', 'web.default.svc', 'web.default.svc.cluster.local']) {
-      // A node's kube-proxy hears of a ready pod a moment after the API server.
+      // A node's kube-proxy learns of a ready pod slightly later than the API server.
       await expect.poll(() => inPod('asker', fetching(`http://${name}`))).toBe('hello from web');
     }
   });
 
-  it('names the pods of a headless Service, all of them and each by its host name', async () => {
+  it('resolves the pods of a headless Service, all of them and each by its host name', async () => {
     const address = await kubectl('get', 'pod', 'web', '--output=jsonpath={.status.podIP}');
     const lookup = (name: string) => inPod('asker', resolving(name));
     expect(await lookup('webs.default.svc')).toBe(address);
@@ -52,7 +55,7 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('a cluster with two nodes', () 
     expect(await lookup('nothing.default.svc')).toBe('ENOTFOUND');
   });
 
-  it('takes a GPU that falls ill off the offer until it is well', async () => {
+  it('withdraws an unhealthy GPU until it is healthy', async () => {
     const offered = () =>
       kubectl('get', 'node', 'node1', '--output=jsonpath={.status.allocatable.nvidia\\.com/gpu}');
     const ill = join(cluster.folder, 'node1/sick-gpus/GPU-node1-0');
@@ -75,7 +78,7 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('a cluster with two nodes', () 
     await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/greedy');
   });
 
-  it('makes claims that all nodes share and trainers may write to', async () => {
+  it('creates claims that all nodes share and trainers may write to', async () => {
     const folder = await cluster.volumeClaim('default', 'shared');
     const volumes = [{ name: 'shared', persistentVolumeClaim: { claimName: 'shared' } }];
     const securityContext = { runAsUser: USER_ID, runAsGroup: USER_ID };
@@ -92,7 +95,7 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('a cluster with two nodes', () 
     expect(statSync(join(folder, 'file')).uid).toBe(USER_ID);
   });
 
-  it('runs an image that was imported, on every node', async () => {
+  it('runs an imported image on every node', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'gim-image-'));
     await cluster.importImage(await retagged(folder, 'test.local/imported:1'));
     rmSync(folder, { recursive: true });
@@ -103,42 +106,42 @@ describe.skipIf(process.env.GIM_TEST_KUBECONFIG)('a cluster with two nodes', () 
     await ready(...cluster.nodes.map((node) => `imported-${node}`));
   });
 
-  it('keeps containers running while the API server is restarted', async () => {
+  it('keeps containers running during a restart of the API server', async () => {
     const before = await containerOf('web');
     await cluster.restartApiServer();
     expect(await containerOf('web')).toBe(before);
     expect(await inPod('asker', FETCH)).toBe('hello from web');
   });
 
-  it('delays what goes over a slow cable, and makes it quick again', async () => {
+  it('delays packets on a slow link, and restores it', async () => {
     const asked = async () => Number(await inPod('asker', TIMED_FETCH));
     await cluster.link('node1', { delayMs: 300 });
-    expect(await asked()).toBeGreaterThanOrEqual(600); // milliseconds there and back
+    expect(await asked()).toBeGreaterThanOrEqual(600); // Milliseconds of a round trip.
     await cluster.link('node1', {});
     expect(await inPod('asker', FETCH)).toBe('hello from web');
   });
 
-  it('lets no more than the rate through a narrow cable', async () => {
+  it('limits the rate of a narrow link', async () => {
     await cluster.link('node1', { rateMbit: 2 });
     const milliseconds = Number(await inPod('asker', TIMED_DOWNLOAD));
-    // 250 kB are 2 Mbit; 0.2 s of them may wait in front of the cable.
+    // 250 kB are 2 Mbit; 0.2 s of them may wait in front of the link.
     expect(milliseconds).toBeGreaterThanOrEqual(800);
     await cluster.link('node1', {});
   });
 
-  it('loses everything over a cut cable, until it is whole', async () => {
+  it('drops everything on a cut link until it is restored', async () => {
     await cluster.link('node1', { cut: true });
     expect(await inPod('asker', FETCH)).toBe('TimeoutError');
     await cluster.link('node1', {});
     expect(await inPod('asker', FETCH)).toBe('hello from web');
   });
 
-  it('refuses to cut off the control plane, and a node that it has not', async () => {
+  it('refuses to cut off the control plane or an unknown node', async () => {
     await expect(cluster.link('node0', { cut: true })).rejects.toThrow('control plane');
     await expect(cluster.killNode('node7')).rejects.toThrow('node0, node1');
   });
 
-  it('loses a node with all its containers, and notices', async () => {
+  it('loses a node with all its containers, and detects the loss', async () => {
     expect(processesWith(MARK)).not.toEqual([]);
     await cluster.killNode('node1');
     await expect.poll(() => processesWith(MARK)).toEqual([]);
@@ -177,7 +180,7 @@ const service = (name: string, spec: object) =>
     spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080 }], ...spec },
   });
 
-/** A pod of one Node.js program, with what else its container and its spec should say. */
+/** A pod of one Node.js program, with additional fields of its container and its spec. */
 const pod = (name: string, node: string, body: string, container: object = {}, spec: object = {}) =>
   JSON.stringify({
     apiVersion: 'v1',
@@ -207,7 +210,7 @@ const pod = (name: string, node: string, body: string, container: object = {}, s
 const containerOf = (name: string) =>
   kubectl('get', 'pod', name, '--output=jsonpath={.status.containerStatuses[0].containerID}');
 
-/** The archive of the pause image under another name, made in `folder`. */
+/** An archive of the pause image under another name, created in `folder`. */
 async function retagged(folder: string, tag: string): Promise<string> {
   const images = await script('images.sh', await script('debs.sh'), process.execPath);
   execFileSync('tar', ['-xf', join(images, 'pause.tar'), '-C', folder]);
@@ -220,13 +223,13 @@ async function retagged(folder: string, tag: string): Promise<string> {
   return archive;
 }
 
-/** Processes of this machine whose command line has `text` in it. */
+/** Processes of this machine whose command line contains `text`. */
 const processesWith = (text: string): string[] =>
   readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
     } catch {
-      return false; // gone meanwhile
+      return false; // The process has ended meanwhile.
     }
   });

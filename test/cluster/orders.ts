@@ -2,14 +2,14 @@ import type { TestCluster } from './cluster.ts';
 import type { Component } from './components.ts';
 import type { LinkState } from './link.ts';
 
-/** What the keeper of a cluster is asked to do, one line of JSON each. */
+/** Commands to the keeper of a cluster, one line of JSON each. */
 export type Order =
   | { act: 'kill' | 'restart'; component: Component; node?: string }
   | { act: 'killNode'; node: string }
   | { act: 'link'; node: string; state: LinkState }
   | { act: 'importImage'; archive: string };
 
-/** The keeper's line in return: why it failed, or nothing. */
+/** The keeper's response: an error message, or nothing. */
 export interface Answer {
   error?: string;
 }

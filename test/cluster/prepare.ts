@@ -9,11 +9,13 @@ import { type Layout, MOST_NODES, nodeAddress, nodeLayout } from './layout.ts';
 import { takeNumber } from './network.ts';
 import { ClusterError } from './processes.ts';
 
-/** What a cluster needs before its first process starts: programs, images, a folder, a number. */
+/**
+ * Prepares programs, images, a folder and a number before the first process of a cluster starts.
+ */
 
 const FOLDER_PREFIX = 'gim-cluster-';
 
-/** Builds and fetches what the cache lacks. */
+/** Builds and downloads everything that the cache lacks. */
 export async function prepare(count: number): Promise<Layout> {
   if (!(count >= 0 && count <= MOST_NODES)) {
     throw new ClusterError(`a test cluster has 0 to ${MOST_NODES} nodes, not ${count}`);
@@ -47,7 +49,7 @@ export async function prepare(count: number): Promise<Layout> {
   };
 }
 
-/** Runs a script of this folder: its one line of output; what it tells a person goes to stderr. */
+/** Runs a script of this folder and returns its one line of output; its messages go to stderr. */
 export async function script(name: string, ...args: string[]): Promise<string> {
   const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit'];
   const child = spawn(join(import.meta.dirname, name), args, { stdio });
@@ -60,7 +62,10 @@ export async function script(name: string, ...args: string[]): Promise<string> {
   return line.trim();
 }
 
-/** KUBEBUILDER_ASSETS when it is set, for it is there to save the build; else what the build makes. */
+/**
+ * Folder of binaries: KUBEBUILDER_ASSETS if set, which avoids the build; otherwise the output of
+ * the build.
+ */
 async function findBinaries(nodes: number): Promise<string> {
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (!assets) return script('build.sh');
@@ -75,10 +80,13 @@ async function findBinaries(nodes: number): Promise<string> {
   );
 }
 
-/** The folder names the process that will remove it, so that others see when it no longer can. */
+/**
+ * Contains the id of the process that removes it, so that others can tell when that process has
+ * ended.
+ */
 const stateFolder = (): string => mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
 
-/** Removes what a killed process left: with it the kernel ended the cluster, but not folders and cgroups. */
+/** Removes folders and cgroups of killed keepers; the kernel has ended their processes. */
 export async function sweep(): Promise<void> {
   const orphan = (name: string) => {
     const pid = new RegExp(`^${FOLDER_PREFIX}(\\d+)(-|$)`).exec(name)?.[1];

@@ -7,12 +7,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A part of the cluster did not start, with the end of its log. */
+/** A component of the cluster did not start; the message has the end of its log. */
 export class ClusterError extends Error {
   override readonly name = 'ClusterError';
 }
 
-/** Runs a program to its end and gives its output. */
+/** Runs a program to completion and returns its output. */
 export async function output(
   program: string,
   args: string[],
@@ -23,8 +23,8 @@ export async function output(
 }
 
 /**
- * Long-running programs with a log each. The kernel kills them when this process ends, in whatever
- * way (parent-death signal), so that nothing is left behind even by a SIGKILL.
+ * Long-running programs with one log each. The kernel kills them when this process ends for any
+ * reason (parent-death signal), even by SIGKILL, so nothing is left behind.
  */
 export class Processes {
   private readonly folder: string;
@@ -39,14 +39,14 @@ export class Processes {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
       env,
       stdio: ['ignore', log, log],
-      detached: true, // an interrupt at the terminal is for this process alone
+      detached: true, // An interrupt from the terminal reaches only this process.
     });
     closeSync(log);
     this.running.set(name, child);
     return child;
   }
 
-  /** Kills the program at once; resolves when it is gone. */
+  /** Kills the program at once; resolves when it has ended. */
   async kill(name: string): Promise<void> {
     const child = this.running.get(name);
     this.running.delete(name);
@@ -63,7 +63,7 @@ export class Processes {
     await Promise.all([...this.running.keys()].map((name) => this.kill(name)));
   }
 
-  /** Repeats `attempt` until it succeeds; fails when `name` ends first or after `seconds`. */
+  /** Repeats `attempt` until it succeeds; fails when the program `name` ends or after `seconds`. */
   async until(
     name: string,
     what: string,
@@ -93,8 +93,8 @@ export class Processes {
 }
 
 /**
- * A process whose last thread has ended holds no ports, files and devices any more: it counts as gone,
- * although it stays listed until somebody has reaped it.
+ * Reports whether a process has ended. A process whose last thread has ended holds no ports, files
+ * or devices: it counts as ended, although it is listed until its parent reaps it.
  */
 function alive(pid: number): boolean {
   try {
@@ -118,11 +118,11 @@ export function children(pid: number): number[] {
   }
 }
 
-/** SIGKILL to a process that may have ended already. */
+/** Sends SIGKILL to a process that may have ended already. */
 export function signal(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // gone already
+    // The process has already ended.
   }
 }
