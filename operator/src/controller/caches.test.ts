@@ -114,6 +114,12 @@ it('warnings about a Job count until they are gone, and its run is looked at for
   expect(told).toEqual(Array(5).fill('team/b'));
 });
 
+it('keeps a clean-up Job, which no run owns', async () => {
+  const labels = { 'greedyinfomax.dev/run': 'a', 'app.kubernetes.io/component': 'cleanup' };
+  server.put(JOBS, { metadata: { namespace: NAMESPACE, name: 'a--cleanup-1', labels } } as never);
+  await expect.poll(() => jobsOf('a')).toContain('a--cleanup-1');
+});
+
 it('objects with our labels that are not ours are not kept, nor what nobody reads of ours', async () => {
   const CONFIG_MAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
   const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;

@@ -15,7 +15,7 @@ import {
 } from '../kube/resource.ts';
 import { millis } from '../plan/kubernetes/objects.ts';
 import type { Warning, Warnings } from '../plan/kubernetes/types.ts';
-import { configMapOfRun, ownedByRun, podOfJob, warningOfChild } from './kept-objects.ts';
+import { configMapOfRun, jobOfRun, ownedByRun, podOfJob, warningOfChild } from './kept-objects.ts';
 
 /** What the operator sees of the cluster: runs, and all that belongs to each. */
 
@@ -65,7 +65,7 @@ export class Caches {
     const keep = ownedByRun;
     this.runs = new NamespacesInformer(client, RUNS, namespaces, { log });
     this.#modules = new NamespacesInformer(client, MODULES, namespaces, { log, keep });
-    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, { ...ofRuns, keep });
+    this.#jobs = new NamespacesInformer(client, JOBS, namespaces, { ...ofRuns, keep: jobOfRun });
     this.#configMaps = new NamespacesInformer(client, CONFIG_MAPS, namespaces, {
       ...ofRuns,
       keep: configMapOfRun,

@@ -1,5 +1,6 @@
 import { API_GROUP } from '@greedy-infomax/crds';
 import { JOBS, type KubeObject, RUNS } from '../kube/resource.ts';
+import { isCleanupJob } from '../plan/kubernetes/cleanup.ts';
 
 /**
  * What the caches keep. Anybody may give an object our labels, so an object is kept only if it is owned as ours are, and of a
@@ -20,6 +21,10 @@ const small = <T>(object: T, max = BYTES_MAX): T | undefined =>
 /** A Job or a module that a run owns. */
 export const ownedByRun = (object: KubeObject): KubeObject | undefined =>
   isOwnedBy(object, `${API_GROUP}/`, RUNS.kind) ? small(object) : undefined;
+
+/** A Job that a run owns, or one that cleans up after a run and so has no owner. */
+export const jobOfRun = (object: KubeObject): KubeObject | undefined =>
+  isCleanupJob(object) ? small(object) : ownedByRun(object);
 
 /** The metadata of a ConfigMap that a run owns; its name tells what it holds. */
 export const configMapOfRun = ({ apiVersion, kind, metadata }: KubeObject) =>

@@ -46,6 +46,13 @@ export function plannedCleanup(
   return { apply: [], remove: isOutdated && !isGoing ? [jobRef(there)] : [] };
 }
 
+/** Whether a Job is one that cleans up after a run: by its label, and because nothing owns it. */
+export const isCleanupJob = ({
+  metadata,
+}: {
+  metadata?: { labels?: Record<string, string>; ownerReferences?: unknown };
+}): boolean => metadata?.labels?.[COMPONENT] === CLEANUP && metadata.ownerReferences === undefined;
+
 /** Returns the unfinished clean-up Jobs of runs other than `run`, which had its name before. */
 export const formerCleanups = (
   jobs: readonly V1Job[],
