@@ -8,7 +8,7 @@ import { framesOf, joined, pattern, reread, sample } from './testing/frames.ts';
 describe('an assembler', () => {
   const size = 2 * CHUNK_BYTES + 5;
 
-  it('gives whole samples only, for any interleaving of two producers with chunks lost and repeated', () => {
+  it('returns whole samples only, for any order of two producers with lost and repeated chunks', () => {
     const plan = fc.record({
       order: fc.infiniteStream(fc.boolean()),
       fate: fc.infiniteStream(fc.constantFrom('keep', 'keep', 'keep', 'lose', 'repeat')),
@@ -45,7 +45,7 @@ describe('an assembler', () => {
     );
   });
 
-  it('counts a group that lost a chunk once others have overtaken it, and ignores its late chunk', () => {
+  it('counts a group that lost a chunk once newer groups overtake it, and ignores its late chunk', () => {
     const assembler = new Assembler();
     const [first, ...late] = framesOf([sample(1, size)], 1, 0).map((f) => reread(f, size));
     assembler.add(first as NonNullable<typeof first>);

@@ -1,53 +1,53 @@
 import type { Frame, Sample } from './frame.ts';
 
-/** Chunk groups of a shard that may be open at once; with more, the oldest is taken for lost. */
+/** Maximum number of incomplete chunk groups; with more, the oldest is given up as lost. */
 const MAX_OPEN = 16;
-/** Messages whose repetition is still recognised. */
+/** Number of recent groups whose repetition is recognised. */
 const REMEMBERED = 4096;
 
-/** A sample as it came: the parts of its bytes, in order, are views into their messages. */
+/** A whole sample. The parts of its bytes, in order, are views into their messages. */
 export interface Assembled extends Omit<Sample, 'bytes'> {
   parts: readonly Uint8Array[];
 }
 
 interface Group {
   sample: Omit<Sample, 'bytes'>;
-  /** By number of the chunk. */
+  /** Bytes of each chunk; null for a missing one. */
   parts: (Uint8Array | null)[];
   missing: number;
 }
 
 /**
- * Puts samples together from frames in any order and from any number of producers. A sample comes out
- * once and whole, or not at all: a group that lost a chunk is dropped and counted when others overtake it.
+ * Assembles samples from frames in any order and from any number of producers. Returns each sample once and whole, or
+ * never: a group that lost a chunk is dropped and counted once newer groups overtake it.
  */
 export class Assembler {
-  /** Samples of which a part came and the rest did not. */
+  /** Number of samples that lost a chunk. */
   incomplete = 0;
-  /** Messages that came again. */
+  /** Number of messages that were received again. */
   repeated = 0;
   readonly #maxOpen: number;
   readonly #onIncomplete: (key: string) => void;
   readonly #open = new Map<string, Group>();
   readonly #done = new Set<string>();
 
-  /** `onIncomplete` gets the key of each group that is given up. */
+  /** `onIncomplete` is called with the key of each group that is given up. */
   constructor(maxOpen = MAX_OPEN, onIncomplete: (key: string) => void = () => {}) {
     this.#maxOpen = maxOpen;
     this.#onIncomplete = onIncomplete;
   }
 
-  /** What a frame has in common with the others of its group. */
+  /** Returns the key of the frame's group, which all chunks of a sample share. */
   static keyOf({ producer, group }: Pick<Frame, 'producer' | 'group'>): string {
     return `${producer}:${group}`;
   }
 
-  /** Forgets what has come of a group: its messages were handed back and may come again. */
+  /** Forgets the chunks of a group whose messages were handed back and may be delivered again. */
   forget(key: string): void {
     this.#open.delete(key);
   }
 
-  /** The samples that `frame` completes. */
+  /** Adds a frame and returns the samples that it completes. */
   add(frame: Frame): Assembled[] {
     const key = Assembler.keyOf(frame);
     if (this.#done.has(key)) {
@@ -85,7 +85,7 @@ export class Assembler {
     const [oldest] = this.#open.keys();
     if (oldest === undefined) return;
     this.#open.delete(oldest);
-    this.#remember(oldest); // a late chunk must not open it again
+    this.#remember(oldest); // a late chunk must not start the group again
     this.incomplete += 1;
     this.#onIncomplete(oldest);
   }

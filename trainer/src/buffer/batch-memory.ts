@@ -1,4 +1,4 @@
-/** TypeScript declares it with the types of browsers, which are not for here. */
+/** Declared here because TypeScript declares WebAssembly only with the types of browsers. */
 declare const WebAssembly: {
   Memory: new (size: {
     initial: number;
@@ -7,14 +7,14 @@ declare const WebAssembly: {
   }) => { buffer: SharedArrayBuffer };
 };
 
-/** Bytes of a page of WebAssembly, and how many of them a memory may have. */
+/** Bytes of a page of WebAssembly, and the maximum number of pages of a memory. */
 const PAGE = 65536;
 const MAX_PAGES = 65536;
 
 /**
- * At least so many bytes that threads share, from the start of a page on. TensorFlow uses the memory of a batch as
- * it is where that begins at a multiple of 64 bytes, and copies it otherwise; JavaScript's own buffers do not begin
- * there, those of WebAssembly do. Beyond 4 GiB there are none, and the batch is copied.
+ * Returns at least `bytes` of shared memory, aligned to a page. TensorFlow uses the memory of a batch without a copy if it
+ * is aligned to 64 bytes. JavaScript's buffers are not, those of WebAssembly are. They are limited to 4 GiB; TensorFlow
+ * copies larger batches.
  */
 export function batchMemory(bytes: number): SharedArrayBuffer {
   const pages = Math.max(1, Math.ceil(bytes / PAGE));
@@ -23,21 +23,21 @@ export function batchMemory(bytes: number): SharedArrayBuffer {
   return buffer;
 }
 
-/** Memories of a batch each: a message that is exactly a batch is read where the step will read it. */
+/** Pool of memories of one batch each: a message that is exactly a batch is read to where the step reads it. */
 export class BatchMemories {
   readonly #bytes: number;
-  /** That may still be made. */
+  /** Number of memories that may still be allocated. */
   #more: number;
   readonly #free: SharedArrayBuffer[] = [];
   readonly #taken = new Set<ArrayBufferLike>();
 
-  /** At most so many, each of so many bytes. */
+  /** Creates a pool of at most `most` memories of `bytes` bytes each. */
   constructor(bytes: number, most: number) {
     this.#bytes = bytes;
     this.#more = most;
   }
 
-  /** Null where all are taken, or another size is asked for. */
+  /** Returns a memory; null if all are taken or `bytes` is another size. */
   take(bytes: number): Buffer | null {
     if (bytes !== this.#bytes) return null;
     let memory = this.#free.pop();
@@ -50,12 +50,12 @@ export class BatchMemories {
     return Buffer.from(memory, 0, bytes);
   }
 
-  /** The memory of which `view` is a part, if it was taken here; else null. */
+  /** Returns the taken memory that `view` is a part of; null if it is not from this pool. */
   find({ buffer }: Uint8Array): SharedArrayBuffer | null {
     return this.#taken.has(buffer) ? (buffer as SharedArrayBuffer) : null;
   }
 
-  /** Whether it was taken here; the next batch is read into it. */
+  /** Returns the memory of `view` to the pool. Returns false if it is not from this pool. */
   giveBack(view: Uint8Array): boolean {
     const memory = this.find(view);
     if (!memory) return false;

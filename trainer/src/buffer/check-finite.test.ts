@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkFinite } from './check-finite.ts';
 import { FrameError } from './frame.ts';
 
-/** Samples of one patch with 2 x 2 positions of 2 channels. */
+/** An edge with samples of one patch, 2 x 2 positions and 2 channels. */
 const shape = [1, 2, 2, 2] as [number, number, number, number];
 const BAD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30, -1e30];
 
@@ -11,7 +11,7 @@ const float32 = (values: readonly number[]): Uint8Array =>
   new Uint8Array(Float32Array.from(values).buffer);
 const bfloat16 = (values: readonly number[]): Uint8Array =>
   float32(values).filter((_, i) => i % 4 > 1);
-/** Scales, then levels; of int4 there are fewer. */
+/** Returns a quantised sample: scales, then levels. int4 has half as many bytes of levels. */
 const levels = (scales: readonly number[]): Uint8Array =>
   Uint8Array.of(...float32(scales), ...new Array(8).fill(255));
 
@@ -21,17 +21,17 @@ const check = (encoding: Encoding, bytes: Uint8Array, chunk = 0): void =>
     { encoding, shape },
   );
 
-describe('numbers of a sample', () => {
+describe('values of a sample', () => {
   const good = [0, -0, 1e-30, -12.5, 1e6, 255, 3, 0.1];
 
-  it('pass where they are what layers put out', () => {
+  it('pass if layers can compute them', () => {
     check('float32', float32(good));
     check('bfloat16', bfloat16(good));
     check('int8', levels(good.slice(0, 4)));
     check('int4', levels(good.slice(0, 4)));
   });
 
-  it('are refused where one is no number or beyond all reason', () => {
+  it('are refused if one is NaN, infinite or too large', () => {
     for (const bad of BAD) {
       const values = [...good.slice(0, 3), bad];
       expect(() => check('float32', float32(values)), `${bad}`).toThrow(FrameError);
@@ -41,7 +41,7 @@ describe('numbers of a sample', () => {
     }
   });
 
-  it('are the levels of int8 only in a later part of a sample, where every byte is one', () => {
+  it('are not checked in later int8 chunks, which contain only levels', () => {
     check('int8', levels([Number.NaN, 0, 0, 0]), 1);
   });
 
@@ -53,7 +53,7 @@ describe('numbers of a sample', () => {
     (encoding, encode) => {
       const width = encode([0]).length;
       for (const [start, count] of placesAndCounts()) {
-        const bytes = new Uint8Array(start + width * count + 1).fill(0xff); // what is around them is no matter
+        const bytes = new Uint8Array(start + width * count + 1).fill(0xff); // bytes around the values do not count
         const values = bytes.subarray(start, start + width * count);
         values.set(encode(new Array(count).fill(3)));
         check(encoding, values);

@@ -2,16 +2,17 @@ import type { Edge } from '@greedy-infomax/crds';
 import { type Frame, FrameError } from './frame.ts';
 
 /**
- * Values of 2^59 and more are far beyond what a layer puts out; their squares are still float32. A value is told from its
- * highest byte alone, the sign and the upper seven bits of the exponent, so the power is odd: 127 is added to it there.
+ * Highest byte, without its sign, of a value of 2^59: no layer has such outputs, and their squares still fit float32.
+ * Only the highest byte of a value is read: the sign and the upper seven bits of the exponent (biased by 127).
  */
 const TOO_LARGE = (127 + 59) >> 1;
-/** What sets a byte's highest bit if the seven below are `TOO_LARGE` or more. */
+/** Summand that sets a byte's highest bit if its lower seven bits are at least `TOO_LARGE`. */
 const CARRY = 128 - TOO_LARGE;
 
 /**
- * Throws a `FrameError` if a sample, or the part of one that the frame holds, decodes to what is no number or
- * is beyond all reason. One such value would make every weight NaN, so it must not reach a step.
+ * Checks that all samples of a frame decode to finite numbers below 2^59. One NaN would make every weight NaN, so it must
+ * not reach a step.
+ * @throws FrameError
  */
 export function checkFinite(
   { chunk, samples }: Pick<Frame, 'chunk' | 'samples'>,
@@ -23,15 +24,15 @@ export function checkFinite(
         ? areSmall(bytes, 2)
         : encoding === 'float32'
           ? areSmall(bytes, 4)
-          : // Only the scales, which come first, are floating-point: lowest and step of each channel.
+          : // Only the scales at the start are floating-point: minimum and step of each channel.
             chunk > 0 || areSmall(bytes.subarray(0, 8 * shape[3]), 4);
-    if (!good) throw new FrameError(`sample ${id}: a value that is no number, or 2^59 or more`);
+    if (!good) throw new FrameError(`sample ${id}: a value is NaN, infinite, or at least 2^59`);
   }
 }
 
 /**
- * Whether all values, little-endian and each of `width` bytes, are numbers below 2^59. They are looked at four bytes at a time
- * where memory has words: a message begins anywhere, so the highest byte of a value may be any of a word.
+ * Reports whether all values, little-endian and of `width` bytes each, are numbers below 2^59. Reads an int32 view of the
+ * aligned bytes: messages are not aligned, so the highest byte of a value may be any of the four.
  */
 function areSmall(bytes: Uint8Array, width: 2 | 4): boolean {
   const first = -bytes.byteOffset & 3;
@@ -56,8 +57,8 @@ function areSmall(bytes: Uint8Array, width: 2 | 4): boolean {
 const isHighest = (at: number, width: number): boolean => at % width === width - 1;
 
 /**
- * All bits that are set in any of the sums. Four words a turn: so long a function V8 compiles for itself, and well, instead
- * of putting it into a caller that is compiled in haste.
+ * Returns the bits that are set in any of the sums. Unrolled four times, so that V8 optimizes this function on its own
+ * instead of inlining it into a caller with less optimization.
  */
 function carries(words: Int32Array, mask: number, carry: number): number {
   let bits = 0;

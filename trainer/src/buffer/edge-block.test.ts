@@ -14,7 +14,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
 
   describe('a block edge', () => {
     it.each(PER_MESSAGE)(
-      'gives every sample exactly once, in order, to a consumer slower than its producer: %s',
+      'delivers every sample exactly once, in order, to a consumer slower than its producer: %s',
       async (_, sampleBytes) => {
         const edge = await edges.make({ whenFull: 'block', depth: 8, sampleBytes });
         const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
@@ -40,7 +40,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
     );
 
     it.each(PER_MESSAGE)(
-      'gives out at once what a consumer that ended had taken and not used: %s',
+      'redelivers immediately the unused samples of a consumer that ended: %s',
       async (_, sampleBytes) => {
         const edge = await edges.make({ sampleBytes, whenFull: 'block', depth: 8 });
         const out = await edges.sink(edge, 2);
@@ -51,13 +51,13 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
         const second = await edges.source(edge, 2);
         const batch = await second.take(within(10_000));
         expectWhole(edge, batch);
-        expect([...batch.ids].toSorted()).toEqual([1, 2]); // parts may come in another order
+        expect([...batch.ids].toSorted()).toEqual([1, 2]); // chunks may arrive in another order
         expect(second.counters().dropped).toBe(0);
       },
     );
 
     it.each([1000, 120_000])(
-      'acknowledges messages that it refuses, and goes on with the next: samples of %i bytes',
+      'acknowledges refused messages and continues with the next: samples of %i bytes',
       async (sampleBytes) => {
         const edge = await edges.make({
           encoding: 'float32',
@@ -83,7 +83,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
     );
 
     it.each([1000, 120_000])(
-      'acknowledges messages that come again: samples of %i bytes',
+      'acknowledges repeated messages: samples of %i bytes',
       async (sampleBytes) => {
         const edge = await edges.make({ whenFull: 'block', depth: 8, sampleBytes });
         const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
@@ -109,7 +109,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       },
     );
 
-    it('makes a producer wait whose consumer does not come', async () => {
+    it('makes a producer wait while it has no consumer', async () => {
       const edge = await edges.make({ whenFull: 'block', depth: 2 });
       const out = await edges.sink(edge, 2);
       const puts = async () => {
@@ -119,7 +119,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
     });
 
     it.each(PER_MESSAGE)(
-      'doubles nothing when the server dies and its stream is made anew: %s',
+      'duplicates no sample when the server dies and its stream is created again: %s',
       async (_, sampleBytes) => {
         const edge = await edges.make({ whenFull: 'block', depth: 16, sampleBytes });
         const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];

@@ -18,7 +18,7 @@ afterEach(() => edges.closeEnds());
 afterAll(() => edges.stop());
 
 describe('an edge through shared memory', () => {
-  it('gives the server no activations', async () => {
+  it('sends no activations to the server', async () => {
     const edge = await edges.make({ sampleBytes: SAMPLE });
     const out = await edges.sink(edge, 2);
     await out.put(rows(edge, [1, 2]), within(5000));
@@ -30,7 +30,7 @@ describe('an edge through shared memory', () => {
     expectWhole(edge, await into.take(within(10_000)));
   });
 
-  it('counts samples that are gone from memory as dropped, and goes on with the next', async () => {
+  it('counts samples that are overwritten in memory as dropped, and continues with the next', async () => {
     const edge = await edges.make({ sampleBytes: SAMPLE });
     const lost = await edges.sink(edge, 2);
     await lost.put(rows(edge, [1, 2]), within(5000));
@@ -46,20 +46,20 @@ describe('an edge through shared memory', () => {
     expect(into.counters()).toMatchObject({ received: 2, dropped: 2, refused: 0 });
   });
 
-  it('takes no more memory than its stream holds, however slow the consumer is', async () => {
+  it('limits memory to the depth of its stream, even for a slow consumer', async () => {
     const edge = await edges.make({ sampleBytes: SAMPLE, depth: 8 });
     const out = await edges.sink(edge, 4);
     for (let i = 0; i < 100; i += 1) {
       await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]), within(5000));
       await out.flush();
     }
-    // Two batches that the stream holds, eight on their way in and four on their way out.
+    // Two batches in the stream, eight in flight to it and four in flight from it.
     const taken = readdirSync(folder).map((name) => 512 * statSync(join(folder, name)).blocks);
     expect(Math.max(...taken)).toBeLessThan(15 * 4 * SAMPLE);
     expect(Math.max(...taken)).toBeGreaterThan(8 * 4 * SAMPLE);
   });
 
-  it('tells of a batch of large samples in one message', async () => {
+  it('sends a batch of large samples in one message', async () => {
     const edge = await edges.make({ sampleBytes: 100_000 });
     const [out, into] = [await edges.sink(edge, 32), await edges.source(edge, 32)];
     await out.put(rows(edge, upTo(32)), within(5000));
@@ -70,13 +70,13 @@ describe('an edge through shared memory', () => {
     expect([...batch.ids].toSorted((a, b) => a - b)).toEqual(upTo(32));
   });
 
-  it('sends what finds no room in messages that a server takes', async () => {
+  it('sends samples without a slot in messages within the limit of the server', async () => {
     const edge = await edges.make({ sampleBytes: 100_000, whenFull: 'block' });
     const out = await edges.sink(edge, 32);
     const batches = Array.from({ length: 10 }, (_, i) => upTo(32).map((j) => 32 * i + j));
     for (const ids of batches) await out.put(rows(edge, ids), within(5000));
     await out.flush();
-    // Room for the two batches of the stream, two on their way in and four out; of the others a message holds eight samples.
+    // Slots for the two batches of the stream, two in flight to it and four from it; other messages hold eight samples.
     expect(await edges.contents(edge)).toMatchObject({ messages: 8 + 2 * 4 });
     const into = await edges.source(edge, 32);
     for (const ids of batches) {
@@ -89,7 +89,7 @@ describe('an edge through shared memory', () => {
 
   it.each([
     ['dropOldest', { whenFull: 'dropOldest' }],
-    ['dropOldest, using samples again', { whenFull: 'dropOldest', maxReuse: 3, depth: 32 }],
+    ['dropOldest with reuse', { whenFull: 'dropOldest', maxReuse: 3, depth: 32 }],
     ['block', { whenFull: 'block' }],
   ] as const)('with %s leaves a batch alone until its step is over', async (_, change) => {
     const edge = await edges.make({ sampleBytes: 40_000, ...change });
@@ -106,7 +106,7 @@ describe('an edge through shared memory', () => {
             stopped.signal,
           )
           .catch(() => {});
-        await sleep(10); // so that a few hundred samples come in the time of a step
+        await sleep(10); // so that a few hundred samples arrive during a step
       }
     })();
     for (let step = 0; step < 10; step += 1) {
@@ -121,7 +121,7 @@ describe('an edge through shared memory', () => {
     await feeding;
   });
 
-  it('goes through the server where the producer finds no folder', async () => {
+  it('goes through the server if the producer has no folder', async () => {
     const edge = await edges.make({ sampleBytes: SAMPLE });
     const options = { natsUrl: edges.nats.url, edge, batchSize: 2, clientName: 'test' };
     const out = await openSink({ ...options, shared: join(folder, 'none') });
@@ -131,7 +131,7 @@ describe('an edge through shared memory', () => {
     await out.close();
   });
 
-  it('is refused, and said to be, by a consumer that has no part in the memory', async () => {
+  it('is refused and reported by a consumer without access to the memory', async () => {
     const edge = await edges.make({ sampleBytes: SAMPLE });
     const options = { natsUrl: edges.nats.url, edge, batchSize: 2, clientName: 'test' };
     const [out, into] = [await edges.sink(edge, 2), await openSource(options)];

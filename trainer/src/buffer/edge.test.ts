@@ -15,7 +15,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
 
   describe('an edge', () => {
     it.each([1, 1000, CHUNK_BYTES, CHUNK_BYTES + 1, 3_300_000])(
-      'carries samples of %i bytes whole, with their labels and the producer’s step',
+      'carries samples of %i bytes with their labels and the producer’s step',
       async (sampleBytes) => {
         const edge = await edges.make({ sampleBytes, depth: 8 });
         const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
@@ -36,7 +36,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
     );
 
     it.each(['dropOldest', 'block'] as const)(
-      'carries a batch of so many small samples that one message may not say what they all are: %s',
+      'carries a batch of more small samples than fit into the header of one message: %s',
       async (whenFull) => {
         const batchSize = 3000;
         const edge = await edges.make({ sampleBytes: 900, depth: 2 * batchSize, whenFull });
@@ -52,7 +52,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       },
     );
 
-    it('keeps two producers apart', async () => {
+    it('distinguishes two producers', async () => {
       const edge = await edges.make({ sampleBytes: CHUNK_BYTES + 10, depth: 32 });
       const [a, b] = [await edges.sink(edge, 4), await edges.sink(edge, 4)];
       const into = await edges.source(edge, 4);
@@ -70,7 +70,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       expect(seen.toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     });
 
-    it('counts messages that are not its own and uses none of them', async () => {
+    it('counts foreign messages and uses none of them', async () => {
       const edge = await edges.make();
       const into = await edges.source(edge, 2);
       const frame = (sampleBytes: number): SentFrame =>
@@ -99,7 +99,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       expect(into.counters().refused).toBe(6);
     });
 
-    it('tells of a producer of another version while no batch comes', async () => {
+    it('reports a producer of another version while no batch arrives', async () => {
       const edge = await edges.make();
       const into = await edges.source(edge, 2);
       const stop = new AbortController();
@@ -117,7 +117,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       expect(await waiting).toBe('stopped');
     });
 
-    it('ends a wait that is no longer wanted, and gives the samples to the next', async () => {
+    it('ends an aborted wait and delivers its samples to the next one', async () => {
       const edge = await edges.make();
       const into = await edges.source(edge, 2);
       await expect(into.take(within(300))).rejects.toThrow();
@@ -128,13 +128,13 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
   });
 
   describe('a dropOldest edge', () => {
-    it('skips to recent samples when its consumer is slow, and counts the rest', async () => {
+    it('skips to recent samples if its consumer is slow, and counts the others', async () => {
       const edge = await edges.make({ depth: 8 });
       const out = await edges.sink(edge, 4);
       const batches = 50;
       for (let i = 0; i < batches; i += 1) {
         await out.put(rows(edge, [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3], i), within(5000));
-        await out.flush(); // one after another: this is about the stream, not about the local queue
+        await out.flush(); // one at a time: tests the stream, not the local queue
       }
       expect(await out.flush()).toEqual({ published: 4 * batches, dropped: 0 });
       const into = await edges.source(edge, 4);
@@ -150,7 +150,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
     });
 
     it.each(PER_MESSAGE)(
-      'uses a sample again while no newer one comes, no more often than maxReuse: %s',
+      'reuses a sample at most maxReuse times, while no newer one arrives: %s',
       async (_, sampleBytes) => {
         const edge = await edges.make({ maxReuse: 2, sampleBytes });
         const [out, into] = [await edges.sink(edge, 2), await edges.source(edge, 2)];
@@ -173,7 +173,7 @@ describe.each(TRANSPORTS)('%s', (_, way) => {
       },
     );
 
-    it('never makes its producer wait, even with the server gone, and goes on when it is back', async () => {
+    it('never makes its producer wait, even without the server, and continues once it is back', async () => {
       const edge = await edges.make({ depth: 16 });
       const [out, into] = [await edges.sink(edge, 4), await edges.source(edge, 4)];
       await out.put(rows(edge, [0, 1, 2, 3]), within(5000));

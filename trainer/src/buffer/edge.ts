@@ -14,43 +14,43 @@ import {
 } from './worker-protocol.ts';
 
 /**
- * The two ends of an edge, as the compute thread sees them. Each has a thread with a NATS connection of
- * its own behind it, so that the compute thread may be busy for as long as a step takes.
+ * The two ends of an edge on the compute thread. Each end has a worker thread with its own NATS connection, because a step
+ * blocks the compute thread.
  *
- * With `dropOldest` a producer never waits and a slow consumer skips to recent samples. With `block` every
- * sample is used exactly once, in order if one trainer reads; only what a NATS server with memory storage loses when it dies is
- * lost, and the producer's forwarding makes up for it.
+ * With `dropOldest` a producer never waits and a slow consumer skips to recent samples. With `block` every sample is used
+ * exactly once, in order if one trainer reads. Only the crash of a NATS server with memory storage loses samples; the
+ * producer then forwards more.
  */
 
 export interface EdgeOptions extends NatsAccess {
   edge: Edge;
   batchSize: number;
   clientName: string;
-  /** Number of the trainer among those that read the edge. Default 0. */
+  /** Index of the trainer among those that read the edge. Default 0. */
   replica?: number;
-  /** Folder in memory that both ends see: activations go through it. Default: through the server. */
+  /** Folder in memory that both ends share for payloads. Default: payloads go through the server. */
   shared?: string;
 }
 
 export interface Batch extends BatchInfo {
   /** Encoded rows, valid until `done()`. */
   bytes: Uint8Array;
-  /** The step that used the batch is over: its samples need not come again, its memory may be reused. */
+  /** Marks the batch as used: its messages are acknowledged and its memory may be reused. */
   done(): void;
 }
 
 export interface TakeOptions {
-  /** Only samples that were not used before, however often the edge lets them be. */
+  /** Take only samples that were not used before, independent of `maxReuse`. Default false. */
   unused?: boolean;
 }
 
 /** The consuming end. */
 export interface Source {
-  /** `batchSize` different samples, as soon as there are so many. Rejects when `signal` is aborted. */
+  /** Resolves with `batchSize` different samples once they are available. Rejects when `signal` is aborted. */
   take(signal: AbortSignal, options?: TakeOptions): Promise<Batch>;
   /** Tells how many trainers read the edge, from now on. At first it is taken for 1. */
   share(readers: number): void;
-  /** As of the last batch, and of messages refused since. */
+  /** Returns the counters as of the last batch, with later refused messages. */
   counters(): SourceCounters;
   close(): Promise<void>;
 }
@@ -58,15 +58,15 @@ export interface Source {
 /** The producing end. */
 export interface Sink {
   /**
-   * Hands rows over; their memory goes with them. `dropOldest` never waits; `block` waits for room, and
-   * rejects when `signal` is aborted, in which case the rows are still sent if the sink lives long enough.
+   * Sends rows and transfers their memory. `dropOldest` never waits; `block` waits for room and rejects when `signal` is
+   * aborted. The rows are then still sent unless the sink is closed first.
    */
   put(rows: Rows, signal: AbortSignal): Promise<void>;
   /** Tells how many trainers read the edge, from now on. At first it is taken for 1. */
   share(readers: number): void;
-  /** Samples waiting for the next module; null if unknown. */
+  /** Returns the number of samples that wait for the next module; null if unknown. */
   pending(): Promise<number | null>;
-  /** Resolves with the counters when all that was put is acknowledged or dropped. */
+  /** Resolves with the counters once all rows are acknowledged or dropped. */
   flush(): Promise<SinkCounters>;
   close(): Promise<void>;
 }
@@ -126,13 +126,13 @@ export async function openSink(options: EdgeOptions): Promise<Sink> {
 
 type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>;
 
-/** The thread of the NATS client, and who waits for its answers. */
+/** The worker thread of an edge, and the callers that wait for its answers. */
 class EdgeThread {
   readonly #worker: Worker;
   readonly #exit: Promise<unknown>;
   /** Gets the counters that a source publishes between batches. */
   onCounters: (counters: SourceCounters) => void = () => {};
-  /** What ended the thread before its time. */
+  /** Error that ended the thread; null while it runs. */
   #failure: Error | null = null;
   #waiting: {
     type: string;
@@ -158,7 +158,7 @@ class EdgeThread {
     this.#worker.postMessage(message, transfer);
   }
 
-  /** The next answer of that type; on abort sends `cancel` and rejects. */
+  /** Resolves with the next answer of a type. On abort, sends `cancel` and rejects. */
   next<T extends FromWorker['type']>(
     type: T,
     signal?: AbortSignal,
@@ -187,7 +187,7 @@ class EdgeThread {
     });
   }
 
-  /** Ends the thread; one that hangs on a dead server is ended by force. */
+  /** Ends the thread. Terminates it after 2 s if a dead server blocks it. */
   async close(): Promise<void> {
     this.send({ type: 'close' });
     const timer = setTimeout(() => void this.#worker.terminate(), 2000);

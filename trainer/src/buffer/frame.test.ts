@@ -12,10 +12,10 @@ import {
 } from './frame.ts';
 import { framesOf, joined, read, reread, rowsOf, sample } from './testing/frames.ts';
 
-/** Around every boundary: one byte, whole samples in a message, exactly one message, several chunks. */
+/** Sizes around each boundary: one byte, whole samples in a message, exactly one message, several chunks. */
 const sizes = [1, 7, 25_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 5];
 
-/** Compares bytes by memory, as a matcher would take seconds for megabytes. */
+/** Compares bytes with memcmp, because a matcher would take seconds for megabytes. */
 function expectSamples(got: readonly Assembled[], samples: readonly Sample[]): void {
   const rest = ({ bytes: _, ...fields }: Sample) => fields;
   expect(got.map(joined).map(rest)).toEqual(samples.map(rest));
@@ -25,7 +25,7 @@ function expectSamples(got: readonly Assembled[], samples: readonly Sample[]): v
 }
 
 describe('frames', () => {
-  it.each(sizes)('carry samples of %i bytes and all that belongs to them', (size) => {
+  it.each(sizes)('carry samples of %i bytes with id, label, step and time', (size) => {
     const samples = [1, 2, 3].map((id) => sample(id, size));
     const frames = framesOf(samples, 9, 100);
     const assembler = new Assembler();
@@ -42,20 +42,20 @@ describe('frames', () => {
     expect(framesOf(samples, 1, 0)).toHaveLength(1);
   });
 
-  it('have headers that a server takes, however small and many the samples are', () => {
+  it('have headers within the limit of the server, even for many small samples', () => {
     const samples = Array.from({ length: 3000 }, (_, i) => sample(i, 1));
     const frames = framesOf(samples, 1, 0);
     expect(frames.length).toBeLessThan(5);
     for (const { record } of frames) expect(record.length).toBeLessThan(60_000);
   });
 
-  it('send the bytes from where they lie', () => {
+  it('send the bytes without a copy', () => {
     const rows = rowsOf([1, 2].map((id) => sample(id, CHUNK_BYTES + 1)));
     for (const { payload } of eachFrame(rows, 1, () => 0))
       expect(payload.buffer).toBe(rows.bytes.buffer);
   });
 
-  it('carry more bytes than a chunk where the payload lies in shared memory', () => {
+  it('carry more bytes than a chunk if the payload is in shared memory', () => {
     const samples = Array.from({ length: 50 }, (_, id) => sample(id, 25_000));
     const [frame] = [...eachFrame(rowsOf(samples), 1, () => 0, 50)];
     expect(frame?.payload.length).toBe(50 * 25_000);
@@ -76,7 +76,7 @@ describe('frames', () => {
     );
   });
 
-  it('refuse messages that are no frame of this edge, whatever they are', () => {
+  it('refuse messages that are not a frame of this edge', () => {
     const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const header = sealFrameHeader(record);
     expect(() => read(header, payload, 99)).toThrow(/samples of 100 bytes, not 99/);
@@ -97,7 +97,7 @@ describe('frames', () => {
     );
   });
 
-  it('refuse a header of which any bit was flipped', () => {
+  it('refuse a header with any bit flipped', () => {
     const [{ record, payload }] = framesOf(
       [1, 2].map((id) => sample(id, 100)),
       1,
@@ -131,7 +131,7 @@ describe('frames', () => {
     );
   });
 
-  it('refuse a payload at another place in shared memory than the producer named', () => {
+  it('refuse a payload at another place in shared memory than the producer sealed', () => {
     const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const header = sealFrameHeader(record, '1.0.1.100');
     expect(read(header, payload, 100, '1.0.1.100').samples).toHaveLength(1);
@@ -140,7 +140,7 @@ describe('frames', () => {
     }
   });
 
-  it('of another version are refused with what to do', () => {
+  it('of another version are refused with a remedy', () => {
     const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const old = Buffer.from(record, 'base64');
     old.writeUInt16LE(2, 4);
@@ -149,7 +149,7 @@ describe('frames', () => {
     );
   });
 
-  it('never throw anything but a FrameError for a record that was sealed with nonsense in it', () => {
+  it('throw only FrameErrors for a sealed record of random bytes', () => {
     const [{ record, payload }] = framesOf([sample(5, 100)], 1, 0) as [SentFrame];
     const bytes = Buffer.from(record, 'base64');
     const edits = fc.array(fc.tuple(fc.nat({ max: bytes.length - 1 }), fc.nat({ max: 255 })), {

@@ -8,10 +8,10 @@ import {
 import type { Rows } from './worker-protocol.ts';
 
 /**
- * Format of a message on an edge. The payload holds the bytes of several whole samples or of one chunk of a large one, and
- * nothing else, so that it is sent from where a step has put them. A header of NATS describes them: a record in base64,
- * a point, and the CRC-32 of that text and of the payload's place in shared memory, in hexadecimal. The checksum detects
- * damage; it authenticates nobody. The record is little-endian:
+ * Format of a message on an edge. The payload holds the bytes of several whole samples, or of one chunk of a large sample,
+ * and nothing else, so that it is sent without a copy. A NATS header describes it: a record in base64, a dot, and the
+ * CRC-32 in hexadecimal of that text and of the payload's place in shared memory. The checksum detects damage; it does not
+ * authenticate the producer. The record is little-endian:
  *
  *     0 magic  4 version, samples (u16)  8 bytes of a sample  12 chunk  16 chunks  20 producer  24 group
  *     sample:  0 id (f64)  8 made at (f64)  16 label (i32)  20 producer's step (u32)
@@ -20,15 +20,15 @@ export const FRAME_HEADER = 'Gim-Frame';
 
 const MAGIC = 0x314d4947; // 'GIM1'
 const VERSION = 3;
-/** Bytes, before they are base64. */
+/** Bytes of the record before base64: fixed fields, and fields of each sample. */
 const HEAD = 28;
 const HEAD_OF_SAMPLE = 24;
 
 /** One encoded sample. */
 export interface Sample {
-  /** Number of the image in the order of training, across epochs. */
+  /** Ordinal of the sample in training order, across epochs. */
   id: number;
-  /** Class, or -1. */
+  /** Class; -1 without a label. */
   label: number;
   /** Optimizer steps that the producer had made when it computed the sample. */
   producerStep: number;
@@ -37,34 +37,34 @@ export interface Sample {
   bytes: Uint8Array;
 }
 
-/** Which message of an edge it is. */
+/** Identity of a message on an edge. */
 interface About {
-  /** Tells processes apart; another start of the same module is another producer. */
+  /** Random id of the producing process; a restarted trainer is another producer. */
   producer: number;
-  /** Counts a producer's messages, or its groups of chunks, from 0. */
+  /** Number of the producer's message or chunk group, from 0. */
   group: number;
-  /** Which part of a sample; 0 for whole ones. */
+  /** Index of the chunk in its sample; 0 for whole samples. */
   chunk: number;
-  /** Of a sample; 1 for whole ones. */
+  /** Number of chunks of a sample; 1 for whole samples. */
   chunks: number;
 }
 
-/** One message. */
+/** A received message. */
 export interface Frame extends About {
   /** Views into the message. */
   samples: Sample[];
 }
 
-/** A frame on its way. */
+/** A frame to be published. */
 export interface SentFrame {
-  /** The record in base64; `sealFrameHeader` makes the value of the header `FRAME_HEADER` of it. */
+  /** Record in base64; `sealFrameHeader` turns it into the value of the header `FRAME_HEADER`. */
   record: string;
   payload: Uint8Array;
 }
 
-/** A frame to be sent; its payload is a view of the rows. */
+/** A frame cut from rows; its payload is a view of them. */
 export interface CutFrame extends SentFrame, About {
-  /** What it tells of: whole samples, or the one that it is a part of. */
+  /** Samples of the frame, or the one sample that it is a chunk of. */
   rows: Rows;
 }
 
@@ -74,8 +74,8 @@ export class FrameError extends Error {
 }
 
 /**
- * Cuts rows into messages of `perMessage` samples, chunks of one if it is 0, as many as a server takes when it is not
- * given. Each message or chunk group takes the next `group`.
+ * Cuts rows into messages of `perMessage` samples; 0 cuts each sample into chunks. Default: as many samples as fit into a
+ * message of the server. Calls `group` for the number of each message or chunk group.
  */
 export function* eachFrame(
   rows: Rows,
@@ -104,7 +104,7 @@ export function* eachFrame(
   }
 }
 
-/** A view of those from `start` to before `end`. */
+/** Returns a view of the rows from `start` up to, but not including, `end`. */
 function cut(rows: Rows, start: number, end: number): Rows {
   const size = sizeOf(rows);
   return {
@@ -116,19 +116,19 @@ function cut(rows: Rows, start: number, end: number): Rows {
 }
 
 /**
- * Value of the header `FRAME_HEADER`: the record and its checksum. `place`: value of the header that says where the payload
- * lies in shared memory; empty for a payload in the message.
+ * Returns the value of the header `FRAME_HEADER`: the record and its checksum. `place`: value of the header with the
+ * payload's place in shared memory; empty for a payload in the message.
  */
 export const sealFrameHeader = (record: string, place = ''): string =>
   `${record}.${checksum(record, place)}`;
 
-/** CRC-32 in eight hexadecimal digits. */
+/** Returns the CRC-32 in eight hexadecimal digits. */
 const checksum = (record: string, place: string): string =>
   crc32(place, crc32(record)).toString(16).padStart(8, '0');
 
 /**
- * The record of a message, from all values of its header `FRAME_HEADER`. `place` as above. Throws a `FrameError` for
- * another version and for a header that was damaged.
+ * Returns the record of a message from all values of its header `FRAME_HEADER`. `place`: see `sealFrameHeader`.
+ * @throws FrameError for another version or a damaged header
  */
 export function openFrameHeader(values: readonly string[], place = ''): Buffer {
   const fail = (why: string): never => {
@@ -151,8 +151,9 @@ export function openFrameHeader(values: readonly string[], place = ''): Buffer {
 }
 
 /**
- * Reads a message for an edge whose samples have `sampleBytes` bytes, its payload at most `longest`. `head`: as
- * `openFrameHeader` returns it. Throws a `FrameError` for any other.
+ * Reads a message of an edge whose samples have `sampleBytes` bytes, with a payload of at most `longest` bytes. `head`:
+ * result of `openFrameHeader`.
+ * @throws FrameError if the message does not belong to such an edge
  */
 export function parseFrame(
   head: Buffer,
@@ -218,5 +219,5 @@ function recordOf(rows: Rows, { producer, group, chunk, chunks }: About): string
   return head.toString('base64');
 }
 
-/** Bytes of a sample. */
+/** Returns the bytes of a sample. */
 const sizeOf = ({ bytes, ids }: Rows): number => bytes.length / Math.max(1, ids.length);

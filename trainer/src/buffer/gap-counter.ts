@@ -2,29 +2,32 @@ import { chunksPerSample } from '@greedy-infomax/crds/frame-limits';
 import type { DeliveryInfo } from '@nats-io/jetstream';
 import type { Frame } from './frame.ts';
 
-/** Counts the samples that a ring discarded before any trainer came to them, from gaps in numbers. */
+/** Counts samples that a stream with `dropOldest` discarded before any trainer read them, from gaps in numbers. */
 export class GapCounter {
   readonly #shards: number;
   #readers = 1;
   #samples = 0;
-  /** The last message's numbers in the stream and among those that the consumer gave out. */
+  /** Sequence numbers of the last message: in the stream, and among the consumer's deliveries. */
   #last: { stream: number; delivered: number } | null = null;
-  /** Several shards: the newest group that came, by producer and shard. */
+  /** With several shards: newest group by producer and shard. */
   readonly #groups = new Map<string, number>();
 
   constructor(shards: number) {
     this.#shards = shards;
   }
 
+  /** Number of discarded samples, without those that other trainers count. */
   get samples(): number {
     return Math.round(this.#samples);
   }
 
+  /** Sets the number of trainers that read the edge. */
   share(readers: number): void {
     this.#readers = readers;
-    this.#groups.clear(); // groups are dealt anew
+    this.#groups.clear(); // producers assign groups to shards anew
   }
 
+  /** Counts the gap before a received message. */
   note({ info }: { info: DeliveryInfo }, frame: Frame, sampleBytes: number): void {
     if (this.#shards === 1) {
       this.#noteMessage(info, frame.samples.length / chunksPerSample(sampleBytes));
@@ -32,8 +35,7 @@ export class GapCounter {
   }
 
   /**
-   * All trainers pull from one consumer. What it gave out to none of them is the same gap to each, so each
-   * counts its part.
+   * Counts a gap with one shard. All trainers pull from one consumer, so each sees the same gap and counts its part.
    */
   #noteMessage(
     { streamSequence, deliverySequence }: DeliveryInfo,
@@ -45,13 +47,13 @@ export class GapCounter {
     this.#last = { stream: streamSequence, delivered: deliverySequence };
   }
 
-  /** A producer deals its groups to as many shards as have a reader, one after another. */
+  /** Counts a gap with several shards. A producer assigns its groups round-robin to the shards that have a reader. */
   #noteGroup({ producer, group }: Frame): void {
-    const dealt = Math.min(this.#readers, this.#shards);
-    const key = `${producer}:${group % dealt}`;
+    const used = Math.min(this.#readers, this.#shards);
+    const key = `${producer}:${group % used}`;
     const last = this.#groups.get(key);
     if (last === undefined || group > last) {
-      if (last !== undefined) this.#samples += (group - last) / dealt - 1;
+      if (last !== undefined) this.#samples += (group - last) / used - 1;
       this.#groups.set(key, group);
     }
   }

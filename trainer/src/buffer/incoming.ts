@@ -15,26 +15,26 @@ import { Lease } from './lease.ts';
 import { PAYLOAD_HEADER, SharedPayloadReader } from './shared-memory.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
-/** Batches that may be in memory of their own: the one in use, and those read ahead. */
+/** Maximum number of batches with memory of their own: the one in use, and those read ahead. */
 const MAX_BATCHES = 4;
 
-/** A message that came: its frame, null if the message is of no use, and the owner of its memory. */
+/** A received message: its frame, null if the message is unusable, and the owner of its memory. */
 export interface Received {
   frame: Frame | null;
   lease: Lease;
 }
 
-/** Reads the messages of an edge, wherever their bodies are, and counts those that are of no use. */
+/** Reads the messages of an edge, with payloads in the message or in shared memory, and counts unusable ones. */
 export class Incoming {
-  /** Messages that were no part of this edge. */
+  /** Number of messages that do not belong to this edge. */
   refused = 0;
-  /** Why the last of them was refused. */
+  /** Why the last of them was refused; empty before the first. */
   refusal = '';
   readonly #edge: Edge;
   readonly #payloads: SharedPayloadReader | null;
   readonly #batches: BatchMemories;
   readonly #samplesPerMessage: number;
-  /** Messages whose bodies were not in shared memory any more. */
+  /** Messages whose payload was no longer in shared memory. */
   #gone = 0;
 
   constructor({ edge, batchSize, shared }: Pick<WorkerOptions, 'edge' | 'batchSize' | 'shared'>) {
@@ -51,12 +51,12 @@ export class Incoming {
       1 / chunksPerSample(edge.sampleBytes);
   }
 
-  /** Samples in bodies that were gone. */
+  /** Number of samples whose payload was no longer in shared memory. */
   get gone(): number {
     return Math.round(this.#gone * this.#samplesPerMessage);
   }
 
-  /** Reads a message. Its memory, and its slot in shared memory, belong to the lease. */
+  /** Reads a message. The lease owns its memory and its slot in shared memory. */
   read(message: JsMsg): Received {
     const place = message.headers?.get(PAYLOAD_HEADER) ?? '';
     const { data } = message;
@@ -80,7 +80,7 @@ export class Incoming {
     }
   }
 
-  /** Memory that a step may read without a copy: the sample's message was exactly a batch. Else null. */
+  /** Returns memory that a step may read without a copy, if the sample's message was exactly a batch; else null. */
   batchOf({ parts: [part] }: Assembled): SharedArrayBuffer | null {
     return part ? this.#batches.find(part) : null;
   }
@@ -89,11 +89,11 @@ export class Incoming {
     this.#payloads?.close();
   }
 
-  /** `memory`: the payload first, then whatever else is to be freed with it. */
+  /** Creates the lease of a message. `memory`: the payload first, then other memory to free with it. */
   #lease(message: JsMsg, place: string, memory: [Uint8Array, ...Uint8Array[]]): Lease {
     return new Lease(message, memory[0], (answer) => {
       for (const view of memory) this.#free(view);
-      // A message that was handed back comes again, and its payload must still be there.
+      // A message that was handed back is delivered again, so its payload must stay in its slot.
       if (place && answer === 'ack') this.#payloads?.release(place);
     });
   }
@@ -103,22 +103,23 @@ export class Incoming {
   }
 }
 
-/** Where samples came from, and how many of them may still be used. */
+/** Messages of one or more samples, and the number of these samples that may still be used. */
 export interface Origin {
-  /** Owners of the memory that the samples lie in; they end once the last sample has left. */
+  /** Owners of the memory of the samples; they are released after the last sample. */
   leases: readonly Lease[];
-  /** Samples that came in them. */
+  /** Number of samples in these messages. */
   samples: number;
+  /** Number of samples that may still be used. */
   outstanding: number;
 }
 
-/** A sample with the messages that it came in. */
+/** A received sample with the messages that contained it. */
 export interface Arrived extends Assembled {
   producer: number;
   origin: Origin;
 }
 
-/** `samples` in the order of their message if they are all that came in one; null for others. */
+/** Returns `samples` in the order of their message if they are exactly the samples of one message; else null. */
 export function allOfOneMessage(samples: readonly Arrived[]): Arrived[] | null {
   const [first] = samples;
   const { origin } = first ?? {};
@@ -134,8 +135,8 @@ export function copyRows(samples: readonly Arrived[], into: Buffer): void {
   for (const { parts, origin } of samples) {
     for (const lease of origin.leases) lease.checkHeld();
     for (const part of parts) {
-      // A part of a buffer is copied by the system's memmove. All of one would be by set(), which goes word by word
-      // to memory that threads share, and byte by byte where the two begin differently.
+      // Buffer.copy uses memmove for a part of a buffer. For a whole one it uses set(), which writes shared memory word
+      // by word, or byte by byte if the alignments differ.
       const end = part.byteOffset + part.length;
       at += Buffer.from(part.buffer).copy(into, at, part.byteOffset, end);
     }

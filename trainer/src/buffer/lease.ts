@@ -1,18 +1,18 @@
 import type { JsMsg } from '@nats-io/jetstream';
 
-/** The part of a JetStream message that answers the server. */
+/** Methods of a JetStream message that answer the server. */
 export type Answers = Pick<JsMsg, 'ack' | 'nak' | 'working'>;
 
-/** A lease was used in the wrong order; the caller has a bug. */
+/** Wrong order of calls on a lease: a bug of the caller. */
 export class LeaseError extends Error {
   override readonly name = 'LeaseError';
 }
 
 /**
- * The one owner of a message and of the memory that its payload lies in.
+ * The only owner of a message and of the memory of its payload.
  *
- * The subject of the acknowledgement is decoded from the message's own memory, so the server gets its answer first and the
- * memory is released after it. Any other order throws a `LeaseError`.
+ * The client decodes the reply subject from the message's own memory, so the server must get its answer before the memory
+ * is released. Any other order throws a `LeaseError`.
  */
 export class Lease {
   readonly #message: Answers;
@@ -21,25 +21,25 @@ export class Lease {
   #answered: 'ack' | 'nak' | null = null;
   #released = false;
 
-  /** `free` returns the memory, once; it gets the answer that the server got. */
+  /** `free` returns the memory; it is called once, with the answer that was sent to the server. */
   constructor(message: Answers, payload: Uint8Array, free: (answered: 'ack' | 'nak') => void) {
     this.#message = message;
     this.#payload = payload;
     this.#free = free;
   }
 
-  /** The payload; all views of it are valid until `release()`. */
+  /** Payload; all views of it are valid until `release()`. */
   get payload(): Uint8Array {
     this.checkHeld();
     return this.#payload;
   }
 
-  /** Whether the server got its final answer. */
+  /** Reports whether the final answer was sent to the server. */
   get answered(): boolean {
     return this.#answered !== null;
   }
 
-  /** Tells the server that the message is done with. Does nothing after another answer. */
+  /** Acknowledges the message. Does nothing after another answer. */
   ack(): void {
     this.#answer('ack');
   }
@@ -49,16 +49,16 @@ export class Lease {
     this.#answer('nak');
   }
 
-  /** Tells the server that the message is still in use. */
+  /** Extends the server's wait for an answer while the message is in use. */
   working(): void {
     this.checkHeld();
     if (this.#answered === null) this.#message.working();
   }
 
-  /** Returns the memory, once; the next message may be read into it. */
+  /** Returns the memory, so that the next message can be read into it. Later calls do nothing. */
   release(): void {
     if (this.#answered === null) {
-      throw new LeaseError('a message was released before the server got its answer');
+      throw new LeaseError('message was released before its answer was sent to the server');
     }
     if (this.#released) return;
     this.#released = true;
@@ -74,6 +74,6 @@ export class Lease {
 
   /** Throws a `LeaseError` after the release. */
   checkHeld(): void {
-    if (this.#released) throw new LeaseError('a message was used after its release');
+    if (this.#released) throw new LeaseError('message was used after its release');
   }
 }

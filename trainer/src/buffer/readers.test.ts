@@ -6,7 +6,7 @@ import { planStream } from '../../../operator/src/plan/stream.ts';
 import { startNats, type TestNats } from '../../../test/support/nats.ts';
 import { openSink, openSource, type Sink, type Source } from './edge.ts';
 
-/** Edges that several trainers feed and read. */
+/** Edges with several producers and readers. */
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 const BATCH = 6;
-/** A sample is filled with these bits of its number; as a float they are small. */
+/** Mask of the bits of its id that a sample is filled with; such bytes are small floats. */
 const BYTE = 63;
 
 async function makeEdge(overrides: Partial<Edge>): Promise<Edge> {
@@ -57,7 +57,7 @@ async function source(edge: Edge, replica: number): Promise<Source> {
 }
 
 async function sink(edge: Edge): Promise<Sink> {
-  const end = await openSink({ natsUrl: nats.url, edge, batchSize: BATCH, clientName: 'feeder' });
+  const end = await openSink({ natsUrl: nats.url, edge, batchSize: BATCH, clientName: 'producer' });
   open.add(end);
   return end;
 }
@@ -71,8 +71,8 @@ function rows({ sampleBytes }: Edge, first: number) {
   return { bytes, ids, labels: new Int32Array(BATCH), producerStep: 0, madeAt: Date.now() };
 }
 
-/** Puts batches in the numbers' order until aborted, or `batches` of them; resolves with how many there were. */
-async function feed(out: Sink, edge: Edge, first: number, stride: number, stop: AbortSignal) {
+/** Puts batches, `stride` ids apart, until aborted. Returns the number of batches. */
+async function produce(out: Sink, edge: Edge, first: number, stride: number, stop: AbortSignal) {
   let count = 0;
   while (!stop.aborted) {
     await out.put(rows(edge, first + count * stride), AbortSignal.timeout(60_000));
@@ -82,7 +82,7 @@ async function feed(out: Sink, edge: Edge, first: number, stride: number, stop: 
   return count;
 }
 
-/** Trains: takes batches until told to leave, which it does between two of them. */
+/** Starts a reader that takes batches until `leave()`, which ends it between two of them. */
 function reader(into: Source, sampleBytes: number) {
   const leave = new AbortController();
   const used: number[] = [];
@@ -92,7 +92,7 @@ function reader(into: Source, sampleBytes: number) {
       if (batch === null) break;
       for (const [row, id] of batch.ids.entries()) {
         const bytes = batch.bytes.subarray(row * sampleBytes, (row + 1) * sampleBytes);
-        if (!bytes.every((byte) => byte === (id & BYTE))) throw new Error(`sample ${id} is torn`);
+        if (!bytes.every((byte) => byte === (id & BYTE))) throw new Error(`sample ${id} is mixed`);
       }
       used.push(...batch.ids);
       await new Promise((resolve) => setTimeout(resolve, 3));
@@ -116,21 +116,21 @@ const until = async (condition: () => boolean): Promise<void> => {
 
 describe('an edge with several readers', () => {
   it.each([
-    ['of which a message holds a batch', 1000],
-    ['of which messages hold a part of a batch', Math.floor(CHUNK_BYTES / 4)],
-    ['that come in chunks', CHUNK_BYTES + 1000],
+    ['with a batch per message', 1000],
+    ['with several messages per batch', Math.floor(CHUNK_BYTES / 4)],
+    ['in chunks', CHUNK_BYTES + 1000],
   ])(
     'uses each sample %s exactly once while a reader comes and goes',
     async (_, sampleBytes) => {
       const edge = await makeEdge({ sampleBytes });
-      const stopFeeding = new AbortController();
+      const stopProducing = new AbortController();
       const sinks = [await sink(edge), await sink(edge)];
       const sources = [await source(edge, 0)];
       const share = (readers: number) => {
         for (const end of [...sinks, ...sources]) end.share(readers);
       };
       const feeding = sinks.map((out, i) =>
-        feed(out, edge, i * BATCH, sinks.length * BATCH, stopFeeding.signal),
+        produce(out, edge, i * BATCH, sinks.length * BATCH, stopProducing.signal),
       );
       const first = reader(sources[0] as Source, sampleBytes);
       await until(() => first.used.length >= 5 * BATCH);
@@ -148,7 +148,7 @@ describe('an edge with several readers', () => {
       const before = first.used.length;
       await until(() => first.used.length >= before + 5 * BATCH);
 
-      stopFeeding.abort();
+      stopProducing.abort();
       const batches = await Promise.all(feeding);
       const made = batches.flatMap((count, i) =>
         Array.from({ length: count * BATCH }, (_, k) => {
@@ -164,7 +164,7 @@ describe('an edge with several readers', () => {
     90_000,
   );
 
-  it('goes on at once with what a reader took and did not use', async () => {
+  it('redelivers immediately what a reader took and did not use', async () => {
     const edge = await makeEdge({});
     const out = await sink(edge);
     const left = await source(edge, 1);
@@ -177,7 +177,7 @@ describe('an edge with several readers', () => {
     expect([...batch.ids]).toEqual(Array.from({ length: BATCH }, (_, i) => BATCH + i));
   });
 
-  it('counts what no reader came to only once, and not what another one got', async () => {
+  it('counts samples that no reader received once, and not those of another reader', async () => {
     const edge = await makeEdge({ whenFull: 'dropOldest', depth: BATCH });
     const [out, one, two] = [await sink(edge), await source(edge, 0), await source(edge, 1)];
     for (const end of [one, two]) end.share(2);
@@ -193,8 +193,8 @@ describe('an edge with several readers', () => {
       }
     };
     await send(180, 0);
-    await send(20, 30); // a gap is seen with the message behind it, and counters come with a batch
-    // Not counted: what is on its way to a trainer that stops pulling, as one without a processor for a second does.
+    await send(20, 30); // the next message reveals a gap, and a batch carries the counters
+    // Messages in flight to a trainer that stops pulling are not counted, as after a second without a CPU.
     const margin = 30 * BATCH;
     const counted = () => seen() + dropped();
     await expect.poll(counted).toBeGreaterThan(made - margin);

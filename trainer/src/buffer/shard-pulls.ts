@@ -3,43 +3,43 @@ import type { Edge } from '@greedy-infomax/crds';
 import { shardConsumer } from '@greedy-infomax/crds/names';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 
-/** Messages asked for at a time: more of up to 1 MiB each would overrun a busy client. */
+/** Maximum number of messages per pull: more, of up to 1 MiB each, would overrun a busy client. */
 export const MAX_PULLED = 4;
-/** Milliseconds of one pull; a lost stream is noticed after about as long. */
+/** Milliseconds until a pull expires; a lost stream is noticed after about that time. */
 const EXPIRES = 2000;
-/** Milliseconds that a pull may go unread: less than two heartbeats, which come every half of EXPIRES. */
+/** Maximum milliseconds that a pull stays unread: less than two heartbeats, which come every EXPIRES / 2. */
 const PATIENCE = 1000;
-/** Milliseconds between attempts to find a stream that is not there. */
+/** Milliseconds between attempts to find a missing stream. */
 const RETRY = 250;
 
-/** Where an edge's messages are. */
+/** Stream and durable consumer of an edge. */
 type Place = Pick<Edge, 'stream' | 'consumer'>;
 
-/** Who takes the messages that are pulled. */
+/** Receives the pulled messages. */
 export interface Receiver {
   isClosed(): boolean;
-  /** Whether the shard is this taker's to pull. */
+  /** Reports whether this receiver pulls the shard. */
   owns(shard: number): boolean;
-  /** Whether more messages are wanted. */
+  /** Reports whether there is room for more messages. */
   hasRoom(): boolean;
-  /** Resolves when one of the above may have another answer. */
+  /** Resolves when the answer of one of the methods above may have changed. */
   changed(): Promise<void>;
   receive(message: JsMsg, shard: number): void;
 }
 
-/** What went wrong with the receiver and not on the way: another attempt would not mend it. */
+/** An error of the receiver itself, which a retry would not fix. */
 class ReceiverError extends Error {
   constructor(cause: unknown) {
-    super('cannot take a message', { cause });
+    super('cannot receive a message', { cause });
   }
 }
 
-/** Pulls an edge's messages, each shard from a durable consumer of its own, while they are wanted. */
+/** Pulls the messages of an edge while there is room, each shard from a durable consumer of its own. */
 export class ShardPulls {
   readonly #edge: Place;
   readonly #shards: number;
   readonly #receiver: Receiver;
-  /** By shard. */
+  /** Open pulls by shard. */
   readonly #open = new Map<number, ConsumerMessages>();
 
   constructor(edge: Place, shards: number, receiver: Receiver) {
@@ -48,12 +48,12 @@ export class ShardPulls {
     this.#receiver = receiver;
   }
 
-  /** Stops those under way; what is owned and wanted is pulled anew. */
+  /** Stops open pulls; `keep` pulls owned shards again. Default: all shards. */
   stop(which: (shard: number) => boolean = () => true): void {
     for (const [shard, pull] of this.#open) if (which(shard)) pull.stop();
   }
 
-  /** Pulls a shard until the receiver is closed. A server or a stream that is gone is waited for. */
+  /** Pulls a shard until the receiver is closed. Waits for a missing server or stream. */
   async keep(js: JetStreamClient, shard: number): Promise<void> {
     const receiver = this.#receiver;
     const unwanted = () => receiver.isClosed() || !receiver.owns(shard);
@@ -77,17 +77,17 @@ export class ShardPulls {
         stopWhenStreamIsGone(pull);
         for await (const message of pull) {
           if (unwanted()) {
-            message.nak(); // was on its way already; another trainer can have it at once
+            message.nak(); // was on its way already; another trainer can get it at once
             continue;
           }
           this.#receive(message, shard);
-          if (full) continue; // what came before the pull ended
+          if (full) continue; // arrived before the pull ended
           full = !(await this.#roomWithinPatience());
           if (full) pull.stop();
         }
       } catch (error) {
         if (error instanceof ReceiverError) throw error.cause;
-        // Not there yet, or not any more: the operator makes it again.
+        // The stream is missing: the operator creates it again.
       }
       this.#open.delete(shard);
       if (!receiver.isClosed() && !full) await sleep(RETRY);
@@ -102,15 +102,15 @@ export class ShardPulls {
     }
   }
 
-  /** Resolves when more samples are wanted. */
+  /** Resolves when there is room for more messages. */
   async #waitForRoom(): Promise<void> {
     while (!this.#receiver.isClosed() && !this.#receiver.hasRoom()) await this.#receiver.changed();
   }
 
   /**
-   * Whether more samples are wanted within PATIENCE. A pull that nobody reads from asks again each time that it
-   * misses heartbeats, and would then be given all at once, more than the server lets a client be behind. What is
-   * on its way when a pull stops comes again with `block`; with `dropOldest` it is lost, and no counter knows.
+   * Reports whether there is room within PATIENCE. An unread pull requests messages again each time that it misses
+   * heartbeats; their total would exceed what the server buffers for a client. Messages in flight when a pull stops are
+   * delivered again with `block`; with `dropOldest` they are lost and not counted.
    */
   async #roomWithinPatience(): Promise<boolean> {
     if (this.#receiver.isClosed() || this.#receiver.hasRoom()) return true;
@@ -122,7 +122,7 @@ export class ShardPulls {
   }
 }
 
-/** A memory stream is gone after a restart of the server, and its successor counts from 1. */
+/** Stops a pull whose stream is gone: after a restart of the server, a new memory stream counts from 1. */
 function stopWhenStreamIsGone(messages: ConsumerMessages): void {
   void (async () => {
     for await (const { type } of messages.status()) {

@@ -4,30 +4,29 @@ import { SHARED_PAYLOAD_BYTES } from '@greedy-infomax/crds/frame-limits';
 import { giveBack, takeMemory } from '../nats/message-memory.ts';
 
 /**
- * Bodies of messages that stay on one machine: each producer has a file in a folder that is memory, with slots that are used
- * again and again. A message then carries through NATS where its payload is, with all that a stream is for: order, limits,
- * who gets which, what has been used.
+ * Payloads of messages that stay on one machine: each producer has a file of reusable slots in a folder in memory. The
+ * message in NATS carries the payload's place, and keeps the stream's order, limits, delivery and acknowledgements.
  *
- *     0 stamps of the slots (f64 each): which payload is whole there, 0 for none  TABLE the slots, SLOT bytes each
+ *     0 stamps (f64 per slot): number of the whole payload in it, 0 for none  TABLE the slots, SLOT bytes each
  *
- * Nobody waits for anybody: a reader looks at the stamp before and after it reads, and a payload that was overwritten
- * in between is gone, as a message is that a stream discarded.
+ * There are no locks: a reader checks the stamp before and after it reads. A payload that was overwritten in between is
+ * lost, like a message that the stream discarded.
  */
 
 /** Header of a message whose payload is in a slot: its producer, slot, stamp and bytes. */
 export const PAYLOAD_HEADER = 'Gim-Body';
 
-/** Bytes from which on a payload is worth a slot, which takes eight calls of the system. */
-const WORTH = 16 << 10;
+/** Minimum bytes of a payload for a slot: a slot costs eight system calls. */
+const MIN_BYTES = 16 << 10;
 const STAMP = 8;
 const MAX_SLOTS = 8192;
 const TABLE = STAMP * MAX_SLOTS;
-/** Of memory only what is written to is there. */
+/** Bytes of a slot. Only written pages take memory. */
 const SLOT = SHARED_PAYLOAD_BYTES;
 
 const fileOf = (folder: string, producer: number): string => join(folder, `${producer}.bodies`);
 
-/** The producer's side. */
+/** Writes the payloads of one producer. */
 export class SharedPayloadWriter {
   readonly #producer: number;
   readonly #keeps: boolean;
@@ -37,8 +36,8 @@ export class SharedPayloadWriter {
   #written = 0;
 
   /**
-   * Slots for the messages of a stream that holds so many, and a few on their way. `keeps`: a payload stays until its reader
-   * is done with it; else the oldest makes room. Null where there is no such folder, or the stream holds too many.
+   * Opens a file with `slots` slots, enough for the messages in the stream and in flight. `keeps`: a payload stays until its
+   * reader releases it; else a new payload replaces the oldest. Returns null without the folder or for too many slots.
    */
   static open(
     folder: string,
@@ -62,10 +61,10 @@ export class SharedPayloadWriter {
     this.#keeps = keeps;
   }
 
-  /** Where the payload is from now on, for the header. Null where it must go with its message: no room, or not worth it. */
+  /** Writes a payload and returns its place for the header; null if it must go in its message: too small, or no slot. */
   put(payload: Uint8Array): string | null {
     const file = this.#file;
-    if (file === null || payload.length < WORTH || payload.length > SLOT) return null;
+    if (file === null || payload.length < MIN_BYTES || payload.length > SLOT) return null;
     try {
       const slot = this.#freeSlot(file);
       if (slot === null) return null;
@@ -77,7 +76,7 @@ export class SharedPayloadWriter {
       stampSlot(file, slot, this.#written);
       return [this.#producer, slot, this.#written, payload.length].join('.');
     } catch {
-      return null; // no memory is left
+      return null; // out of memory
     }
   }
 
@@ -86,17 +85,17 @@ export class SharedPayloadWriter {
     this.#file = null;
   }
 
-  /** The first that is free, as caches may still hold it; else that of the oldest payload, or none. */
+  /** Returns the first free slot, which caches may still hold; else the slot of the oldest payload, or null. */
   #freeSlot(file: number): number | null {
     this.#stamps.fill(0);
-    readSync(file, this.#stamps, 0, this.#stamps.byteLength, 0); // the end of a short file reads as free
+    readSync(file, this.#stamps, 0, this.#stamps.byteLength, 0); // slots beyond the end of the file read as free
     const free = this.#stamps.indexOf(0);
     if (free >= 0) return free;
     return this.#keeps ? null : this.#stamps.indexOf(Math.min(...this.#stamps));
   }
 }
 
-/** Where a payload is. */
+/** Place of a payload. */
 interface Place {
   file: number;
   slot: number;
@@ -104,18 +103,18 @@ interface Place {
   bytes: number;
 }
 
-/** Where bodies are read into. */
+/** Memory that payloads are read into. */
 export interface PayloadMemory {
   take(bytes: number): Uint8Array;
-  /** Nobody will read it again. */
+  /** Returns memory that is no longer read. */
   giveBack(payload: Uint8Array): void;
 }
 
-/** The consumer's side, of all producers. */
+/** Reads the payloads of all producers. */
 export class SharedPayloadReader {
   readonly #folder: string;
   readonly #memory: PayloadMemory;
-  /** By producer. */
+  /** Open files by producer. */
   readonly #files = new Map<number, number>();
 
   constructor(folder: string, memory: PayloadMemory = { take: takeMemory, giveBack }) {
@@ -123,7 +122,7 @@ export class SharedPayloadReader {
     this.#memory = memory;
   }
 
-  /** The payload that a header tells of, in memory to be given back. Null if it is not there, or not any more. */
+  /** Reads the payload that a header names, into memory to be given back; null if it is missing or overwritten. */
   read(header: string): Uint8Array | null {
     const place = this.#find(header);
     if (!place || !isThere(place)) return null;
@@ -133,7 +132,7 @@ export class SharedPayloadReader {
     return null;
   }
 
-  /** Tells the producer that nobody will read the payload again. */
+  /** Frees the slot of a payload that is no longer read. */
   release(header: string): void {
     const place = this.#find(header);
     if (place && isThere(place)) stampSlot(place.file, place.slot, 0);
@@ -172,7 +171,7 @@ function stampSlot(file: number, slot: number, stamp: number): void {
   writeSync(file, Float64Array.of(stamp), 0, STAMP, slot * STAMP);
 }
 
-/** False where the file ends before the payload does. */
+/** Reads a payload. Returns false if the file is too short. */
 function readInto(payload: Uint8Array, { file, slot, bytes }: Place): boolean {
   for (let at = 0; at < bytes; ) {
     const read = readSync(file, payload, at, bytes - at, TABLE + slot * SLOT + at);

@@ -14,15 +14,15 @@ import { MAX_PULLED } from './shard-pulls.ts';
 import { PAYLOAD_HEADER, SharedPayloadWriter } from './shared-memory.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
-/** Bytes and messages on their way at a time. 8 MiB keep a server busy; the client itself has no limit. */
+/** Maximum bytes and messages in flight. 8 MiB keep a server busy; the client itself has no limit. */
 const WINDOW_BYTES = 8 << 20;
 const WINDOW = 8;
 /** Milliseconds until a publish counts as lost. */
 const PUBLISH_TIMEOUT = 5000;
-/** Milliseconds before a full or missing stream is tried again. */
+/** Milliseconds between attempts to publish to a full or missing stream. */
 const RETRY = 20;
 
-/** The producing end of an edge. Returns when it is told to close. */
+/** Runs the producing end of an edge until a `close` message. */
 export async function runSink(
   port: MessagePort,
   connection: NatsConnection,
@@ -45,16 +45,16 @@ export async function runSink(
   port.close();
 }
 
-/** What is published: a frame, or where its payload is. */
+/** A message to publish: a frame with its payload, or with the payload's place in shared memory. */
 interface Message {
   headers: MsgHdrs;
   payload: Uint8Array;
-  /** Tells the server a message that is sent again from others. */
+  /** Message id: the server discards duplicates of it. */
   id: string;
   subject: string;
-  /** Which part of a sample it is; 0 for whole ones. */
+  /** Index of the chunk in its sample; 0 for whole samples. */
   chunk: number;
-  /** That are lost with it; a part of one for a part. */
+  /** Number of samples that are lost with the message; a fraction for a chunk. */
   samples: number;
 }
 
@@ -64,14 +64,14 @@ class SinkWorker {
   readonly #js: JetStreamClient;
   readonly #options: WorkerOptions;
   readonly #payloads: SharedPayloadWriter | null;
-  /** Messages on their way at a time. */
+  /** Maximum number of messages in flight. */
   readonly #window: number;
   /** Rows not published yet, oldest first. */
   #queue: Rows[] = [];
-  /** Samples in the queue from which on `block` makes the producer wait and `dropOldest` drops. */
+  /** Maximum number of samples in the queue: beyond it, `block` makes the producer wait and `dropOldest` drops. */
   readonly #limit: number;
   readonly #shards: number;
-  /** Shards that samples are dealt to: as many as there are trainers to read them. */
+  /** Number of shards that samples are assigned to: at most one per trainer that reads the edge. */
   #usedShards = 1;
   #group = 0;
   #inFlight = 0;
@@ -91,7 +91,7 @@ class SinkWorker {
     const { edge, batchSize, shared, producer } = options;
     const bytes = this.#perMessage() * edge.sampleBytes || MESSAGE_BYTES;
     this.#window = Math.max(1, Math.min(WINDOW, Math.floor(WINDOW_BYTES / bytes)));
-    // Beside what the stream holds, what is on its way in and out.
+    // Messages in the stream, and those in flight to and from it.
     const slots = messagesHeld(edge, batchSize, shared !== undefined) + this.#window + MAX_PULLED;
     const block = edge.whenFull === 'block';
     this.#payloads = shared ? SharedPayloadWriter.open(shared, producer, slots, block) : null;
@@ -126,7 +126,7 @@ class SinkWorker {
     this.#payloads?.close();
   }
 
-  /** Samples that the next module has not asked for yet; null if the server does not say. */
+  /** Publishes the number of samples that the next module has not requested yet; null if the server does not answer. */
   async reportPending(): Promise<void> {
     const { edge } = this.#options;
     let samples: number | null = null;
@@ -141,7 +141,7 @@ class SinkWorker {
       const perMessage = this.#perMessage();
       samples = this.#queued() + pending * (perMessage || 1 / chunksPerSample(edge.sampleBytes));
     } catch {
-      // No server, no stream or no right to ask: the caller goes on without the number.
+      // No server, no stream or no permission: the number stays null.
     }
     this.#port.postMessage({ type: 'pending', samples } satisfies FromWorker);
   }
@@ -153,7 +153,7 @@ class SinkWorker {
     return samplesPerFrame(edge, batchSize, shared !== undefined);
   }
 
-  /** Lets a waiting producer go on when there is room. */
+  /** Lets waiting producers continue while there is room. */
   #admit(): void {
     while (this.#waiting > 0 && this.#queued() <= this.#limit) {
       this.#waiting -= 1;
@@ -166,13 +166,13 @@ class SinkWorker {
     this.#pumping = true;
     for (let rows = this.#queue.shift(); rows && !this.#closed; rows = this.#queue.shift()) {
       const block = this.#options.edge.whenFull === 'block';
-      let notTaken = 1; // more come while these are on their way
+      let notTaken = 1; // 1 for the loop below, which adds more
       const onTaken = () => {
         notTaken -= 1;
         if (notTaken === 0) free(rows.bytes);
       };
       for (const message of this.#messagesOf(rows, this.#perMessage())) {
-        // block: the parts of a sample may overtake one another, samples may not.
+        // block: chunks of a sample may arrive out of order, samples may not.
         await this.#inFlightBelow(block && message.chunk === 0 ? 1 : this.#window);
         notTaken += 1;
         if (block) void this.#publishUntilTaken(message, onTaken);
@@ -195,7 +195,7 @@ class SinkWorker {
     }
   }
 
-  /** `dropOldest`: what fails is counted, never sent again. */
+  /** Publishes for `dropOldest`: counts a failed message as dropped, never retries. */
   async #publishOrDrop(message: Message, onTaken: () => void): Promise<void> {
     this.#inFlight += 1;
     try {
@@ -208,7 +208,7 @@ class SinkWorker {
     }
   }
 
-  /** `block`: again and again under the same id, so nothing is lost or doubled. */
+  /** Publishes for `block`: retries under the same id, so no message is lost or duplicated. */
   async #publishUntilTaken(message: Message, onTaken: () => void): Promise<void> {
     this.#inFlight += 1;
     for (let taken = false; !taken && !this.#closed; ) {
@@ -229,19 +229,19 @@ class SinkWorker {
     this.#settle();
   }
 
-  /** Each is made when it is its turn, as a slot in memory is taken from then on. */
+  /** Yields the messages of rows. Lazy, because each message takes a slot in shared memory. */
   *#messagesOf(rows: Rows, perMessage: number): Generator<Message> {
     const { producer, edge, batchSize } = this.#options;
     for (const frame of eachFrame(rows, producer, () => this.#group++, perMessage)) {
       const place = this.#payloads?.put(frame.payload) ?? null;
-      // Without a place in memory it goes in messages that a server takes.
+      // Without a slot, the frame is cut again into messages that fit the server's limit.
       if (place === null && frame.payload.length > MESSAGE_BYTES) {
         yield* this.#messagesOf(frame.rows, samplesPerFrame(edge, batchSize));
       } else yield this.#messageOf(frame, place);
     }
   }
 
-  /** `place`: of the payload, if it is in memory. */
+  /** `place`: the payload's place in shared memory; null if the message carries it. */
   #messageOf(
     { record, payload, producer, group, chunk, chunks, rows }: CutFrame,
     place: string | null,
@@ -272,8 +272,8 @@ class SinkWorker {
 }
 
 /**
- * Frees the memory of rows once the server has them, as nobody reads them again: V8 would collect all garbage of the
- * thread for each 64 MB of them.
+ * Frees the memory of rows that the server has received. Otherwise V8 would collect all garbage of the thread for each
+ * 64 MB of them.
  */
 function free({ buffer }: Uint8Array): void {
   (buffer as ArrayBuffer).transfer(0);

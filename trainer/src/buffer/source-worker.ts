@@ -13,16 +13,16 @@ import type { Lease } from './lease.ts';
 import { ShardPulls } from './shard-pulls.ts';
 import type { FromWorker, SourceCounters, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
-/** Samples of a shard, from as many producers, that may be coming in parts at a time. */
+/** Maximum number of incomplete samples per shard, from as many producers. */
 const OPEN_PER_SHARD = 4;
-/** Milliseconds that a server which may be gone has to hear the last acknowledgements. */
+/** Maximum milliseconds to send the last acknowledgements. */
 const FLUSH_WITHIN = 1000;
-/** Milliseconds after which the server hears that a message is still being worked on; well below `ack_wait`. */
+/** Milliseconds between extensions of the server's wait for acknowledgements; well below `ack_wait`. */
 const WORKING_EVERY = 5000;
-/** Milliseconds between two messages about refused ones. */
+/** Minimum milliseconds between two messages about refused ones. */
 const REFUSALS_EVERY = 1000;
 
-/** The consuming end of an edge. Returns when it is told to close. */
+/** Runs the consuming end of an edge until a `close` message. */
 export async function runSource(
   port: MessagePort,
   connection: NatsConnection,
@@ -37,7 +37,7 @@ export async function runSource(
     else if (message.type === 'close') source.close();
   });
   await source.pull(connection);
-  // What was used, and what was handed back, is to be known before the connection ends.
+  // The server must receive all acknowledgements before the connection ends.
   await Promise.race([connection.flush().catch(() => {}), sleep(FLUSH_WITHIN)]);
   await connection.close();
   port.postMessage({ type: 'closed' } satisfies FromWorker);
@@ -49,7 +49,7 @@ class SourceWorker {
   readonly #options: WorkerOptions;
   readonly #edge: WorkerOptions['edge'];
   readonly #block: boolean;
-  /** Where samples of several messages are put together. */
+  /** Memory of a batch that is copied from several messages. */
   readonly #batch: Buffer;
   readonly #shards: number;
   readonly #incoming: Incoming;
@@ -57,25 +57,25 @@ class SourceWorker {
   readonly #replay: Replay<Arrived>;
   readonly #capacity: number;
   readonly #gaps: GapCounter;
-  /** Unused samples from which on no more are pulled: what is not wanted yet is fresher if fetched later. */
+  /** Number of unused samples at which pulling stops: samples that are fetched later are fresher. */
   readonly #enough: number;
-  /** Trainers that read the edge. */
+  /** Number of trainers that read the edge. */
   #readers = 1;
   #asked = 0;
-  /** Whether what is asked for must not have been used. */
+  /** True if the requested samples must be unused. */
   #unused = false;
-  /** Messages of samples that are not whole yet, with the shard that they came from. */
+  /** Messages of incomplete samples, with their shard, by group. */
   readonly #parts = new Map<string, { shard: number; leases: Lease[] }>();
-  /** `block`: messages that the server awaits an answer for. */
+  /** `block`: messages that are not acknowledged yet. */
   readonly #unanswered = new Set<Lease>();
-  /** Messages that end with the batch in use. */
+  /** Messages to end after the batch in use. */
   #finishing: Lease[] = [];
-  /** Whose memory the step is reading. */
+  /** Origin of the memory that the step is reading. */
   #using: Origin | null = null;
   #received = 0;
-  /** By producer. */
+  /** Newest step by producer. */
   readonly #newestSteps = new Map<number, number>();
-  /** Refused messages that the compute thread knows of, and the time from which it may be told of more. */
+  /** Number of refused messages published to the compute thread, and the earliest time to publish more. */
   #publishedRefusals = 0;
   #publishRefusalsAt = 0;
   #closed = false;
@@ -111,6 +111,7 @@ class SourceWorker {
     });
   }
 
+  /** Requests a batch of `count` samples; 0 cancels the request. */
   ask(count: number, unused = false): void {
     this.#asked = count;
     this.#unused = unused;
@@ -118,13 +119,13 @@ class SourceWorker {
     this.#answer();
   }
 
-  /** The step that used the last batch is over. */
+  /** Ends the messages of the last batch after its step. */
   done(): void {
     this.#using = null;
     for (const lease of this.#finishing.splice(0)) this.#end(lease);
   }
 
-  /** What is whole already stays with this trainer; parts go to whom the shard belongs to now. */
+  /** Sets the number of readers. Whole samples stay; chunks of shards that moved are handed back to the server. */
   share(readers: number): void {
     this.#readers = Math.max(1, readers);
     this.#gaps.share(this.#readers);
@@ -140,12 +141,12 @@ class SourceWorker {
   close(): void {
     this.#closed = true;
     this.#pulls.stop();
-    for (const lease of this.#unanswered) lease.nak(); // the step may still read their memory
+    for (const lease of this.#unanswered) lease.nak(); // not released: the step may still read their memory
     this.#unanswered.clear();
     this.#wake();
   }
 
-  /** Pulls until closed. A server or a stream that is gone is waited for. */
+  /** Pulls until closed. Waits for a missing server or stream. */
   async pull(connection: NatsConnection): Promise<void> {
     const js = jetstream(connection);
     const clock = setInterval(() => {
@@ -161,7 +162,7 @@ class SourceWorker {
     }
   }
 
-  /** Whether this trainer reads the shard. All pull from one that is alone. */
+  /** Reports whether this trainer reads the shard. All trainers read a single shard. */
   #owns(shard: number): boolean {
     return this.#shards === 1 || shard % this.#readers === this.#options.replica;
   }
@@ -172,7 +173,7 @@ class SourceWorker {
       : this.#replay.fresh < this.#enough;
   }
 
-  /** Resolves when samples were taken, shares changed, or it is time to close. */
+  /** Resolves when samples were taken, the number of readers changed, or the source is closed. */
   #change(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -191,7 +192,7 @@ class SourceWorker {
       if (frame === null) this.#publishRefusals();
       return;
     }
-    // dropOldest: a lost sample is no loss. block: a message leaves the stream once its samples have been used.
+    // dropOldest may lose samples, so it acknowledges at once; block acknowledges after the samples were used.
     if (this.#block) this.#unanswered.add(lease);
     else lease.ack();
     const leases = this.#partsOf(frame, lease, shard, samples.length > 0);
@@ -207,7 +208,7 @@ class SourceWorker {
     this.#answer();
   }
 
-  /** The messages of a sample, once it is whole; collects them until then. */
+  /** Returns all messages of the frame's group so far; remembers them unless the group is whole. */
   #partsOf(frame: Frame, lease: Lease, shard: number, whole: boolean): Lease[] {
     const key = Assembler.keyOf(frame);
     const leases = [...(this.#parts.get(key)?.leases ?? []), lease];
@@ -216,7 +217,7 @@ class SourceWorker {
     return leases;
   }
 
-  /** Hands the messages of a sample that is not whole back to the server. */
+  /** Hands the messages of an incomplete sample back to the server. */
   #handBackParts(key: string): void {
     const { leases = [] } = this.#parts.get(key) ?? {};
     this.#parts.delete(key);
@@ -226,14 +227,14 @@ class SourceWorker {
     }
   }
 
-  /** Ends a message that nobody uses any more: answers the server, then frees the memory. */
+  /** Ends a message after its last use: answers the server, then frees the memory. */
   #end(lease: Lease): void {
     this.#unanswered.delete(lease);
     lease.ack();
     lease.release();
   }
 
-  /** Tells the compute thread of refused messages, at most once a second: no batch may ever come. */
+  /** Publishes refused messages to the compute thread at most once a second, because a batch may never come. */
   #publishRefusals(): void {
     if (
       this.#incoming.refused === this.#publishedRefusals ||
@@ -277,7 +278,7 @@ class SourceWorker {
     this.#wake();
   }
 
-  /** Nobody will use the sample again. */
+  /** Removes a sample after its last use; ends its messages with their last sample. */
   #leave(sample: Arrived): void {
     const { origin } = sample;
     origin.outstanding -= 1;

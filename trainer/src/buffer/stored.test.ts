@@ -25,10 +25,10 @@ const edge: Edge = {
   stores: true,
 };
 
-it('an edge that stores uses each sample so often, and asks for others only as they run out', async () => {
+it('an edge that stores uses each sample maxReuse times and pulls others as samples run out', async () => {
   const nats = await startNats();
   const connection = await connect({ servers: nats.url });
-  // Room for all, so that none is dropped before it is asked for.
+  // Depth for all samples, so that none is dropped before it is pulled.
   await ensureStreams(connection, [planStream({ ...edge, depth: 2 * SAMPLES }, BATCH)]);
   const options = { natsUrl: nats.url, edge, batchSize: BATCH, clientName: 'test' };
   const [out, into] = [await openSink(options), await openSource(options)];
@@ -45,7 +45,7 @@ it('an edge that stores uses each sample so often, and asks for others only as t
       const batch = await into.take(signal);
       for (const id of batch.ids) uses.set(id, (uses.get(id) ?? 0) + 1);
       batch.done();
-      // Those that came in the place of others, with the batch that is being used and one on its way.
+      // Replacements of used samples, with the batch in use and one in flight.
       const gone = [...uses.values()].filter((count) => count > REUSE).length;
       expect(uses.size).toBeLessThanOrEqual(DEPTH + gone + 2 * BATCH);
     }

@@ -1,18 +1,18 @@
 import type { Edge } from '@greedy-infomax/crds';
 import type { NatsAccess } from '../nats/connect.ts';
 
-/** What the compute thread and the thread of the NATS client say to each other. */
+/** Messages between the compute thread and the worker thread of an edge. */
 
 export interface WorkerOptions extends NatsAccess {
   role: 'source' | 'sink';
   clientName: string;
   edge: Edge;
   batchSize: number;
-  /** Sink: tells this process from others that feed the same edge. */
+  /** Sink: random id of this process among the producers of the edge. */
   producer: number;
-  /** Source: number of this trainer among those that read the edge. */
+  /** Source: index of this trainer among those that read the edge. */
   replica: number;
-  /** Folder in memory through which bodies go that stay on this machine. */
+  /** Folder in memory for payloads that stay on this machine. Default: payloads go through the server. */
   shared?: string;
 }
 
@@ -20,24 +20,24 @@ export interface BatchInfo {
   ids: Float64Array;
   labels: Int32Array;
   producerSteps: Int32Array;
-  /** The newest step of the same producer that any sample told of. */
+  /** Newest step of the sample's producer, as seen in any sample. */
   newestSteps: Int32Array;
   madeAt: Float64Array;
 }
 
 export interface SourceCounters {
-  /** Whole samples that came. */
+  /** Number of whole samples received. */
   received: number;
-  /** Samples that came or should have come and were never used. */
+  /** Number of samples that were never used, including those that were never received. */
   dropped: number;
   reused: number;
-  /** Samples that lost a part on the way. */
+  /** Number of samples that lost a chunk. */
   incomplete: number;
-  /** Messages that were no part of this edge. */
+  /** Number of messages that do not belong to this edge. */
   refused: number;
   /** Why the last of them was refused; empty before the first. */
   refusal: string;
-  /** Messages that came more than once. */
+  /** Number of messages that were received again. */
   repeated: number;
 }
 
@@ -53,11 +53,11 @@ export const NO_COUNTS: SourceCounters = {
 
 export interface SinkCounters {
   published: number;
-  /** Samples given up because the server was not there or too slow. */
+  /** Number of samples given up because the server was unreachable or too slow. */
   dropped: number;
 }
 
-/** Rows of encoded samples of equal size, one after another, in memory that nobody writes to again. */
+/** Encoded samples of equal size, one after another, in memory that is not written to again. */
 export interface Rows extends Pick<BatchInfo, 'ids' | 'labels'> {
   bytes: Uint8Array;
   producerStep: number;
@@ -71,16 +71,16 @@ export type ToWorker =
   | { type: 'put'; rows: Rows }
   | { type: 'flush' }
   | { type: 'pending' }
-  /** How many trainers read the edge. */
+  /** Sets the number of trainers that read the edge. */
   | { type: 'share'; readers: number }
   | { type: 'close' };
 
 export type FromWorker =
-  /** `memory`: where its rows are, until it is done. */
+  /** `memory`: rows of the batch, valid until `done`. */
   | { type: 'batch'; memory: SharedArrayBuffer; info: BatchInfo; counters: SourceCounters }
   | { type: 'accepted' }
   | { type: 'flushed'; counters: SinkCounters }
   | { type: 'pending'; samples: number | null }
-  /** Of a source that refuses messages, between batches. */
+  /** Counters of a source that refuses messages, between batches. */
   | { type: 'counters'; counters: SourceCounters }
   | { type: 'closed' };

@@ -5,9 +5,9 @@ import { runSource } from './source-worker.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
 /**
- * The thread that owns the NATS connection. A step blocks the compute thread for up to seconds; a client
- * there would miss its acknowledgements and be cut off as a slow consumer. What passes through it makes the
- * garbage collector run several times a second, each time over all that the thread has loaded: it loads little.
+ * Worker thread that owns the NATS connection of an edge. A step blocks the compute thread for up to seconds; a client
+ * there would miss acknowledgements and be disconnected as a slow consumer. Messages make the garbage collector run several
+ * times a second over everything that the thread has loaded, so it loads little.
  */
 
 const options = workerData as WorkerOptions;

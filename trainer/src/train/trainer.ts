@@ -139,7 +139,7 @@ export class Trainer {
     return this.#channel.released(this.options.config.name);
   }
 
-  /** How the training ended, with the checkpoint that proves it. */
+  /** Ending of the training, with the checkpoint that proves it. */
   get ending(): TrainedEnding {
     const { config, replica } = this.options;
     return {

@@ -9,17 +9,17 @@ import { ensureStreams } from '../../../../operator/src/nats/streams.ts';
 import { startNats, type TestNats } from '../../../../test/support/nats.ts';
 import { openSink, openSource, type Sink, type Source } from '../edge.ts';
 
-/** How activations go, for `TestEdges.start`. */
+/** Options of `TestEdges.start` for each way of payloads, by name. */
 export const TRANSPORTS: [string, { shared: boolean }][] = [
   ['through the server', { shared: false }],
   ['through shared memory', { shared: true }],
 ];
 
-/** Edges for tests, on a NATS server of their own. */
+/** Test edges on a NATS server of their own. */
 export class TestEdges {
   readonly nats: TestNats;
   readonly connection: NatsConnection;
-  /** Folder through which large bodies go. */
+  /** Folder for large payloads. */
   readonly shared?: string;
   #count = 0;
   readonly #open: { close(): Promise<void> }[] = [];
@@ -40,7 +40,7 @@ export class TestEdges {
     if (shared) this.shared = mkdtempSync(join(tmpdir(), 'gim-shared-'));
   }
 
-  /** A new edge with its stream. */
+  /** Creates an edge with its stream. */
   async make(overrides: Partial<Edge> = {}): Promise<Edge> {
     this.#count += 1;
     const edge: Edge = {
@@ -60,7 +60,7 @@ export class TestEdges {
     return edge;
   }
 
-  /** Makes the stream anew, as soon as the restarted server answers. */
+  /** Creates the stream again once the restarted server answers. */
   async remakeStream(edge: Edge): Promise<void> {
     for (;;) {
       try {
@@ -90,7 +90,7 @@ export class TestEdges {
     ]);
   }
 
-  /** What the edge's stream holds. */
+  /** Returns the number of messages and bytes in the edge's stream. */
   async contents({ stream }: Edge): Promise<{ messages: number; bytes: number }> {
     const jsm = await jetstreamManager(this.connection);
     return (await jsm.streams.info(stream)).state;
@@ -124,17 +124,17 @@ export class TestEdges {
   }
 }
 
-/** How samples come: several small ones to a message, large ones, in parts. */
+/** Bytes of samples that go several to a message, one to a message, and in chunks. */
 export const PER_MESSAGE: [string, number][] = [
   ['small samples', 1000],
-  ['large ones', 120_000],
-  ['in parts', CHUNK_BYTES + 1000],
+  ['large samples', 120_000],
+  ['samples in chunks', CHUNK_BYTES + 1000],
 ];
 
-/** Every byte tells its sample and its place, so a torn or mixed one shows. Below 64 all are small floats, too. */
+/** Returns a byte that depends on its sample and place, so mixed samples show. Bytes below 64 are small floats. */
 const byteOf = (id: number, i: number) => (id * 31 + i * 7 + (i >> 8)) & 63;
 
-/** A batch of these samples. */
+/** Returns a batch of the samples `ids`. */
 export function rows(edge: Edge, ids: number[], producerStep = 0) {
   const size = edge.sampleBytes;
   const bytes = new Uint8Array(ids.length * size);
@@ -145,7 +145,7 @@ export function rows(edge: Edge, ids: number[], producerStep = 0) {
   return { bytes, ids: Float64Array.from(ids), labels, producerStep, madeAt: Date.now() };
 }
 
-/** Fails for a sample that is not byte by byte what `rows` made. */
+/** Expects each sample to have exactly the bytes that `rows` made. */
 export function expectWhole(edge: Edge, batch: Awaited<ReturnType<Source['take']>>): void {
   for (const [row, id] of batch.ids.entries()) {
     expect(batch.labels[row]).toBe(id % 10);

@@ -9,14 +9,14 @@ import {
   sealFrameHeader,
 } from '../frame.ts';
 
-/** Bytes that tell their sample and their place. */
+/** Returns bytes that depend on their sample and place. */
 export function pattern(id: number, size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i += 1) bytes[i] = id * 31 + i * 7 + (i >> 8);
   return bytes;
 }
 
-/** Of all that a step puts out. */
+/** Producer step and time of all test samples. */
 export const MADE = { producerStep: 30, madeAt: 1_700_000_000_000.25 };
 
 export const sample = (id: number, size: number): Sample => ({
@@ -42,7 +42,7 @@ export const framesOf = (
   return Array.from(eachFrame(rowsOf(samples), producer, () => group++));
 };
 
-/** What a reader makes of a sealed header and a payload. */
+/** Reads a sealed header and a payload as a frame. */
 export const read = (header: string, payload: Uint8Array, size: number, place = ''): Frame =>
   parseFrame(openFrameHeader([header], place), payload, size);
 
