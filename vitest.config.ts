@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import type { Reporter } from 'vitest/node';
 
-/** What failed, and one plain line at the end, for people and for machines that read logs. */
+/** Prints failures and one final summary line, for people and for programs that read logs. */
 const summaryLine: Reporter = {
   onTestRunEnd(modules, errors) {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
@@ -17,7 +17,7 @@ const summaryLine: Reporter = {
   },
 };
 
-/** Whole system: a Kubernetes cluster, the chart, images, runs, faults. */
+/** System tests: a Kubernetes cluster, the chart, images, runs, faults. */
 const E2E = [
   'test/{chart,cluster,e2e,faults,images,nats-auth}/**/*.test.ts',
   '**/real-api-server.test.ts',
@@ -46,11 +46,11 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'e2e', include: E2E, exclude: NEVER } },
     ],
-    // libtensorflow keeps process-wide state: every file gets a process of its own.
+    // libtensorflow keeps process-wide state: every file gets its own process.
     pool: 'forks',
-    // Much of a test is waiting for servers; two share two cores well.
+    // Many tests wait for servers; two files at a time share two cores well.
     maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
-    // Against hanging, on a machine of any speed: no test passes or fails by how fast it is.
+    // Limits against hanging only, generous on slow machines: no test passes or fails by its speed.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 90_000 } },

@@ -1,6 +1,6 @@
 /**
- * Comparison on a machine that is not quiet: competitors take turns, so that what slows the machine down
- * slows them all, and medians leave out what struck one alone.
+ * Comparison on a busy machine: competitors alternate, so that load slows all of them down, and
+ * medians exclude outliers.
  */
 
 export const median = (values: readonly number[]): number => {
@@ -17,7 +17,10 @@ export const mean = (values: readonly number[]): number =>
 export const geometricMean = (values: readonly number[]): number =>
   Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 
-/** A round of every competitor, `rounds` times: what each measured, by name, in the order of the rounds. */
+/**
+ * Measures every competitor once per round, for `rounds` rounds; returns measurements by name, in
+ * round order.
+ */
 export async function alternate<Name extends string, Result>(
   competitors: Readonly<Record<Name, () => Result | Promise<Result>>>,
   rounds: number,
@@ -33,6 +36,6 @@ export async function alternate<Name extends string, Result>(
   return results;
 }
 
-/** Median over the rounds of what `a` measured by what `b` did in the same round. */
+/** Median over the rounds of the ratio of `a` to `b` in the same round. */
 export const medianRatio = (a: readonly number[], b: readonly number[]): number =>
   median(a.map((value, round) => value / (b[round] as number)));

@@ -12,15 +12,17 @@ import { digestOfWeights } from './asynchrony/weights.ts';
 import { machine } from './machine.ts';
 
 /**
- * Trains with a slow module, at several depths of the buffers and by both policies, and in one process without
- * buffers; writes docs/asynchrony.md and its plot. Takes about 12 minutes on two cores. Results are kept in
- * OUT/results.json, and what is there already is not trained again: `node bench/asynchrony.ts [--samples N]
- * [--out DIR]`.
+ * Trains with a slow module, at several buffer depths and with both policies, and in one process
+ * without buffers; writes docs/asynchrony.md and its plot. Takes about 12 minutes on two cores.
+ * Results are kept in OUT/results.json and not measured again: `node bench/asynchrony.ts [--samples
+ * N] [--out DIR]`.
  */
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Of each trainer and of the process alone: another number adds up in another order. */
+/**
+ * Threads of each trainer and of the single process: another number changes the order of summation.
+ */
 const threads = Math.max(1, Math.floor(availableParallelism() / MODULES.length));
 process.env.OMP_NUM_THREADS = String(threads);
 
@@ -33,7 +35,7 @@ const { values } = parseArgs({
 const { out } = values;
 const samples = Number(values.samples);
 if (!(Number.isInteger(samples) && samples > 0)) {
-  throw new RangeError(`--samples is ${values.samples}; a whole number above 0 would be right`);
+  throw new RangeError(`--samples is ${values.samples}; it must be a whole number above 0`);
 }
 
 mkdirSync(out, { recursive: true });

@@ -10,12 +10,12 @@ it('a ratio may be worse by the tolerance, and no more', () => {
   expect(isWorse(2, 3)).toBe(false);
 });
 
-it('a ratio that is gone or is no number is worse', () => {
+it('a ratio that is missing or NaN is worse', () => {
   expect(isWorse(2, undefined)).toBe(true);
   expect(isWorse(2, Number.NaN)).toBe(true);
 });
 
-it('only chosen ratios are compared, and there must be some', () => {
+it('only selected ratios are compared, and at least one is required', () => {
   const committed = { 'digits edges': 3, 'speech conv1': 1 };
   expect(compare('step', committed, { 'digits edges': 3 }, /^digits/, 0.2)).toHaveLength(1);
   expect(() => compare('step', committed, committed, /^nothing/, 0.2)).toThrow(RangeError);

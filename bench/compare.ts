@@ -1,16 +1,19 @@
-/** Whether a ratio that was measured again is worse than the committed one. */
+/** Reports whether a new measurement of a ratio is worse than the committed one. */
 
 export interface Comparison {
   /** `BENCHMARK: RATIO` */
   what: string;
   committed: number;
   now: number;
-  /** From here on it is as good. */
+  /** Minimum that counts as equally good. */
   least: number;
   isWorse: boolean;
 }
 
-/** Of the ratios that `chosen` matches; one that is gone is worse. Throws a `RangeError` when it matches none. */
+/**
+ * Compares the ratios that `chosen` matches; a missing one counts as worse. Throws a `RangeError`
+ * when it matches none.
+ */
 export function compare(
   name: string,
   committed: Readonly<Record<string, number>>,

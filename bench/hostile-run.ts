@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { planKubernetes } from '../operator/src/plan/kubernetes/plan.ts';
 import type { KubernetesRun } from '../operator/src/plan/kubernetes/types.ts';
 
-/** Prints for how long the costliest runs hold the event loop of the operator, a plan after another. */
+/** Prints how long the most expensive runs block the operator's event loop, for several plans. */
 
 interface Case {
   what: string;
@@ -53,7 +53,7 @@ for (const each of CASES) {
   const run = runOf(each);
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
-  await pause(50); // a delay is measured between two timers
+  await pause(50); // A delay is measured between two timers.
   delay.reset();
   await pause(5);
   const times: number[] = [];

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 import { BENCH_ENV, recorded, section } from './results.ts';
 
 /**
- * Runs the benchmarks and writes RESULTS.md from what they have recorded: `node bench/main.ts [NAME …] [--render]`.
- * Without names: all of them. --render: runs none.
+ * Runs the benchmarks and writes RESULTS.md from their recorded results: `node bench/main.ts [NAME
+ * …] [--render]`. Without names: all of them. --render runs none.
  */
 
 /** In the order of the page. */
@@ -23,7 +23,7 @@ const BENCHMARKS = [
   'growth',
 ];
 
-/** What stands on the page: with the results of benchmarks that write another on a GPU. */
+/** Benchmarks on the page; some have a separate result for a GPU. */
 const SECTIONS = BENCHMARKS.flatMap((name) => [name, `${name}-gpu`]);
 
 const { values, positionals } = parseArgs({
@@ -32,7 +32,7 @@ const { values, positionals } = parseArgs({
 });
 for (const name of positionals) {
   if (!BENCHMARKS.includes(name)) {
-    throw new RangeError(`there is no benchmark ${name}; there are ${BENCHMARKS.join(', ')}`);
+    throw new RangeError(`unknown benchmark ${name}; known are ${BENCHMARKS.join(', ')}`);
   }
 }
 
@@ -48,7 +48,7 @@ for (const name of values.render ? [] : chosen) {
 }
 writePage();
 if (failed.length > 0) {
-  console.error(`no new result of ${failed.join(', ')}; what they said stands above`);
+  console.error(`no new result of ${failed.join(', ')}; see their output above`);
   process.exitCode = 1;
 }
 

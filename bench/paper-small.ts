@@ -8,9 +8,10 @@ import { METHODS, type Method, markdownTable, type Outcome, rowsOf } from './pap
 import { GIM, summaryOf, TrainingError } from './training.ts';
 
 /**
- * Trains every method of the paper's table on handwritten digits, one after another, and prints the table; it is
- * also written to OUT/table.md. `node bench/paper-small.ts [--samples N] [--only FILE,…] [--out DIR]`; without
- * `--samples` each module trains on as many as its run file says, which takes about half an hour on two idle cores.
+ * Trains every method of the paper's table on handwritten digits and prints the table, which is
+ * also written to OUT/table.md. `node bench/paper-small.ts [--samples N] [--only FILE,…] [--out
+ * DIR]`; without `--samples` each module trains on the budget of its run file, which takes about
+ * half an hour on two idle cores.
  */
 
 const ROOT = join(import.meta.dirname, '..');
@@ -30,7 +31,7 @@ if (unknown !== undefined) {
   throw new RangeError(`--only names ${unknown}; there are ${known}`);
 }
 if (samples !== undefined && !(Number.isInteger(samples) && samples > 0)) {
-  throw new RangeError(`--samples is ${values.samples}; a whole number above 0 would be right`);
+  throw new RangeError(`--samples is ${values.samples}; it must be a whole number above 0`);
 }
 
 const outcomes: Outcome[] = [];
@@ -42,7 +43,7 @@ const table = markdownTable(rowsOf(outcomes));
 writeFileSync(join(values.out, 'table.md'), `${table}\n`);
 console.log(`\n${table}`);
 
-/** Trains on this machine, in a folder of its own. */
+/** Trains on this machine, in a separate folder. */
 async function train({ title, file }: Method, folder: string) {
   const out = join(folder, file);
   rmSync(out, { recursive: true, force: true });
@@ -59,7 +60,7 @@ async function train({ title, file }: Method, folder: string) {
   return summaryOf(out);
 }
 
-/** The run file with the budget that was asked for. */
+/** Run file with the requested budget. */
 function shortened(text: string): string {
   if (samples === undefined) return text;
   const document = parseDocument(text);

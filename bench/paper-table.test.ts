@@ -33,12 +33,12 @@ test('every method has a run file for digits and one for STL-10', () => {
   }
 });
 
-test('a method is as good as its last module', () => {
+test("uses the accuracy of a method's last module", () => {
   const [row] = rowsOf([{ method: method('predsim'), summary: summary(0.6, 0.8, 0.9) }]);
   expect(row).toMatchObject({ title: 'Predsim', accuracy: 0.9, samples: 24_000, paper: 80.8 });
 });
 
-test('the network without training is that of Greedy InfoMax, and comes first', () => {
+test('lists the untrained network of Greedy InfoMax first', () => {
   const rows = rowsOf([{ method: method('gim'), summary: summary(0.6, 0.8) }]);
   expect(rows.map(({ title, accuracy }) => [title, accuracy])).toEqual([
     ['Randomly initialised', 0.5],
@@ -46,7 +46,7 @@ test('the network without training is that of Greedy InfoMax, and comes first', 
   ]);
 });
 
-test('the table says what the paper has no number for with a dash', () => {
+test('shows a dash for values that the paper does not give', () => {
   const rows = rowsOf([{ method: method('iterative'), summary: summary(0.8) }]);
   expect(markdownTable(rows).split('\n').at(-1)).toBe(
     '| Greedy InfoMax, iterative | 80.0% | 24,000 | 2 min 10 s | – |',

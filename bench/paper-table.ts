@@ -1,20 +1,20 @@
 import { formatDuration, formatPercent } from '../operator/src/report/format.ts';
 import type { Summary } from '../operator/src/report/summary.ts';
 
-/** The table of the paper (Löwe et al. 2019, Table 1), with what was found on digits beside it. */
+/** Table 1 of the paper (Löwe et al. 2019), beside results on digits. */
 
 export interface Method {
-  /** As the table names it. */
+  /** Name in the table. */
   title: string;
   /** Name of the run file, in examples/small for digits and in examples/paper for STL-10. */
   file: string;
-  /** Percent on STL-10 in the paper; undefined: the paper gives none. */
+  /** Percent on STL-10 in the paper; undefined: not given in the paper. */
   paper?: number;
-  /** Not for STL-10. */
+  /** True if there is no run file for STL-10. */
   smallOnly?: true;
 }
 
-/** In the order of the paper, and what it tells of without a number. */
+/** In the paper's order, including methods without a number. */
 export const METHODS: readonly Method[] = [
   { title: 'Deep InfoMax, local', file: 'deepinfomax', paper: 78.2 },
   { title: 'Predsim', file: 'predsim', paper: 80.8 },
@@ -30,7 +30,7 @@ export const METHODS: readonly Method[] = [
   },
 ];
 
-/** That of the network of Greedy InfoMax with the weights it starts from. */
+/** Untrained: Greedy InfoMax's network with its initial weights. */
 const UNTRAINED = { title: 'Randomly initialised', paper: 27.0 };
 
 export interface Outcome {
@@ -38,20 +38,20 @@ export interface Outcome {
   summary: Summary;
 }
 
-/** Accuracy of the last module, which is the network's. */
+/** Accuracy of the last module, which is the network's accuracy. */
 const accuracyOf = ({ summary }: Outcome): number | null =>
   summary.modules.at(-1)?.probeAccuracy ?? null;
 
 export interface Row {
   title: string;
-  /** Of 1; null: not read out. */
+  /** Accuracy, 0 to 1; null: not evaluated. */
   accuracy: number | null;
   samples: number | null;
   seconds: number | null;
   paper: number | undefined;
 }
 
-/** A row a method, and one for the network without training, which GIM's run has measured along the way. */
+/** One row per method, and one for the untrained network, which GIM's run also measures. */
 export function rowsOf(outcomes: readonly Outcome[]): Row[] {
   const rows = outcomes.map((outcome) => ({
     title: outcome.method.title,

@@ -6,16 +6,17 @@ import { type Comparison, compare } from './compare.ts';
 import { BENCH_ENV, type BenchResult, markdown, recorded } from './results.ts';
 
 /**
- * Measures a few ratios again, in short, and fails when one is worse than the committed one beyond a tolerance:
- * `node bench/quick.ts`. Leaves the committed results as they are. Takes less than two minutes on a quiet machine.
+ * Measures a few ratios briefly and fails when one is worse than the committed one beyond a
+ * tolerance: `node bench/quick.ts`. Leaves the committed results unchanged. Takes less than two
+ * minutes on a quiet machine.
  */
 
 interface Check {
-  /** Of the benchmark, and what makes it short. */
+  /** Options of the benchmark that shorten it. */
   name: string;
   args: string[];
   ratios: RegExp;
-  /** Share of the committed ratio that may be missing; measurements this short scatter. */
+  /** Tolerated relative loss; short measurements scatter. */
   tolerance: number;
 }
 
@@ -81,7 +82,7 @@ console.log(
 );
 if (rows.some(({ isWorse }) => isWorse)) process.exitCode = 1;
 
-/** Runs the benchmark and puts back the result that it wrote over. */
+/** Runs the benchmark and restores the result that it overwrote. */
 function measured(name: string, args: readonly string[]): BenchResult {
   const file = join(results, `${name}.json`);
   cpSync(file, join(kept, 'before.json'));

@@ -3,25 +3,25 @@ import { join } from 'node:path';
 import { trainerEnv } from '../operator/src/local/trainer-process.ts';
 
 /**
- * What a benchmark found, kept in `results/NAME.json`: RESULTS.md is written from these files, and
- * `bench-quick` compares with their ratios.
+ * Results of a benchmark, stored in `results/NAME.json`: RESULTS.md is generated from these files,
+ * and `bench-quick` compares with their ratios.
  */
 
 export interface BenchResult {
-  /** Of the benchmark, and of the file. */
+  /** Name of the benchmark and of the file. */
   name: string;
   /** A heading. */
   title: string;
   /** YYYY-MM-DD. */
   day: string;
-  /** Where it was measured, with the versions of all that took part. */
+  /** Machine, with the versions of all software involved. */
   machine: string;
-  /** What was compared with what, in sentences. */
+  /** Description of the comparison, in sentences. */
   method: string;
   tables: Table[];
-  /** What the tables show, and what was tried and did not help; a paragraph each. */
+  /** Interpretation of the tables and failed attempts; one paragraph each. */
   notes: string[];
-  /** By what they are of: figures that mean the same on another machine. */
+  /** Ratios by name: figures comparable across machines. */
   ratios: Record<string, number>;
 }
 
@@ -30,7 +30,7 @@ export interface Table {
   rows: string[][];
 }
 
-/** All competitors get memory as trainers do; each decides on its threads itself. */
+/** All competitors use the trainers' memory settings; each chooses its own threads. */
 export const BENCH_ENV: NodeJS.ProcessEnv = {
   GLIBC_TUNABLES: trainerEnv({}).GLIBC_TUNABLES,
   ...process.env,
@@ -47,17 +47,17 @@ export function record(result: Omit<BenchResult, 'day'>): void {
   writeFileSync(fileOf(result.name), `${JSON.stringify({ ...result, day }, null, 2)}\n`);
 }
 
-/** What was recorded last under that name. */
+/** Returns the last recorded result of that name. */
 export const recorded = (name: string): BenchResult =>
   JSON.parse(readFileSync(fileOf(name), 'utf8')) as BenchResult;
 
-/** A table of Markdown. */
+/** Formats a Markdown table. */
 export function markdown({ columns, rows }: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(columns), line(columns.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** A result as a section of RESULTS.md. */
+/** Formats a result as a section of RESULTS.md. */
 export function section({ title, day, machine, method, tables, notes }: BenchResult): string {
   return [`## ${title}`, `${day}: ${machine}.`, method, ...tables.map(markdown), ...notes].join(
     '\n\n',

@@ -13,22 +13,25 @@ import { runRecordSamples } from './soak/progress.ts';
 import { complaintsOf, livesOf, type Sample } from './soak/verdict.ts';
 
 /**
- * Trains for SOAK_MINUTES (30) on this machine while something breaks every 20 s, and fails when anything grows or is
- * left over, or the run does not come to its end after that. SOAK_SEED draws the faults. Writes docs/soak.md.
+ * Trains for SOAK_MINUTES (30) on this machine with a fault every 20 s, and fails when anything
+ * grows or is left over, or when the run does not complete afterwards. SOAK_SEED selects the
+ * faults. Writes docs/soak.md.
  */
 
 const ROOT = join(import.meta.dirname, '..');
 const FAULT_EVERY = 20;
 const SAMPLE_EVERY = 5;
-/** More than is trained on in any soak. */
+/** More samples than any soak can train on. */
 const ENDLESS = 1_000_000_000;
-/** A trainer each, NATS, and a watchdog for every one of them. */
+/** One trainer per module, NATS, and a watchdog for each of them. */
 const CHILDREN = 8;
 
 const minutes = Number(process.env.SOAK_MINUTES ?? 30);
 const seed = Number(process.env.SOAK_SEED ?? 1);
 if (!(minutes > 0))
-  throw new RangeError(`SOAK_MINUTES is ${process.env.SOAK_MINUTES}; 30 would be right`);
+  throw new RangeError(
+    `SOAK_MINUTES is ${process.env.SOAK_MINUTES}; it must be a number such as 30`,
+  );
 
 const folder = join(ROOT, 'runs/soak');
 const out = join(folder, 'out');
@@ -106,7 +109,8 @@ process.exit(complaints.length === 0 ? 0 : 1);
 
 function start(samplesToTrain: number, ...more: string[]): GimProcess {
   const file = join(folder, 'run.yaml');
-  // With buffers that block all modules are equally far when the faults are over, and can end soon after.
+  // With buffers that block, all modules have the same progress when the faults are over and end
+  // soon after.
   const text = TINY.replace('depth: 64', 'depth: 64\n    whenFull: block');
   writeFileSync(file, text.replace('samples: 8000', `samples: ${samplesToTrain}`));
   return startGim('run', file, '--out', out, '--no-evaluate', '--nats-port', port, ...more);
@@ -116,7 +120,7 @@ interface State extends Streams {
   children: number;
 }
 
-/** What there is when all that was started runs; waits for that for up to a minute. */
+/** Returns the processes once all have started; waits for up to a minute. */
 async function steady(): Promise<State> {
   const end = elapsed() + 60;
   let state: State = { streams: 0, consumers: 0, children: 0 };

@@ -5,9 +5,12 @@ import { parse, stringify } from 'yaml';
 import { readModules } from '../operator/src/report/run-files.ts';
 import { type Summary, summarySchema } from '../operator/src/report/summary.ts';
 
-/** A training as a user starts it, and what its trainers' logs tell of it: for the benchmarks that train. */
+/**
+ * Runs a training as a user starts it and reads the logs of its trainers, for the benchmarks that
+ * train.
+ */
 
-/** A training did not come to its end, or has not said what it was to say. */
+/** A training did not complete, or its logs lack an expected line. */
 export class TrainingError extends Error {
   override readonly name = 'TrainingError';
 }
@@ -16,8 +19,8 @@ const DIGITS = join(import.meta.dirname, '../examples/digits.yaml');
 export const GIM = join(import.meta.dirname, '../bin/gim');
 
 /**
- * Runs `command`, which trains into `out`, to its end; resolves with all that it said.
- * Throws a `TrainingError` if it fails.
+ * Runs `command`, which trains into `out`, to completion; resolves with its output. Throws a
+ * `TrainingError` if it fails.
  */
 export async function trainBy(
   [program, ...args]: readonly [string, ...string[]],
@@ -39,7 +42,7 @@ export async function trainBy(
   return said;
 }
 
-/** Writes the digits example to `file` with what `change` makes of its spec, and gives that. */
+/** Writes the digits example to `file` with its spec modified by `change`, and returns it. */
 export function writeDigits(
   file: string,
   // biome-ignore lint/suspicious/noExplicitAny: YAML as it is written, before any schema.
@@ -51,11 +54,14 @@ export function writeDigits(
   return run.spec;
 }
 
-/** What the finished training in `out` has come to. */
+/** Results of the finished training in `out`. */
 export const summaryOf = (out: string): Summary =>
   summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
 
-/** Milliseconds since the epoch of a module's first step and of the end of its budget, as its trainer's log tells. */
+/**
+ * Milliseconds since the epoch of a module's first step and of the end of its budget, from its
+ * trainer's log.
+ */
 export function trainingTimes(out: string, module: string): { from: number; to: number } {
   const phases = readFileSync(join(out, 'modules', module, 'trainer.log'), 'utf8')
     .split('\n')
@@ -63,13 +69,13 @@ export function trainingTimes(out: string, module: string): { from: number; to: 
     .map((line) => JSON.parse(line) as { time: number; phase: string });
   const start = phases.findIndex(({ phase }) => phase === 'training');
   const [from, to] = phases.slice(start);
-  if (!from || !to) throw new TrainingError('a trainer has not logged the phases of its training');
+  if (!from || !to) throw new TrainingError("the trainer's log lacks the phases of its training");
   return { from: from.time, to: to.time };
 }
 
 /**
- * Of a finished training: from the first step of the first module, before which no other has input, to the end of the last
- * one's budget.
+ * Seconds of a finished training: from the first step of the first module, before which no other
+ * has input, to the end of the last module's budget.
  */
 export function trainingSeconds(out: string): number {
   const times = readModules(out).map(({ config }) => trainingTimes(out, config.name));

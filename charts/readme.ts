@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
 
 /**
- * `node charts/readme.ts` writes the table of values into the chart's README, from the comments of its
- * values.yaml; with `--check` it only says that the table is out of date.
+ * `node charts/readme.ts` writes the table of values into the chart's README, from the comments in
+ * its values.yaml; with `--check` it only reports whether the table is out of date.
  */
 
-/** A value has no comment to describe it. */
+/** A value lacks a comment that describes it. */
 export class UndescribedValueError extends Error {
   override readonly name = 'UndescribedValueError';
 
@@ -19,14 +19,17 @@ export class UndescribedValueError extends Error {
 interface Value {
   path: string;
   description: string;
-  /** As JSON. */
+  /** Default value, as JSON. */
   preset: string;
 }
 
 const BEGIN = '<!-- values: written by `make generate` from values.yaml -->';
 const END = '<!-- end of values -->';
 
-/** Every value that has a comment; one below it may go without. @throws UndescribedValueError */
+/**
+ * Returns every value with a comment; values below a described one need none.
+ * @throws UndescribedValueError
+ */
 export function describeValues(yaml: string): Value[] {
   const { contents } = parseDocument(yaml);
   return isMap(contents) ? valuesOf(contents, '') : [];
@@ -36,7 +39,7 @@ function valuesOf(map: YAMLMap, prefix: string): Value[] {
   return map.items.flatMap(({ key, value }, index) => {
     if (!isScalar(key)) return [];
     const path = `${prefix}${key.value}`;
-    // The comment above the first key of a map belongs to the map in this library's reading.
+    // This library assigns the comment above a map's first key to the map.
     const comment = key.commentBefore ?? (index === 0 ? map.commentBefore : undefined);
     const description = comment
       ?.split('\n')
@@ -48,7 +51,7 @@ function valuesOf(map: YAMLMap, prefix: string): Value[] {
   });
 }
 
-/** The README with the table of these values. Throws if it has no place for one. */
+/** Returns the README with the table of these values. Throws if the README lacks the markers. */
 export function withTable(readme: string, values: readonly Value[]): string {
   const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`the README lacks the lines ${BEGIN} and ${END}`);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-/** What is taken out of the wheels, on small ones with the same paths as the real ones. */
+/** Tests extraction from the wheels, on small wheels with the paths of the real ones. */
 
 const UNPACK = join(import.meta.dirname, 'unpack_tensorflow.py');
 const METADATA = `Metadata-Version: 2.4
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes a wheel, a zip file, with Python's own zipfile; values are the files' texts. */
+/** Writes a wheel, a zip file, with Python's own zipfile; values are the files' contents. */
 function wheel(name: string, files: Record<string, string>): string {
   const path = join(folder, `${name}.whl`);
   const script = `import json, sys, zipfile

@@ -11,9 +11,10 @@ import { markdown, record } from '../results.ts';
 import { GIM, summaryOf, trainBy, trainingSeconds, writeDigits } from '../training.ts';
 
 /**
- * The time of training that it takes until a readout of the last module reaches 90 %: trains examples/digits.yaml anew with one
- * budget after another, in three processes and in one that trains the modules in turn, until it is reached:
- * `node bench/accuracy/run.ts [--samples N,…] [--record]`.
+ * Measures the training time until the linear probe of the last module reaches 90 %: trains
+ * examples/digits.yaml with increasing budgets, in three processes and in one that trains the
+ * modules in sequence, until the accuracy is reached: `node bench/accuracy/run.ts [--samples N,…]
+ * [--record]`.
  */
 
 const { values } = parseArgs({

@@ -5,7 +5,10 @@ import { GIM, trainBy, trainingTimes } from '../training.ts';
 import type { Case, Measured } from './cases.ts';
 import { MODULES, SLOWED } from './run-file.ts';
 
-/** Trains the run of `file` as a user would, with its second module slowed. Throws a `TrainingError`. */
+/**
+ * Trains the run of `file` as a user would, with its second module slowed. Throws a
+ * `TrainingError`.
+ */
 export async function trainAsynchronously(one: Case, file: string, out: string): Promise<Measured> {
   await trainBy([GIM, 'run', file, '--out', out], out, {
     SLOWDOWN: `${SLOWED}:${one.slowdown}`,

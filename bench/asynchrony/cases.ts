@@ -1,34 +1,34 @@
-/** The trainings that are compared: a run of three modules, whose second one is slowed. */
+/** Trainings to compare: a run of three modules with a slow second module. */
 
 export type Policy = 'latest' | 'block';
 
 export interface Case {
-  /** synchronous: one process trains the modules in turn, batch by batch. */
+  /** synchronous: one process trains the modules in sequence, batch by batch. */
   policy: Policy | 'synchronous';
-  /** Batches that a buffer holds; null without buffers. */
+  /** Batches in a buffer; null without buffers. */
   depth: number | null;
-  /** How many times as long as it would the second module takes for a batch. */
+  /** Factor by which the second module's batches take longer. */
   slowdown: number;
   seed: number;
 }
 
 export interface Result extends Case {
-  /** Of the readout of the last module, between 0 and 1. */
+  /** Accuracy of the last module's linear probe, between 0 and 1. */
   accuracy: number;
-  /** That each module trained for, in the order of the network; of all together where one process trains them. */
+  /** Training time of each module, in network order; one total for training in one process. */
   seconds: number[];
-  /** Samples that the last module used again. */
+  /** Samples that the last module reused. */
   reused: number;
-  /** Tells whether two trainings ended with the same weights. */
+  /** Digest of the weights, to compare the results of two trainings. */
   weights: string;
 }
 
-/** What the training itself tells. */
+/** Results from the training itself. */
 export type Measured = Omit<Result, 'weights'>;
 
 export const SLOWDOWNS = [1, 2, 4, 8];
 export const DEPTHS = [1, 8, 64];
-/** Where the claim is checked: more seeds than one tell the effect from chance. */
+/** Repeats the case of the claim: several seeds distinguish the effect from chance. */
 export const CLAIM = {
   policy: 'latest',
   depth: 8,
@@ -36,7 +36,7 @@ export const CLAIM = {
   seeds: [1, 2, 3, 4, 5, 6],
 } as const;
 
-/** What is measured, in order: first what the claim needs. */
+/** Cases in order of measurement, those of the claim first. */
 export function allCases(): Case[] {
   const seeded = CLAIM.seeds.flatMap((seed): Case[] => [
     { policy: 'synchronous', depth: null, slowdown: 1, seed },
@@ -54,11 +54,14 @@ export function allCases(): Case[] {
   return [...seeded, ...grid.filter((one) => !known.has(nameOf(one)))];
 }
 
-/** With `block` all are as slow as the slowest, and take long: not every depth is tried with every slow-down. */
+/**
+ * With `block` all modules are as slow as the slowest, so not every depth is combined with every
+ * slow-down.
+ */
 const isTold = (policy: Policy, depth: number, slowdown: number): boolean =>
   policy === 'latest' || depth === CLAIM.depth || slowdown === 1 || slowdown === CLAIM.slowdown;
 
-/** Tells cases apart, and is fit for a folder. */
+/** Unique name of a case, usable as a folder. */
 export const nameOf = ({ policy, depth, slowdown, seed }: Case): string =>
   [policy, ...(depth === null ? [] : [`depth${depth}`, `slow${slowdown}`]), `seed${seed}`].join(
     '-',

@@ -5,15 +5,15 @@ import { evaluateRun } from '../../operator/src/local/evaluation.ts';
 import { trainerEnv } from '../../operator/src/local/trainer-process.ts';
 
 export interface TrainedInOneProcess {
-  /** Of the training alone. */
+  /** Seconds of the training alone. */
   seconds: number;
-  /** Of the readout of the last module, between 0 and 1. */
+  /** Accuracy of the last module's linear probe, between 0 and 1. */
   accuracy: number;
 }
 
 /**
- * Trains the run of `file` into `folder` in one process that takes each batch through all modules. A process of its own: what
- * TensorFlow holds is never given back.
+ * Trains the run of `file` into `folder` in one process that takes each batch through all modules.
+ * Uses a separate process, because TensorFlow never returns its memory.
  */
 export async function trainInOneProcess(
   file: string,
@@ -24,7 +24,7 @@ export async function trainInOneProcess(
   const said = execFileSync(process.execPath, [...options, '--out', folder], {
     encoding: 'utf8',
     env: trainerEnv(process.env),
-    // TensorFlow says there what it is built for.
+    // TensorFlow prints its build there.
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const { seconds } = JSON.parse(said.trim().split('\n').at(-1) ?? '') as { seconds: number };

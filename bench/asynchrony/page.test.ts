@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { allCases, CLAIM, nameOf, type Result } from './cases.ts';
 import { page, verdictOn } from './page.ts';
 
-/** Results of all cases: accuracy falls by half a point a doubling, and only the slowed module takes longer. */
+/**
+ * Results of all cases: accuracy falls by half a point per doubling, and only the slowed module
+ * takes longer.
+ */
 const results: Result[] = allCases().map((one) => ({
   ...one,
   accuracy: 0.6 + one.seed / 100 - Math.log2(one.slowdown) / 200,
@@ -20,7 +23,7 @@ describe('the page on modules of unequal speed', () => {
     expect(first('block')).toHaveLength(8);
   });
 
-  it('compares seed by seed, with synchronous training and with the same run not slowed', () => {
+  it('compares seed by seed with synchronous training and with the same run at full speed', () => {
     const verdict = verdictOn(results);
     expect(verdict?.toSynchronous).toHaveLength(CLAIM.seeds.length);
     expect(verdict?.meanToSynchronous).toBeCloseTo(-1);
@@ -28,7 +31,7 @@ describe('the page on modules of unequal speed', () => {
     expect(verdict?.others).toEqual([1, 1]);
   });
 
-  it('says that the claim did not hold when it did not', () => {
+  it('reports that the claim did not hold', () => {
     const worse = results.map((one) =>
       one.slowdown === CLAIM.slowdown ? { ...one, accuracy: one.accuracy - 0.02 } : one,
     );
@@ -36,7 +39,7 @@ describe('the page on modules of unequal speed', () => {
     expect(page(results.slice(1), setting)).toContain('Not all trainings were run');
   });
 
-  it('tells how many runs that block ended with the weights of synchronous training', () => {
+  it('reports how many runs that block ended with the weights of synchronous training', () => {
     expect(page(results, setting)).toContain('8 of 8 runs');
     const other = results.map((one) => (one.slowdown === 8 ? { ...one, weights: '' } : one));
     expect(page(other, setting)).toContain('7 of 8 runs');

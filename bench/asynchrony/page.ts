@@ -9,17 +9,17 @@ export interface Setting {
   day: string;
 }
 
-/** What the claim says of the results: differences in points of accuracy, a seed each, and their mean. */
+/** Results for the claim: differences in points of accuracy, one per seed, and their mean. */
 export interface Verdict {
   toSynchronous: number[];
   toUnslowed: number[];
   meanToSynchronous: number;
   meanToUnslowed: number;
-  /** How many times as long the first and the last module trained beside the slow one, on the mean. */
+  /** Mean slow-down factor of the first and the last module beside the slow one. */
   others: number[];
 }
 
-/** Undefined when a result that it needs is missing. */
+/** Undefined when a required result is missing. */
 export function verdictOn(results: readonly Result[]): Verdict | undefined {
   const find = (policy: string, slowdown: number, seed: number) =>
     results.find(
@@ -53,7 +53,7 @@ export function verdictOn(results: readonly Result[]): Verdict | undefined {
   };
 }
 
-/** docs/asynchrony.md */
+/** Writes docs/asynchrony.md. */
 export function page(results: readonly Result[], { samples, machine, day }: Setting): string {
   return `# Modules of unequal speed
 
@@ -101,7 +101,7 @@ function found(verdict: Verdict | undefined): string {
   ].join('\n\n');
 }
 
-/** What became of the promise of `block`: the same training as in one process. */
+/** Checks the promise of `block`: the same weights as training in one process. */
 function sameWeights(results: readonly Result[]): string {
   const one = results.find(({ policy, seed }) => policy === 'synchronous' && seed === 1);
   const block = results.filter(({ policy, seed }) => policy === 'block' && seed === 1);
@@ -109,14 +109,14 @@ function sameWeights(results: readonly Result[]): string {
   return `**Block is synchronous training.** ${same.length} of ${block.length} runs with \`block\`, whatever the depth and the slow-down, ended with the weights of synchronous training, to the last bit.`;
 }
 
-/** A mean within its error of the limit settles nothing. */
+/** A mean within its error of the limit is inconclusive. */
 function held(differences: readonly number[]): string {
   const [centre, error] = [mean(differences), errorOf(differences)];
   if (centre - error >= -1) return 'it held';
   return centre + error < -1 ? 'it did **not** hold' : 'these seeds cannot tell';
 }
 
-/** As the cases are listed, whichever was measured first. */
+/** In the order of the list of cases, not of measurement. */
 function inOrder(results: readonly Result[]): Result[] {
   const place = new Map(allCases().map((one, i) => [nameOf(one), i]));
   return results.toSorted((a, b) => (place.get(nameOf(a)) ?? 0) - (place.get(nameOf(b)) ?? 0));
@@ -158,7 +158,7 @@ function table(results: readonly Result[]): string {
 const signed = (points: number): string =>
   `${points < 0 ? '−' : '+'}${Math.abs(points).toFixed(1)}`;
 
-/** The standard error of the mean. */
+/** Standard error of the mean. */
 function errorOf(values: readonly number[]): number {
   const centre = mean(values);
   const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);

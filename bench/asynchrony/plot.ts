@@ -8,7 +8,9 @@ type Unit = vegaLite.TopLevelSpec & object;
 const SIZE = { width: 300, height: 240 };
 const LEGEND = { orient: 'bottom', direction: 'vertical', title: null } as const;
 
-/** Accuracy over the slow-down on the left, the time that each module took on the right; as a file of SVG. */
+/**
+ * Plots accuracy over slow-down on the left and the time of each module on the right; returns SVG.
+ */
 export async function plot(results: readonly Result[]): Promise<string> {
   const { spec } = vegaLite.compile({
     background: 'white',

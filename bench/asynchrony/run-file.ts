@@ -2,13 +2,13 @@ import { parse, stringify } from 'yaml';
 import { TINY } from '../../test/support/gim.ts';
 import type { Case } from './cases.ts';
 
-/** Names in the order of the network. */
+/** Names in network order. */
 export const MODULES = ['one', 'two', 'three'] as const;
 export const SLOWED = 'two';
 
 /**
- * The run file of a case. With `latest` a module uses samples again while newer ones are missing, as in Decoupled
- * Greedy Learning; without that, one behind a slow module could do nothing but wait.
+ * Returns the run file of a case. With `latest` a module reuses samples while newer ones are
+ * missing, as in Decoupled Greedy Learning; otherwise a module after a slow one could only wait.
  */
 export function runFile({ policy, depth, seed }: Case, samples: number): string {
   const run = parse(TINY);

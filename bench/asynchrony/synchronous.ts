@@ -9,9 +9,10 @@ import { shareThreads } from '../../trainer/src/threads.ts';
 import { NO_PROGRESS, saveCheckpoint } from '../../trainer/src/train/resume.ts';
 
 /**
- * Trains a run file's modules in one process, in turn: each batch goes through all of them before the next is
- * read, so that no sample is stale and none is lost. Leaves checkpoints as `gim run` does and prints the
- * seconds of the training alone. `node bench/asynchrony/synchronous.ts --file FILE --out DIR`
+ * Trains a run file's modules in one process, in sequence: each batch goes through all of them
+ * before the next is read, so that no sample is stale or lost. Writes checkpoints as `gim run` does
+ * and prints the seconds of the training alone. `node bench/asynchrony/synchronous.ts --file FILE
+ * --out DIR`
  */
 
 const { values } = parseArgs({
@@ -22,10 +23,10 @@ const { file, out } = values;
 const run = parseRun(readFileSync(file, 'utf8'), file);
 const { modules } = planRun(run, { namespace: 'local', uid: 'synchronous' });
 const [first] = modules as [ModuleConfig];
-if (first.source.kind !== 'data') throw new TypeError(`${file}: this trains on images only`);
+if (first.source.kind !== 'data') throw new TypeError(`${file}: only images are supported`);
 const { batchSize, budget, seed } = first;
 
-shareThreads(batchSize); // before TensorFlow is loaded
+shareThreads(batchSize); // Set before TensorFlow is loaded.
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
 const { compileModule } = await import('../../trainer/src/module/program.ts');
 const { stepSeed } = await import('../../trainer/src/module/step.ts');
@@ -46,12 +47,12 @@ for (let step = 0; step < budget / batchSize; step += 1) {
     const { activations } = program.run('train', {
       batch: bytes,
       labels: batch.labels,
-      // As a trainer of its own would.
+      // Uses the same seeds as a separate trainer.
       seed: stepSeed(config, 0, step),
     });
     bytes = activations as Uint8Array<ArrayBuffer>;
   }
-  // The first step is slow: the graphs are made ready in it.
+  // The first step is slow: it compiles the graphs.
   if (step === 0) start = performance.now();
 }
 const seconds = (performance.now() - start) / 1000;

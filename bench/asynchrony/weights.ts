@@ -5,7 +5,9 @@ import { decodeSafetensors } from '../../trainer/src/checkpoint/safetensors.ts';
 import { TrainingError } from '../training.ts';
 import { MODULES } from './run-file.ts';
 
-/** Same digest, same weights and moments of all modules, to the last bit. */
+/**
+ * Digest of the weights and moments of all modules; equal only if they are equal to the last bit.
+ */
 export function digestOfWeights(out: string): string {
   const hash = createHash('sha256');
   for (const module of MODULES) {

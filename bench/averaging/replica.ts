@@ -7,20 +7,20 @@ import {
 import { stepSeed } from '../../trainer/src/module/step.ts';
 import { meanOf, openRule, type Rule } from '../../trainer/src/replicas/rules.ts';
 
-/** How the trainers of a module share what they learn. */
+/** Rules by which the trainers of a module average. */
 export interface Sharing {
   replicas: number;
-  /** As in the run file. */
+  /** Interval, as in the run file. */
   averaging?: object;
-  /** Whether the moments of Adam are averaged like the weights. */
+  /** True if the moments of Adam are averaged like the weights. */
   moments?: boolean;
-  /** Whether a trainer looks at what the others have published only when it publishes, half a period later. */
+  /** True if a trainer reads its peers' weights only when it publishes, half a period later. */
   late?: boolean;
 }
 
 type Tensors = Record<string, Float32Array>;
 
-/** A trainer of a module that steps when it is told to. */
+/** A trainer of a module that steps on request. */
 export class Replica {
   readonly config: ModuleConfig;
   readonly #replica: number;
@@ -30,10 +30,10 @@ export class Replica {
   readonly #every: number;
   readonly #offset: number;
   readonly #rule: Rule;
-  /** What this one has published last. */
+  /** State published last. */
   #published: { step: number; tensors: Tensors } | null = null;
   readonly #late: boolean;
-  /** Step of what another one has published that was read last. */
+  /** Step of the peer's state that was read last. */
   readonly #seen = new Map<Replica, number>();
 
   constructor(config: ModuleConfig, replica: number, sharing: Sharing) {
@@ -66,7 +66,7 @@ export class Replica {
     return { loss: loss?.[0] as number, activations: activations as Uint8Array };
   }
 
-  /** After a step: publishes when it is time to, and averages with what the others have published. */
+  /** After a step: publishes when it is due, and averages with the peers' states. */
   average(others: readonly Replica[]): void {
     if (others.length === 0) return;
     const isTime = (this.#program.step + this.#offset) % this.#every === 0;
@@ -108,7 +108,7 @@ export class Replica {
   }
 }
 
-/** Tensors one after another. */
+/** Concatenates tensors. */
 function concatenate(tensors: Tensors, names: readonly string[]): Float32Array {
   const parts = names.map((name) => tensors[name] as Float32Array);
   const flat = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));

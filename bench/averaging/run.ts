@@ -18,10 +18,10 @@ import { markdown, record } from '../results.ts';
 import { Replica, type Sharing } from './replica.ts';
 
 /**
- * What two trainers of a module learn from as many samples as one, by the rule they average with:
- * `node bench/averaging/run.ts [--samples N] [--seeds N] [--record]`. Handwritten digits, two modules. The trainers take
- * turns in one process, so that nothing depends on how fast the machine is. As in a run nobody waits for anybody: one
- * trainer publishes half a period after the other.
+ * Compares what two trainers of a module learn from as many samples as one, by averaging rule:
+ * `node bench/averaging/run.ts [--samples N] [--seeds N] [--record]`. Handwritten digits, two
+ * modules. The trainers alternate in one process, so that the machine's speed has no effect. As in
+ * a run they do not wait for each other: one trainer publishes half a period after the other.
  */
 
 const { values } = parseArgs({
@@ -73,9 +73,9 @@ const VARIANTS: readonly Variant[] = [
 ];
 
 interface Outcome {
-  /** By module, 0 to 1; of the first trainer. */
+  /** Accuracy by module, 0 to 1; of the first trainer. */
   accuracies: number[];
-  /** Last hundred steps of the last module. */
+  /** Mean loss of the last module's last hundred steps. */
   loss: number;
 }
 
@@ -135,7 +135,8 @@ function configsOf({ batchSize, learningRate }: Variant, seed: number): ModuleCo
 async function train(variant: Variant, seed: number): Promise<Outcome> {
   const configs = configsOf(variant, seed);
   const [first] = configs;
-  if (first?.source.kind !== 'data') throw new RangeError('the first module reads the data set');
+  if (first?.source.kind !== 'data')
+    throw new RangeError('the first module must read the data set');
   const replicas = Array.from({ length: variant.replicas }, (_, replica) =>
     configs.map((config) => new Replica(config, replica, variant)),
   );

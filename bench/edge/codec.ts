@@ -6,7 +6,10 @@ import { median } from '../alternate.ts';
 import type { Table } from '../results.ts';
 import { FLOAT_BYTES, type Format } from './turn.ts';
 
-/** What it costs to encode a sample in the graph and to decode it, and what zstd would make of the bytes. */
+/**
+ * Measures the cost of encoding a sample in the graph and of decoding it, and how well zstd
+ * compresses the bytes.
+ */
 
 const CHANNELS = 256;
 const POSITIONS = FLOAT_BYTES / 4 / CHANNELS;
@@ -40,7 +43,7 @@ function rowOf(format: Format, zeros: number): string[] {
   const bytes = encoder.run('call', { z }).result as Uint8Array;
   const decoder = programOf(
     { bytes: { shape: [1, bytes.length], dtype: 'uint8' } },
-    // A sum alone comes back: the values stay where the step needs them.
+    // Only a sum is read back: the values stay where the step needs them.
     (inputs) => tf.sum(codec.decode(inputs.bytes as Tensor, POSITIONS, CHANNELS, true)),
   );
   const encode = millisecondsOf(() => encoder.run('call', { z }));
@@ -75,7 +78,7 @@ function programOf(
   });
 }
 
-/** Positive halves of normal variates, and zeros. */
+/** Rectified normal variates: positive values and zeros. */
 function activations(zeros: number): Float32Array {
   const normal = () =>
     Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());

@@ -1,6 +1,9 @@
 import { CONSUMERS, type EndOptions, PRODUCERS, type Tally, type Way } from './ends.ts';
 
-/** One end of a way, in a process of its own: told all by its first message, then asked for its tally. */
+/**
+ * One end of a transport in a separate process: its first message is the configuration, later ones
+ * request its counts.
+ */
 
 export interface Start {
   role: 'producer' | 'consumer';
@@ -11,7 +14,7 @@ export interface Start {
 export interface Reading extends Tally {
   /** Milliseconds since the epoch. */
   at: number;
-  /** Seconds of processors. */
+  /** CPU seconds. */
   cpu: number;
 }
 

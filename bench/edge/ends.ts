@@ -8,44 +8,44 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { openSink, openSource } from '../../trainer/src/buffer/edge.ts';
 
-/** The two ends of each way to bring samples from one process to another. */
+/** Both ends of each transport between two processes. */
 
 export interface EndOptions {
   edge: Edge;
   batchSize: number;
-  /** Of the NATS server. */
+  /** URL of the NATS server. */
   natsUrl: string;
-  /** Folder in memory through which activations go; through the server without. */
+  /** Folder in memory for activations; without it they go through the server. */
   shared?: string;
-  /** Raw TCP: where the consumer listens. */
+  /** Raw TCP: port of the consumer. */
   port: number;
-  /** The consumer's main thread does nothing for so long after its first batch. */
+  /** Seconds for which the consumer's main thread blocks after its first batch. */
   blockSeconds: number;
 }
 
 export interface Tally {
-  /** Bytes of samples that are through: sent and acknowledged, or received. */
+  /** Bytes of completed samples: sent and acknowledged, or received. */
   bytes: number;
-  /** Messages that came again. */
+  /** Messages that were redelivered. */
   repeated: number;
-  /** Samples that a ring let go, or that the producer gave up. */
+  /** Samples dropped by a ring or by the producer. */
   dropped: number;
 }
 
-/** Runs until the process is ended, and keeps the tally. */
+/** Runs until the process ends, and updates the counts. */
 type End = (options: EndOptions, tally: Tally) => Promise<void>;
 
 export type Way = 'edge' | 'bare' | 'tcp';
 
 const forever = new AbortController().signal;
 
-/** Publishes on their way at a time, as many as the edge has. */
+/** Concurrent publishes, as many as the edge has. */
 const WINDOW = 8;
-/** Batches until a producer looks whether it is too far ahead. */
+/** Batches between checks of how far the producer is ahead. */
 const LOOK_EVERY = 2;
-/** Milliseconds before a producer that is too far ahead looks again. */
+/** Milliseconds between checks of a producer that is too far ahead. */
 const PAUSE = 20;
-/** Messages asked for at a time, as many as the edge asks for. */
+/** Messages requested at a time, as many as the edge requests. */
 const MAX_MESSAGES = 4;
 
 export const PRODUCERS: Record<Way, End> = {
@@ -55,14 +55,14 @@ export const PRODUCERS: Record<Way, End> = {
     const activations = samples(batchBytes);
     for (let batch = 0; ; batch += 1) {
       const rows = {
-        bytes: activations.slice(), // a step puts them into new memory each time, which goes with them
+        bytes: activations.slice(), // A step also writes them to new memory.
         ids: Float64Array.from({ length: batchSize }, (_, i) => batch * batchSize + i),
         labels: new Int32Array(batchSize),
         producerStep: batch,
         madeAt: Date.now(),
       };
       await sink.put(rows, forever);
-      // One that never waits would drop all that is too much: here it is no faster than the consumer.
+      // A producer that never waits would drop the excess: here it runs at the consumer's rate.
       const looks = edge.whenFull === 'dropOldest' && batch % LOOK_EVERY === 0;
       while (looks && ((await sink.pending()) ?? 0) > edge.depth / 2) await sleep(PAUSE);
       tally.bytes += batchBytes;
@@ -86,13 +86,13 @@ export const PRODUCERS: Record<Way, End> = {
         sample + Math.min(begin + CHUNK_BYTES, edge.sampleBytes),
       );
     };
-    /** As far ahead of the consumer as the edge. */
+    /** Limits the lead over the consumer as the edge does. */
     const paced = async () => {
       const name = shardConsumer(edge.consumer, 0, shards);
       const most = (edge.depth / 2) * count;
       while ((await jsm.consumers.info(edge.stream, name)).num_pending > most) await sleep(PAUSE);
     };
-    /** False where the stream is full, which only one that does not drop can be. */
+    /** False if the stream is full, possible only if it does not drop. */
     const taken = (bytes: Uint8Array) =>
       js.publish(subject, bytes).then(
         () => true,
@@ -108,7 +108,7 @@ export const PRODUCERS: Record<Way, End> = {
     };
     const lanes = Array.from({ length: WINDOW }, async (_, lane) => {
       for (let i = lane; ; i += WINDOW) {
-        if (i % (batchSize * count) === 0) batch = activations.slice(); // as the edge's producer
+        if (i % (batchSize * count) === 0) batch = activations.slice(); // As the edge does.
         if (i % (LOOK_EVERY * batchSize * count) === 0) await paced();
         await publish(i);
       }
@@ -161,7 +161,7 @@ export const CONSUMERS: Record<Way, End> = {
   },
 };
 
-/** Half of them zeros, as a ReLU leaves them. */
+/** Half of the values are zeros, as after a ReLU. */
 function samples(bytes: number): Uint8Array<ArrayBuffer> {
   const made = new Uint8Array(bytes);
   for (let i = 0; i < bytes; i += 2) made[i] = i;

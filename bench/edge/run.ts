@@ -9,9 +9,9 @@ import { startBenchNats } from './server.ts';
 import { blockedTurn, edgeOf, type Format, type Measured, turn } from './turn.ts';
 
 /**
- * Brings samples of 8 MiB of float32 from one process to another through a NATS server: by the trainers' edge,
- * by a bare client loop with messages of the same size, and by raw TCP, in turns:
- * `node bench/edge/run.ts [--only FORMAT,…] [--rounds N] [--seconds S] [--block S] [--record]`.
+ * Transfers samples of 8 MiB of float32 between processes through a NATS server: by the trainers'
+ * edge, by a plain client loop with messages of the same size, and by raw TCP, alternating: `node
+ * bench/edge/run.ts [--only FORMAT,…] [--rounds N] [--seconds S] [--block S] [--record]`.
  */
 
 const { values } = parseArgs({
@@ -36,7 +36,7 @@ const NOTES = [
 
 const where = `${machine()}; ${versionOf('nats-server')}`;
 const nats = await startBenchNats();
-/** As `gim run` uses it; null where this machine has no room for it. */
+/** Folder that `gim run` uses; null if this machine has no room for it. */
 const shared = makeSharedFolder(2 ** 31, pino({ level: 'silent' }));
 const ratios: Record<string, number> = {};
 const rows: string[][] = [];
@@ -94,7 +94,7 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n\n')}`);
 if (values.record) record(result);
 
-/** None where the machine has no room for it. */
+/** Empty if the machine has no room for it. */
 function sharedWays(format: Format): Record<string, () => Promise<Measured>> {
   if (!shared) return {};
   const { path } = shared;
@@ -127,7 +127,7 @@ function rowOf(format: string, way: string, turns: Measured[], ratio: number): s
   ];
 }
 
-/** What a consumer's main thread that is busy does to its edge. */
+/** Measures the effect of a consumer's busy main thread on its edge. */
 async function blockedRows(block: number): Promise<Table[]> {
   const rows = [];
   for (const whenFull of ['dropOldest', 'block'] as const) {

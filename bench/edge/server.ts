@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, startNats, type TestNats } from '../../test/support/nats.ts';
 
-/** A NATS server that tells of its connections. */
+/** A NATS server that reports its connections. */
 
 interface Monitor {
-  /** Clients that the server gave up as too slow. */
+  /** Clients disconnected as too slow. */
   slow_consumers: number;
 }
 
 export interface BenchNats extends Pick<TestNats, 'url' | 'pid'> {
   monitor(): Promise<Monitor>;
-  /** Connections of the edge that ended. */
+  /** Closed connections of the edge. */
   ended(): Promise<number>;
   stop(): Promise<void>;
 }

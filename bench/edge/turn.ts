@@ -12,11 +12,11 @@ import type { Reading, Start } from './end.ts';
 import type { EndOptions, Way } from './ends.ts';
 import type { BenchNats } from './server.ts';
 
-/** A producer and a consumer process, started anew for each turn. */
+/** A producer and a consumer process, started anew for each measurement. */
 
 export type Format = Edge['encoding'];
 
-/** Maps of 8 MiB in float32. */
+/** Feature maps of 8 MiB in float32. */
 const SHAPE = [1, 64, 128, 256] as const;
 const VALUES = 64 * 128 * 256;
 export const FLOAT_BYTES = 4 * VALUES;
@@ -45,17 +45,19 @@ export function edgeOf(encoding: Format, whenFull: Edge['whenFull']): Edge {
 }
 
 export interface Measured {
-  /** 1e9 bytes of float32 that came through encoded, a second. */
+  /** Rate in units of 1e9 bytes of float32 that arrived encoded, per second. */
   rate: number;
-  /** 1e9 bytes on the wire, a second. */
+  /** Rate in units of 1e9 bytes on the wire, per second. */
   wire: number;
-  /** Seconds of processors for 1e9 bytes on the wire. */
+  /** CPU seconds for 1e9 bytes on the wire. */
   cpu: { producer: number; server: number; consumer: number };
   dropped: number;
   repeated: number;
 }
 
-/** Lets samples flow for so long, through the folder `shared` if there is one. Throws if none does. */
+/**
+ * Transfers samples for `seconds`, through the folder `shared` if given. Throws if none arrives.
+ */
 export async function turn(
   way: Way,
   edge: Edge,
@@ -69,7 +71,7 @@ export async function turn(
   await sleep(1000 * seconds);
   const after = await ends.read();
   const gigabytes = (after.consumer.bytes - before.consumer.bytes) / 1e9;
-  if (gigabytes === 0) throw new Error(`nothing came by ${way} with ${edge.encoding}`);
+  if (gigabytes === 0) throw new Error(`no samples arrived by ${way} with ${edge.encoding}`);
   const wire = gigabytes / ((after.consumer.at - before.consumer.at) / 1000);
   return {
     rate: (wire * FLOAT_BYTES) / edge.sampleBytes,
@@ -84,15 +86,15 @@ export async function turn(
   };
 }
 
-/** What it did that a consumer's main thread was busy for so many seconds. */
+/** Effects of a consumer's main thread that was busy for this many seconds. */
 export interface Blocked {
-  /** Batches that came after it, in the ten seconds less the start of the processes. */
+  /** Batches received after it, in the ten seconds minus the start of the processes. */
   batches: number;
-  /** Connections that ended. */
+  /** Closed connections. */
   cut: number;
-  /** Clients that the server gave up as too slow. */
+  /** Clients disconnected as too slow. */
   slowConsumers: number;
-  /** Messages that the consumer saw again. */
+  /** Messages that the consumer received again. */
   repeated: number;
 }
 
@@ -127,7 +129,7 @@ async function startEnds(
     ...rest,
   };
   const consumer = start({ role: 'consumer', way, options });
-  await sleep(300); // raw TCP has to listen
+  await sleep(300); // Raw TCP must listen first.
   const producer = start({ role: 'producer', way, options });
   return {
     async read() {
@@ -157,12 +159,12 @@ function start(what: Start): ChildProcess {
 async function readingOf(child: ChildProcess): Promise<Reading> {
   child.send('read');
   const ended = new AbortController();
-  child.once('exit', () => ended.abort(new Error('an end of the way has ended')));
+  child.once('exit', () => ended.abort(new Error('an end of the transport exited')));
   const [reading] = await once(child, 'message', { signal: ended.signal });
   return reading as Reading;
 }
 
-/** Linux counts the time of a process in hundredths of a second. */
+/** Linux counts CPU time in hundredths of a second. */
 function cpuOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;

@@ -1,11 +1,14 @@
-/** How a cost grows: `y` is about proportional to `x ** exponent`. */
+/** Fits the growth of a cost: `y` is about proportional to `x ** exponent`. */
 
 export interface Point {
   x: number;
   y: number;
 }
 
-/** Of the straight line through the logarithms, by least squares. Throws a `RangeError` for fewer than two points. */
+/**
+ * Returns the slope of a straight line through the logarithms, by least squares. Throws a
+ * `RangeError` for fewer than two points.
+ */
 export function exponentOf(points: readonly Point[]): number {
   const logs = points.map(({ x, y }) => ({ x: Math.log(x), y: Math.log(y) }));
   if (logs.length < 2 || logs.some(({ x, y }) => !Number.isFinite(x) || !Number.isFinite(y))) {

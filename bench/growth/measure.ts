@@ -12,7 +12,7 @@ import { openOperator } from '../operator/subjects.ts';
 import { OwnStep } from '../step/own.ts';
 import type { Point } from './fit.ts';
 
-/** The curves: what each costs at several sizes. */
+/** Curves: costs at several sizes. */
 
 export interface Curve {
   what: string;
@@ -21,15 +21,15 @@ export interface Curve {
   points: Point[];
 }
 
-/** A step of the first digits module. */
+/** One step of the first digits module. */
 export function stepOverBatch(batches: readonly number[], seconds: number): Curve {
   const run = readRunFile(join(import.meta.dirname, '../../examples/digits.yaml'));
   const points = batches.map((batchSize) => {
     const spec = { ...run.spec, batchSize, training: { samples: batchSize } };
     const [config] = planRun({ ...run, spec }, { namespace: 'local', uid: 'bench' }).modules;
-    if (!config) throw new RangeError('the digits example has no module');
+    if (!config) throw new RangeError('the digits example lacks a module');
     const step = new OwnStep(config);
-    step.run(seconds / 4); // compiles
+    step.run(seconds / 4); // Compiles.
     const y = median(step.run(seconds).ms);
     step.dispose();
     return { x: batchSize, y };
@@ -37,7 +37,7 @@ export function stepOverBatch(batches: readonly number[], seconds: number): Curv
   return { what: 'step of the first digits module', x: 'batch', y: 'ms', points };
 }
 
-/** A sample of 49 patches of 8 x 8. */
+/** One sample of 49 patches of 8 x 8. */
 export const bytesOverChannels = (channels: readonly number[]): Curve => ({
   what: 'int8 sample of 49 patches of 8 x 8',
   x: 'channels',
@@ -45,7 +45,7 @@ export const bytesOverChannels = (channels: readonly number[]): Curve => ({
   points: channels.map((x) => ({ x, y: encodedBytes('int8', 49, [8, 8, x]) })),
 });
 
-/** A server with one full stream; what it takes without one is taken off. */
+/** A server with one full stream; the memory of an empty server is subtracted. */
 export async function natsOverDepth(
   depths: readonly number[],
   sampleBytes: number,
@@ -77,7 +77,7 @@ export async function natsOverDepth(
   };
 }
 
-/** Memory of the operator beyond what it takes for the first run. */
+/** Memory of the operator beyond that for the first run. */
 export async function operatorOverRuns(counts: readonly number[]): Promise<Curve> {
   const subject = await openOperator();
   try {

@@ -4,7 +4,9 @@ import type { Curve } from './measure.ts';
 
 type Unit = vegaLite.TopLevelSpec & object;
 
-/** A panel a curve, both axes logarithmic; the dashed line grows as fast as its x. As a file of SVG. */
+/**
+ * Plots one panel per curve with logarithmic axes; the dashed line is linear growth. Returns SVG.
+ */
 export async function plot(curves: readonly Curve[]): Promise<string> {
   const { spec } = vegaLite.compile({
     background: 'white',

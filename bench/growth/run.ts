@@ -8,8 +8,8 @@ import { bytesOverChannels, natsOverDepth, operatorOverRuns, stepOverBatch } fro
 import { plot } from './plot.ts';
 
 /**
- * How costs grow with what they are of, with the fitted exponents: `node bench/growth/run.ts [--no-operator] [--record]`.
- * --no-operator: without the curve that needs a Kubernetes control plane.
+ * Measures how costs grow with size, with fitted exponents: `node bench/growth/run.ts
+ * [--no-operator] [--record]`. --no-operator skips the curve that needs a Kubernetes control plane.
  */
 
 const { values } = parseArgs({

@@ -3,13 +3,13 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 
-/** What is trained in one process, of the paper's encoder on its images. */
+/** Modules trained in one process, of the paper's encoder on its images. */
 
 const FILE = join(import.meta.dirname, '../../examples/paper/gim.yaml');
 
 export interface Case {
   title: string;
-  /** Several are trained at once, each on its own loss, with no gradient from one to another. */
+  /** Several modules train at once, each on its own loss, without gradients between them. */
   modules: ModuleConfig[];
 }
 
@@ -17,7 +17,7 @@ export interface Case {
 export function casesOf(batchSize: number): Case[] {
   const run = readRunFile(FILE);
   const plan = (modules: typeof run.spec.modules): ModuleConfig[] => {
-    // The budget does not matter here, and in epochs it would need the data set.
+    // The budget does not matter here, and a budget in epochs would need the data set.
     const spec = { ...run.spec, batchSize, training: { samples: batchSize }, modules };
     return planRun({ ...run, spec }, { namespace: 'local', uid: 'bench' }).modules;
   };

@@ -5,15 +5,16 @@ import { casesOf } from './cases.ts';
 import { JointStep } from './joint.ts';
 
 /**
- * `child.ts CASE BATCH STEPS`: trains one case in a process of its own and prints what memory it took, in bytes, as JSON.
+ * `child.ts CASE BATCH STEPS`: trains one case in a separate process and prints its memory use, in
+ * bytes, as JSON.
  */
 
 export interface Memory {
-  /** With TensorFlow loaded and nothing made yet. */
+  /** After TensorFlow is loaded and before anything is created. */
   idle: number;
-  /** The most while the step was compiled: it runs once uncompiled then. */
+  /** Peak while the step was compiled, including its first, uncompiled run. */
   compiling: number;
-  /** The most while it was trained. */
+  /** Peak during training. */
   training: number;
   loss: number;
 }
@@ -44,13 +45,13 @@ function prepare(modules: readonly [ModuleConfig, ...ModuleConfig[]]): () => num
   return () => joint.step();
 }
 
-/** A line of the kernel's account of this process, which it gives in kB. */
+/** A field of the kernel's status of this process, given in kB. */
 function statusBytes(name: string): number {
   const status = readFileSync('/proc/self/status', 'utf8');
   return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
 }
 
-/** From here on the peak counts anew. */
+/** Resets the peak. */
 function forgetPeak(): void {
   writeFileSync('/proc/self/clear_refs', '5');
 }

@@ -10,7 +10,10 @@ import { stopGradient } from '../../trainer/src/step/ops.ts';
 import { Program } from '../../trainer/src/step/program.ts';
 import { type Tensor, tf } from '../../trainer/src/tf.ts';
 
-/** All modules trained in one step, as the reference does: the sum of their losses, whose gradients end between modules. */
+/**
+ * All modules trained in one step, as in the reference: the sum of their losses, with gradients cut
+ * between modules.
+ */
 export class JointStep {
   readonly #program: Program<'train'>;
   readonly #first: ModuleConfig;
@@ -45,7 +48,7 @@ export class JointStep {
     });
   }
 
-  /** Gives the sum of the losses. */
+  /** Returns the sum of the losses. */
   step(): number {
     const { loss } = this.#program.run('train', {
       batch: new Uint8Array(size(inputSpec(this.#first).shape)).map(() => Math.random() * 256),

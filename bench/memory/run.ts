@@ -9,9 +9,9 @@ import { type Case, casesOf } from './cases.ts';
 import type { Memory } from './child.ts';
 
 /**
- * Measures what memory a process takes to train one module of the paper's encoder, all of them, or the same layers end to end:
- * `node bench/memory/run.ts [--batch N] [--steps N] [--record]`. A ratio above 1: the process needs less than
- * that which trains end to end.
+ * Measures the memory of a process that trains one module of the paper's encoder, all of them, or
+ * the same layers end to end: `node bench/memory/run.ts [--batch N] [--steps N] [--record]`. A
+ * ratio above 1: the process needs less than end-to-end training.
  */
 
 const { values } = parseArgs({
@@ -24,8 +24,8 @@ const { values } = parseArgs({
 const CHILD = join(import.meta.dirname, 'child.ts');
 
 /**
- * So that a peak is what was in use and not what was kept: the allocator that TensorFlow takes with oneDNN gives nothing back, and the
- * C library gives large blocks back at once.
+ * Makes peaks reflect used memory: TensorFlow's allocator with oneDNN never returns memory, and the
+ * C library returns large blocks at once.
  */
 const ENVIRONMENT = {
   ...process.env,
@@ -79,7 +79,7 @@ const result = {
 console.log(`${markdown(table)}\n\n${result.method}\n\n${result.notes.join('\n')}`);
 if (values.record) record(result);
 
-/** Values that the encoder's layers train. */
+/** Number of trained values in the encoder's layers. */
 function encoderParameters({ modules }: Case): number {
   return modules.reduce(
     (sum, { layers, input: [, ...shape] }) =>

@@ -1,21 +1,21 @@
 import type { Client } from '../../operator/src/kube/client.ts';
 import { JOBS, type JobObject, pathOf } from '../../operator/src/kube/resource.ts';
 
-/** Watches Jobs come into being, and says when an owner has all of its own. */
+/** Watches Jobs and reports when an owner has all of its Jobs. */
 
-/** The Jobs of an owner did not come. */
+/** The Jobs of an owner were not created in time. */
 class MissingJobsError extends Error {
   override readonly name = 'MissingJobsError';
 }
 
 export class JobWatch {
-  /** Jobs that have come, by owner. */
+  /** Created Jobs by owner. */
   readonly #counts = new Map<string, number>();
   readonly #waiting = new Map<string, { count: number; then: (at: number) => void }>();
   readonly #stop = new AbortController();
   total = 0;
 
-  /** `label`: names the owner on each Job. */
+  /** `label`: label of each Job that names its owner. */
   constructor(client: Client, namespace: string, label: string) {
     void this.#watch(client, namespace, label);
   }

@@ -7,47 +7,52 @@ import { JobWatch } from './jobs.ts';
 import { cpuSeconds, memory } from './process.ts';
 import type { Running, Subject } from './subjects.ts';
 
-/** Puts a controller through the same course as any other, on an API server of its own. */
+/** Measures a controller with the same sequence as all others, on its own API server. */
 
 export interface Course {
-  /** Objects created one after another, each when the one before has its Jobs. */
+  /** Objects created in sequence, each after the previous one has its Jobs. */
   single: number;
   /** Objects created at once. */
   burst: number;
-  /** Numbers of objects at which memory is looked at, rising. */
+  /** Object counts at which memory is measured, ascending. */
   counts: readonly number[];
 }
 
 export interface Measured {
-  /** Milliseconds from the start of the process to ready, without any object and with the most. */
+  /** Milliseconds from the start of the process until ready, without objects and with the most. */
   readyMs: number;
   readyAgainMs: number;
-  /** Milliseconds from creating an object to its last Job. */
+  /** Milliseconds from the creation of an object to its last Job. */
   single: number[];
   burst: number[];
-  /** Objects a second of the burst, by the clock, and CPU seconds of the controller for each. */
+  /**
+   * Objects per second of the burst in wall-clock time, and the controller's CPU seconds for each.
+   */
   burstRate: number;
   burstCpu: number;
-  /** Reconciles a second while they were at work; null where it does not say. */
+  /** Reconciles per second during the burst; null if the controller does not report them. */
   reconcilesPerSecond: number | null;
-  /** By number of objects: megabytes, and CPU seconds of the controller for each new object. */
+  /** By number of objects: megabytes, and the controller's CPU seconds per new object. */
   sizes: { count: number; megabytes: number; cpuPerObject: number }[];
   peakMegabytes: number;
-  /** At the end: writes to the API server in ten seconds, those to leases not counted, and CPU in percent of a core. */
+  /**
+   * At the end: writes to the API server in ten seconds, except to leases, and CPU in percent of a
+   * core.
+   */
   restWrites: number;
   restCpu: number;
-  /** Milliseconds from the start with all objects until nothing is left to do. */
+  /** Milliseconds from a start with all objects until no work is left. */
   steadyMs: number;
   megabytesAgain: number;
 }
 
 const NAMESPACE = 'default';
 const JOBS = 3;
-/** Requests at a time. */
+/** Concurrent requests. */
 const PARALLEL = 32;
-/** Milliseconds without work after which a controller is at rest. */
+/** Milliseconds without work after which a controller counts as idle. */
 const QUIET = 3000;
-/** Seconds for anything. */
+/** Timeout of every wait, in seconds. */
 const LIMIT = 600;
 
 export async function measure(
@@ -56,7 +61,7 @@ export async function measure(
 ): Promise<Measured> {
   const cluster = await startCluster({ nodes: 0 });
   try {
-    // No pods: what is measured is the controller, and 6,000 pods that wait would keep both cores busy.
+    // No pods: they are not measured, and 6,000 pending pods would keep both cores busy.
     await cluster.kill('kube-controller-manager');
     await cluster.kill('kube-scheduler');
     await cluster.exec(
@@ -71,7 +76,7 @@ export async function measure(
     const create = async (name: string) => {
       const began = performance.now();
       const at = jobs.until(name, JOBS, LIMIT);
-      at.catch(() => undefined); // is awaited below
+      at.catch(() => undefined); // Awaited below.
       await client.call('POST', pathOf(subject.resource, NAMESPACE), {
         body: subject.object(name),
       });
@@ -80,7 +85,7 @@ export async function measure(
     const { running, ms: readyMs } = await start(subject, cluster.kubeconfig);
     let current = running;
     try {
-      await create('first'); // caches are warm from then on
+      await create('first'); // Caches are warm from here on.
       const alone: number[] = [];
       for (let i = 0; i < single; i += 1) alone.push(await create(`single-${i}`));
       await quiet(client);
@@ -164,12 +169,12 @@ async function start(
     );
     if (ready) return { running, ms: performance.now() - began };
     if (performance.now() - began > 1000 * LIMIT)
-      throw new Error(`${subject.name} does not become ready`);
+      throw new Error(`${subject.name} did not become ready`);
     await wait(20);
   }
 }
 
-/** Resolves when the API server knows the kind: a moment after its definition. */
+/** Resolves when the API server serves the kind, slightly after its definition is created. */
 async function served(client: Client, resource: Resource): Promise<void> {
   const known = () =>
     client.list(resource, NAMESPACE).then(
@@ -183,7 +188,7 @@ async function served(client: Client, resource: Resource): Promise<void> {
   }
 }
 
-/** Resolves when nothing has been written for a while. */
+/** Resolves when there have been no writes for some time. */
 async function quiet(client: Client): Promise<void> {
   for (let last = await writes(client); ; ) {
     await wait(QUIET);
@@ -193,7 +198,7 @@ async function quiet(client: Client): Promise<void> {
   }
 }
 
-/** Resolves with the time at which the process began to rest. */
+/** Resolves with the time at which the process became idle. */
 async function idle({ pid }: Running): Promise<number> {
   let since = performance.now();
   for (let last = cpuSeconds(pid); performance.now() - since < QUIET; ) {
@@ -205,7 +210,9 @@ async function idle({ pid }: Running): Promise<number> {
   return since;
 }
 
-/** Requests that change something, as the API server counts them. Leases are renewed at rest too. */
+/**
+ * Requests that change objects, as counted by the API server. Leases are renewed even when idle.
+ */
 async function writes(client: Client): Promise<number> {
   let total = 0;
   const signal = AbortSignal.timeout(30_000);
@@ -227,13 +234,13 @@ async function reconciles({ metricsUrl }: Running): Promise<number | null> {
 }
 
 /**
- * What a killed leader holds would keep the next one waiting, as long as the lease is; that is not what is measured. The
- * lease itself stays, as by its uid the next leader knows the streams of the one before.
+ * Releases the lease of a killed leader, which would make the next one wait. The lease object
+ * stays, because its uid tells the next leader which streams are its own.
  */
 async function freeLease(client: Client): Promise<void> {
   const free = { spec: { holderIdentity: '' } };
   const patching = client.patch(LEASES, NAMESPACE, 'greedy-infomax-operator', 'merge', free);
-  await patching.catch(() => undefined); // JobSet has none
+  await patching.catch(() => undefined); // JobSet has none.
 }
 
 async function inParallel(count: number, work: (i: number) => Promise<unknown>): Promise<void> {

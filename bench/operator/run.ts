@@ -6,9 +6,9 @@ import { type Measured, measure } from './measure.ts';
 import { openJobSet, openOperator, type Subject } from './subjects.ts';
 
 /**
- * The operator against JobSet's controller, each on a real API server of its own, without pods:
- * `node bench/operator/run.ts [--single N] [--burst N] [--counts N,…] [--only operator,JobSet] [--record]`.
- * A ratio above 1: the operator is better.
+ * Compares the operator with JobSet's controller, each on its own real API server, without pods:
+ * `node bench/operator/run.ts [--single N] [--burst N] [--counts N,…] [--only operator,JobSet]
+ * [--record]`. A ratio above 1: the operator is better.
  */
 
 const { values } = parseArgs({
@@ -32,7 +32,7 @@ const results: Record<string, Measured> = {};
 for (const name of values.only.split(',')) {
   const subject = await open[name]?.();
   if (!subject)
-    throw new RangeError(`there is no ${name}; there are ${Object.keys(open).join(', ')}`);
+    throw new RangeError(`unknown controller ${name}; known are ${Object.keys(open).join(', ')}`);
   try {
     results[name] = await measure(subject, course);
     console.log(JSON.stringify({ name, ...results[name], single: undefined, burst: undefined }));

@@ -9,13 +9,13 @@ import { aRun, CRDS } from '../../test/faults/scene.ts';
 import { freePort, startNats } from '../../test/support/nats.ts';
 import { compileOperator, startOperator } from '../../test/support/operator.ts';
 
-/** The controllers that are compared: each makes three Jobs of one pod for every object that it is given. */
+/** Controllers to compare: each creates three Jobs of one pod for every object. */
 
 export interface Running {
   pid: number;
-  /** Answers 200 when the controller is ready. */
+  /** Responds with 200 when the controller is ready. */
   readyUrl: string;
-  /** Prometheus metrics; null where they need a token. */
+  /** Prometheus metrics; null if they need a token. */
   metricsUrl: string | null;
   kill(): Promise<void>;
 }
@@ -24,7 +24,7 @@ export interface Subject {
   name: string;
   crds: string[];
   resource: Resource;
-  /** The label by which a Job names the object that it belongs to. */
+  /** Label of a Job that names its owner. */
   label: string;
   object(name: string): object;
   start(kubeconfig: string): Promise<Running>;
@@ -33,11 +33,11 @@ export interface Subject {
 
 const MODULES = ['first', 'second', 'third'];
 
-/** With a NATS server in which it makes the streams of each run. */
+/** Starts a NATS server, where the operator creates the streams of each run. */
 export async function openOperator(): Promise<Subject> {
   const nats = await startNats();
   const compiled = compileOperator();
-  const buffers = { depth: 32 }; // thousands of runs must fit into one server
+  const buffers = { depth: 32 }; // Thousands of runs must fit into one server.
   return {
     name: 'operator',
     crds: CRDS,
@@ -61,8 +61,8 @@ export async function openOperator(): Promise<Subject> {
 }
 
 /**
- * JobSet's controller, built from its Go module. Its webhooks are not registered, so that nothing slows it down that
- * does not run here for the operator; what they would fill in stands in the object.
+ * JobSet's controller, built from its Go module. Its webhooks are not registered, because the
+ * operator has none here either; the objects contain the values that they would set.
  */
 export async function openJobSet(): Promise<Subject> {
   const build = join(import.meta.dirname, 'jobset/build.sh');

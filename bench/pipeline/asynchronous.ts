@@ -2,18 +2,21 @@ import { type ModuleRecord, readModules } from '../../operator/src/report/run-fi
 import { GIM, TrainingError, trainBy, trainingTimes } from '../training.ts';
 import { WARM_UP } from './warm-up.ts';
 
-/** A training with a process for each module, as a user starts it. */
+/** A training with one process per module, as a user starts it. */
 
 export interface Training {
-  /** Once every module has made its first steps, to the last step of the last one. */
+  /**
+   * Seconds from the time every module has made its first steps to the last step of the last
+   * module.
+   */
   samplesPerSecond: number;
-  /** CPU seconds of all processes for a thousand samples, their start included. */
+  /** CPU seconds of all processes for a thousand samples, including their start. */
   cpu: number;
-  /** Of each module but the first: median of the medians that its trainer noted. */
+  /** For each module except the first: median of the medians that its trainer recorded. */
   ageSeconds: number[];
 }
 
-/** `slowdown`: as the trainers' variable SLOWDOWN. Throws a `TrainingError`. */
+/** `slowdown`: value of the trainers' variable SLOWDOWN. Throws a `TrainingError`. */
 export async function trainAsynchronously(
   file: string,
   out: string,
@@ -40,7 +43,7 @@ export async function trainAsynchronously(
   };
 }
 
-/** Of what is left to train when the last module is warm. */
+/** Share of the budget that is left when the last module is warm. */
 function rateOf(out: string, modules: readonly ModuleRecord[], samples: number): number {
   const warmAt = Math.max(
     ...modules.map(({ history }) => history.find(({ step }) => step >= WARM_UP)?.at ?? Number.NaN),
@@ -52,7 +55,7 @@ function rateOf(out: string, modules: readonly ModuleRecord[], samples: number):
   return (1000 * (samples - Math.max(...trained))) / (end - warmAt);
 }
 
-/** Of all that a shell has started: the last line of its `times`, user and system. */
+/** Time of all processes that a shell started: the last line of its `times`, user and system. */
 function cpuSeconds(said: string): number {
   const last = said.trim().split('\n').at(-1) ?? '';
   const parts = [...last.matchAll(/(\d+)m([\d.]+)s/g)];

@@ -8,9 +8,10 @@ import { shareThreads } from '../../trainer/src/threads.ts';
 import { WARM_UP } from './warm-up.ts';
 
 /**
- * Trains a run file's modules in one process, in turn, with all cores: each batch goes through all of them before the
- * next is read. Prints the rate, and of each module what `gim plan --simulate` wants to know; the first module's time
- * holds the reading of the data. `node bench/pipeline/in-turn.ts --file FILE [--stages STAGES.json]`
+ * Trains a run file's modules in one process, in sequence, with all cores: each batch goes through
+ * all of them before the next is read. Prints the rate and, for each module, the input of `gim plan
+ * --simulate`; the first module's time includes reading the data. `node bench/pipeline/in-turn.ts
+ * --file FILE [--stages STAGES.json]`
  */
 
 const { values } = parseArgs({
@@ -20,9 +21,9 @@ const { values } = parseArgs({
 const run = readRunFile(values.file);
 const { modules } = planRun(run, { namespace: 'local', uid: 'in-turn' });
 const [first] = modules as [ModuleConfig];
-if (first.source.kind !== 'data') throw new TypeError(`${values.file}: this trains on images only`);
+if (first.source.kind !== 'data') throw new TypeError(`${values.file}: only images are supported`);
 const { batchSize, budget, seed } = first;
-shareThreads(batchSize); // before TensorFlow is loaded
+shareThreads(batchSize); // Set before TensorFlow is loaded.
 const { openBatches } = await import('../../trainer/src/data/batches.ts');
 const { compileModule } = await import('../../trainer/src/module/program.ts');
 const { stepSeed } = await import('../../trainer/src/module/step.ts');
@@ -79,14 +80,14 @@ console.log(
 );
 process.exit(0);
 
-/** A tenth as many steps forward only. */
+/** A tenth as many steps, forward only. */
 async function timeForward(): Promise<void> {
   const count = Math.max(10, Math.ceil(steps / 10));
   for (let step = -1; step < count; step += 1) {
     let began = performance.now();
     let { bytes } = await batches.next();
     for (const stage of stages) {
-      if (!stage.config.sink) break; // nobody to feed
+      if (!stage.config.sink) break; // The last module has no consumer.
       const { activations } = stage.program.run('forward', { batch: bytes });
       bytes = activations as Uint8Array<ArrayBuffer>;
       const ended = performance.now();

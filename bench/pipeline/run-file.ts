@@ -1,7 +1,7 @@
 import type { Encoding, Precision } from '@greedy-infomax/crds';
 import { writeDigits } from '../training.ts';
 
-/** What runs differ in. */
+/** Settings that differ between runs. */
 export interface Described {
   samples: number;
   whenFull: 'dropOldest' | 'block';
@@ -9,7 +9,10 @@ export interface Described {
   precision: Precision;
 }
 
-/** Writes the digits example to `file` with another budget, policy and encoding, and no readout. */
+/**
+ * Writes the digits example to `file` with another budget, policy and encoding, without an
+ * evaluation.
+ */
 export function writeRunFile(
   file: string,
   { samples, whenFull, encoding, precision }: Described,

@@ -18,10 +18,12 @@ import { type Training, trainAsynchronously } from './asynchronous.ts';
 import { type Described, writeRunFile } from './run-file.ts';
 
 /**
- * Three digits modules asynchronous in three processes, against one process that trains them in turn, against a PyTorch
- * loop, and against what `gim plan --simulate` says: `node bench/pipeline/run.ts [--samples N] [--rounds N] [--pairs N]
- * [--seconds S] [--precision float32,bfloat16] [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster. The
- * first case and the process in turn are measured in `pairs` rounds, all others in `rounds` of them. Without --precision bfloat16 is measured too where the machine multiplies it itself.
+ * Compares three digits modules in three asynchronous processes with one process that trains them
+ * in sequence, with a PyTorch loop, and with the prediction of `gim plan --simulate`: `node
+ * bench/pipeline/run.ts [--samples N] [--rounds N] [--pairs N] [--seconds S] [--precision
+ * float32,bfloat16] [--cases N] [--no-peer] [--record]`. A ratio above 1: the run is faster. The
+ * first case and the single process are measured in `pairs` rounds, all others in `rounds`. Without
+ * --precision, bfloat16 is also measured if the machine multiplies it natively.
  */
 
 const { values } = parseArgs({
@@ -47,7 +49,7 @@ interface InTurn {
   samplesPerSecond: number;
   modules: Stages['modules'];
 }
-/** Of the PyTorch loop: samples a second, CPU seconds for a thousand. */
+/** Results of the PyTorch loop: samples per second, CPU seconds per thousand samples. */
 interface Peer {
   rate: number;
   cpu: number;
@@ -59,7 +61,7 @@ interface Peers {
 }
 interface Case extends Described {
   name: string;
-  /** Whether activations go through NATS whole, as on a cluster. */
+  /** True if all activations go through NATS, as on a cluster. */
   throughNats?: boolean;
   /** Module that takes `factor` times as long, by waiting. */
   slow?: { module: string; factor: number };
@@ -81,7 +83,7 @@ const CASES = precisions.flatMap((precision) =>
   OF_A_PRECISION.slice(0, Number(values.cases)).map((one): Case => ({ ...one, precision })),
 );
 
-/** CPU seconds for a GB of activations that goes through memory, as bench/edge measures them. */
+/** CPU seconds for a GB of activations through shared memory, as measured by bench/edge. */
 const MEMORY_CPU = 1;
 
 const where = machine();
@@ -241,7 +243,7 @@ function validation(): Table {
   };
 }
 
-/** What more cores would give, by the simulator; the times of a step are those of this machine's cores. */
+/** Predicted effect of more cores; step times are those of this machine's cores. */
 function scaling(): Table {
   const [first] = CASES as [Case];
   const stages = inTurn.get(first.precision)?.at(-1) as InTurn;

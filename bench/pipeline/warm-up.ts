@@ -1,2 +1,2 @@
-/** Steps of a module of which none counts: graphs are compiled, memory is asked for. */
+/** Steps of a module excluded from the measurement: they compile graphs and allocate memory. */
 export const WARM_UP = 5;

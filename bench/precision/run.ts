@@ -11,9 +11,9 @@ import { markdown, record } from '../results.ts';
 import { GIM, summaryOf, trainBy, writeDigits } from '../training.ts';
 
 /**
- * What fewer bits cost in accuracy and gain in time, of products (bfloat16) and of activations that travel (int4): trains
- * examples/digits.yaml with each, from the same seeds: `node bench/precision/run.ts [--samples N] [--seeds N] [--record]`.
- * Takes about 10 minutes.
+ * Measures the accuracy and speed of fewer bits, in matmuls (bfloat16) and in transferred
+ * activations (int4): trains examples/digits.yaml with each, from the same seeds: `node
+ * bench/precision/run.ts [--samples N] [--seeds N] [--record]`. Takes about 10 minutes.
  */
 
 const { values } = parseArgs({
@@ -25,9 +25,9 @@ const { values } = parseArgs({
 });
 const samples = Number(values.samples);
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i + 2);
-/** Of the readouts. */
+/** Accuracies of the linear probes. */
 const EPOCHS = 30;
-/** By what they are called: the precision of products, and the encoding of activations. */
+/** Variants by name: the precision of matmuls, and the encoding of activations. */
 const VARIANTS: Record<string, { precision: Precision; encoding: Encoding }> = {
   'float32, int8': { precision: 'float32', encoding: 'int8' },
   'float32, int4': { precision: 'float32', encoding: 'int4' },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { poison } from '../../test/faults/training/poison.ts';
 import { natsPid, trainerPids } from '../../test/support/gim.ts';
 
-/** What happens to a run every so often. */
+/** Faults injected into a run at intervals. */
 
 export interface Target {
   out: string;
@@ -18,7 +18,7 @@ function anyTrainer({ out, random }: Target): [string, number] | undefined {
   return pid === undefined ? undefined : [module, pid];
 }
 
-/** Each says what it did. */
+/** Each returns a description of its effect. */
 const FAULTS: ((target: Target) => Promise<string>)[] = [
   async (target) => {
     const [module, pid] = anyTrainer(target) ?? [];

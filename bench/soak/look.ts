@@ -4,9 +4,9 @@ import { connect } from '@nats-io/transport-node';
 import { natsPid, trainerPids } from '../../test/support/gim.ts';
 import type { Sample } from './verdict.ts';
 
-/** What /proc and the NATS server tell of a run. */
+/** Samples of a run from /proc and the NATS server. */
 
-/** One sample of each process that runs now. */
+/** Returns one sample of each running process. */
 export function sampleProcesses(out: string, runner: number, at: number): Sample[] {
   const nats = natsPid(out);
   const pids: [string, number][] = [
@@ -21,18 +21,18 @@ export function sampleProcesses(out: string, runner: number, at: number): Sample
       const fds = readdirSync(`/proc/${pid}/fd`).length;
       return Number.isNaN(kib) ? [] : [{ at, role, pid, rssMiB: kib / 1024, fds }];
     } catch {
-      return []; // gone meanwhile
+      return []; // The process has ended meanwhile.
     }
   });
 }
 
-/** How many processes the runner has started that are still there. */
+/** Returns the number of live processes started by the runner. */
 export function childrenOf(pid: number): number {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
       .length;
   } catch {
-    return 0; // gone meanwhile
+    return 0; // The process has ended meanwhile.
   }
 }
 
@@ -41,7 +41,7 @@ export interface Streams {
   consumers: number;
 }
 
-/** Undefined while the server is away. */
+/** Undefined while the server is down. */
 export async function lookAtStreams(url: string): Promise<Streams | undefined> {
   try {
     const connection = await connect({ servers: url, reconnect: false, timeout: 2000 });

@@ -14,7 +14,7 @@ export interface Soak {
   machine: string;
 }
 
-/** docs/soak.md */
+/** Writes docs/soak.md. */
 export function soakPage(soak: Soak): string {
   const { minutes, seed, faultEverySeconds, faults, lives, complaints, samples, day, machine } =
     soak;

@@ -6,7 +6,7 @@ const recordSchema = z.object({
   reports: z.array(z.object({ module: z.string(), samplesTrained: z.number() })),
 });
 
-/** Samples that each module has trained on, as the folder of the run says. */
+/** Returns the samples that each module has trained on, from the run folder. */
 export function runRecordSamples(out: string): number[] {
   const record = readJson(join(out, 'run.json'), recordSchema);
   return (record?.reports ?? []).map(({ samplesTrained }) => samplesTrained);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { complaintsOf, livesOf, type Sample } from './verdict.ts';
 
-/** A sample every 5 s for 10 minutes. */
+/** One sample every 5 s for 10 minutes. */
 const process = (
   pid: number,
   rss: (minutes: number) => number,
@@ -16,14 +16,14 @@ const process = (
   }));
 
 describe('the verdict on a soak', () => {
-  it('finds a process that grows, and says how fast', () => {
+  it('finds a growing process and its rate', () => {
     const [complaint] = complaintsOf(livesOf(process(1, (minutes) => 300 + 10 * minutes)));
     expect(complaint).toMatch(
       /^two \(1\) grew from 3\d\d to 3\d\d MiB in \d+ s, by (9\.\d|10\.\d) MiB/,
     );
   });
 
-  it('takes neither the warm-up nor noise nor one step for growth', () => {
+  it('does not report warm-up, noise or a single step as growth', () => {
     const samples = [
       ...process(1, (minutes) => (minutes < 1 ? 200 * minutes : 400)),
       ...process(2, (minutes) => 300 + 20 * Math.sin(17 * minutes)),
@@ -43,7 +43,7 @@ describe('the verdict on a soak', () => {
     ]);
   });
 
-  it('says nothing of a process that did not live long', () => {
+  it('ignores short-lived processes', () => {
     expect(livesOf(process(1, (minutes) => 300 + 90 * minutes).slice(0, 25))).toEqual([]);
   });
 });

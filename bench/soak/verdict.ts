@@ -1,9 +1,9 @@
-/** Whether what was sampled of the processes of a run shows that something grows. */
+/** Detects growth in samples of a run's processes. */
 
 export interface Sample {
   /** Seconds since the start of the soak. */
   at: number;
-  /** runner, nats, or the module of a trainer. */
+  /** One of runner, nats, or the module of a trainer. */
   role: string;
   pid: number;
   rssMiB: number;
@@ -11,14 +11,14 @@ export interface Sample {
   fds: number;
 }
 
-/** One process, from when it was warm to its last sample. */
+/** One process, from the end of its warm-up to its last sample. */
 export interface Life {
   role: string;
   pid: number;
   seconds: number;
   firstMiB: number;
   lastMiB: number;
-  /** Least squares. */
+  /** Slope by least squares. */
   slopeMiBPerMinute: number;
   fdsFirst: number;
   fdsLast: number;
@@ -26,13 +26,16 @@ export interface Life {
 
 /** A process is warm after a minute: buffers are full, code is compiled. */
 export const WARM_SECONDS = 60;
-/** A slope over less than that is noise: garbage is collected in steps of tens of MiB, a minute or so apart. */
+/**
+ * A slope over a shorter time is noise: garbage is collected in steps of tens of MiB, about once a
+ * minute.
+ */
 export const LEAST_SECONDS = 180;
 export const BOUNDS = {
   /** Both must be exceeded: a slope alone may be a step, a step alone a larger batch of garbage. */
   slopeMiBPerMinute: 2,
   growthMiB: 24,
-  /** A reconnect has the old socket and the new one for a moment. */
+  /** During a reconnect the old and the new socket both exist for a moment. */
   fds: 8,
 };
 
@@ -59,7 +62,7 @@ export function livesOf(samples: readonly Sample[]): Life[] {
   });
 }
 
-/** What grows, in sentences. */
+/** Describes what grows, one sentence each. */
 export const complaintsOf = (lives: readonly Life[]): string[] =>
   lives.flatMap(
     ({ role, pid, seconds, firstMiB, lastMiB, slopeMiBPerMinute, fdsFirst, fdsLast }) => [

@@ -10,7 +10,7 @@ import { markdown, record } from '../results.ts';
 import { writeDigits } from '../training.ts';
 
 /**
- * How long a trainer takes from its start to its first step, and how large what is installed is:
+ * Measures the time from a trainer's start to its first step, and the size of its installation:
  * `node bench/startup/run.ts [--rounds N] [--record]`.
  */
 
@@ -30,11 +30,14 @@ class LogError extends Error {
 }
 
 interface Start {
-  /** Milliseconds from the start of the command until the trainer's process was started. */
+  /** Milliseconds from the start of the command until the trainer's process starts. */
   launched: number;
-  /** From then on until it may train: code loaded, graph made, NATS reached, data opened. */
+  /**
+   * Milliseconds from then until it can train: code loaded, graph built, NATS connected, data
+   * opened.
+   */
   ready: number;
-  /** And until its first step was over and its checkpoint written. */
+  /** Milliseconds from then until its first step is done and its checkpoint written. */
   first: number;
 }
 
@@ -86,7 +89,7 @@ function start(): Start {
     stdio: 'ignore',
   });
   const log = join(out, 'modules', modules[0].name, 'trainer.log');
-  // The log is made right before the process.
+  // The log is created right before the process.
   const made = statSync(log).birthtimeMs;
   const lines = readFileSync(log, 'utf8');
   rmSync(folder, { recursive: true });
@@ -103,7 +106,7 @@ function timeOf(lines: string, text: string): number {
   return (JSON.parse(line) as { time: number }).time;
 }
 
-/** Of the newest archive in the cache, which the tests of the images leave there. */
+/** Size of the newest archive in the cache, created by the image tests. */
 function imageSize(image: string): string {
   const pattern = new RegExp(`^image-${image}-[0-9a-f]+\\.tar$`);
   const archives = readdirSync(CACHE)
@@ -118,7 +121,7 @@ function libraries(): string {
   return found[0] ? formatBytes(1024 * diskUse(join(CACHE, found[0]))) : 'not on this machine';
 }
 
-/** Kibibytes. */
+/** In KiB. */
 function diskUse(folder: string): number {
   const said = execFileSync('du', ['-sk', folder], { cwd: ROOT, encoding: 'utf8' });
   return Number(said.split('\t')[0]);

@@ -7,7 +7,7 @@ import { operationsOf } from './arithmetic.ts';
 const weight = (...shape: number[]) => ({ shape, values: new Float32Array(size(shape)) });
 
 describe('the operations of a step', () => {
-  it('are a multiplication and an addition for each pair that a product of matrices adds up', () => {
+  it('are one multiplication and one addition per pair that a matmul sums', () => {
     const multiply: StepFunction = {
       inputs: { x: { shape: [2, 3], dtype: 'float32' } },
       build: ({ x }, { matrix }) => ({ y: tf.matMul(x as Tensor, matrix as Tensor) }),
@@ -15,7 +15,7 @@ describe('the operations of a step', () => {
     expect(operationsOf(multiply, { matrix: weight(3, 5) })).toBe(2 * 2 * 3 * 5);
   });
 
-  it('are those of each matrix of a stack, whichever of two is transposed', () => {
+  it('are those of each matrix of a stack, also if one is transposed', () => {
     const multiply: StepFunction = {
       inputs: { x: { shape: [7, 2, 3], dtype: 'float32' } },
       build: ({ x }) => ({ y: tf.matMul(x as Tensor, x as Tensor, false, true) }),
@@ -23,7 +23,7 @@ describe('the operations of a step', () => {
     expect(operationsOf(multiply, {})).toBe(2 * 7 * 2 * 3 * 2);
   });
 
-  it('are those of a matrix that is the same for a whole stack', () => {
+  it('are those of one matrix shared by a stack', () => {
     const multiply: StepFunction = {
       inputs: { x: { shape: [7, 2, 3], dtype: 'float32' } },
       build: ({ x }, { matrix }) => ({ y: tf.matMul(matrix as Tensor, x as Tensor) }),
@@ -40,14 +40,14 @@ describe('the operations of a step', () => {
   });
   const weights = { 'conv.weight': weight(3, 3, 3, 6), 'conv.bias': weight(6) };
 
-  it('are those of a convolution and of the gradient of its kernel, as nobody asks for that of the input', () => {
+  it('are those of a convolution and its kernel gradient, since the input gradient is not needed', () => {
     const outputs = 2 * 2;
     const once = 2 * 4 * outputs * (3 * 3 * 3) * 6;
     expect(operationsOf(convolve(2, 0), weights)).toBe(2 * once);
   });
 
   it.each([
-    [1, 5 * 3 - 2], // the first output and the last see one zero each
+    [1, 5 * 3 - 2], // The first and the last output each see one zero.
     [2, 3 * 3 - 2],
   ])('leave out the zeros around a map, with a stride of %i', (stride, pairsOfAnAxis) => {
     const once = 2 * 4 * pairsOfAnAxis ** 2 * 3 * 6;

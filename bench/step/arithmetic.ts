@@ -15,15 +15,17 @@ import { backend, type Tensor, tf } from '../../trainer/src/tf.ts';
 import { operationsSideBySide } from '../../trainer/src/threads.ts';
 import { type Turn, turnOf } from './own.ts';
 
-/** How many operations a step needs for its products, and how many the machine makes at best. */
+/**
+ * Counts the operations of a step's matmuls and convolutions, and measures the machine's peak rate.
+ */
 
 type Shape = readonly number[];
 
-/** Operations of the convolutions and the products of matrices in a module's step of training. */
+/** Operations of the convolutions and matmuls in a module's training step. */
 export const operationsOfStep = (config: ModuleConfig): number =>
   operationsOf(fastStep(config).train, moduleWeights(config));
 
-/** The same of any function, as TensorFlow is asked for them. */
+/** Operations of any function, as requested from TensorFlow. */
 export function operationsOf(
   fn: StepFunction,
   weights: Readonly<Record<string, WeightValue>>,
@@ -46,7 +48,7 @@ export function operationsOf(
 
 const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'BatchMatMulV2']);
 
-/** Of the zeros around the map none is multiplied: oneDNN leaves them out. */
+/** Excludes the padding: oneDNN skips its zeros. */
 function operationsOfConvolution(convolution: Convolution): number {
   const [patches] = convolution.output;
   const [, , channelsIn, channels] = convolution.kernel;
@@ -56,24 +58,27 @@ function operationsOfConvolution(convolution: Convolution): number {
   return 2 * patches * size(seen) * channelsIn * channels;
 }
 
-/** .., m, k and .., k, n, either of them transposed or not -> .., m, n; one may be the same for all of the others. */
+/**
+ * Shapes [.., m, k] and [.., k, n], either of them transposed or not, give [.., m, n]; one operand
+ * may be shared by the stack.
+ */
 function operationsOfProduct(a: Shape, output: Shape): number {
   const [m = 1] = output.slice(-2);
   return 2 * size(output) * (size(a.slice(-2)) / m);
 }
 
-/** Side of the matrices; a GPU needs larger ones to be busy. */
+/** Side of the matrices; a GPU needs larger ones for full load. */
 const SIDE = backend.binding.isUsingGpuDevice() ? 8192 : 2048;
 const PRODUCTS_IN_A_ROW = 2;
 
-/** Products of large matrices, one for each operation that runs side by side: what the machine multiplies at its fastest. */
+/** Matmuls of large matrices, one per parallel operation: measures the machine's peak rate. */
 export class LargeProduct {
   readonly operations = operationsSideBySide() * PRODUCTS_IN_A_ROW * 2 * SIDE ** 3;
   readonly #program: Program<'multiply'>;
 
   constructor(precision: Precision) {
     const shape = [SIDE, SIDE];
-    // So spread that products of them have values of the same size.
+    // Scaled so that products of the matrices keep the size of their values.
     const values = Float32Array.from(
       { length: size(shape) },
       () => (Math.random() - 0.5) * Math.sqrt(12 / SIDE),
@@ -87,7 +92,7 @@ export class LargeProduct {
           inputs: {},
           build: (_, { matrix }) => {
             const sums = Array.from({ length: operationsSideBySide() }, (_, each) => {
-              let product = tf.add(matrix as Tensor, each); // no two are the same, so that each is computed
+              let product = tf.add(matrix as Tensor, each); // Operands must differ.
               for (let i = 0; i < PRODUCTS_IN_A_ROW; i += 1) {
                 product = tf.matMul(product, matrix as Tensor);
               }
@@ -101,7 +106,7 @@ export class LargeProduct {
     this.#program.run('multiply', {});
   }
 
-  /** Multiplies for so long; in place of a loss it gives the sum of the product. */
+  /** Multiplies for `seconds`; returns the sum of the product in place of a loss. */
   run(seconds: number): Turn {
     return turnOf(seconds, () => this.#program.run('multiply', {}).sum?.[0] as number);
   }

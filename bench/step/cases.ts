@@ -3,11 +3,11 @@ import { infoNCESettings, type ModuleConfig } from '@greedy-infomax/crds';
 import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 
-/** The modules whose steps are measured, out of the run files of examples/. */
+/** Modules whose steps are measured, from the run files of examples/. */
 
 const EXAMPLES = join(import.meta.dirname, '../../examples');
 
-/** By family: a run file, and the batch where the file's own would not fit a small machine. */
+/** By family: a run file, and a batch size where the file's own would not fit a small machine. */
 const FAMILIES: Record<string, { file: string; batchSize?: number }> = {
   resnet50: { file: 'stl10-resnet50.yaml', batchSize: 2 },
   resnet34: { file: 'paper/gim-resnet34.yaml', batchSize: 2 },
@@ -21,8 +21,8 @@ export interface Case {
 }
 
 /**
- * All modules, or those of the families named; with `fullBatch` at the batch of their run file. Throws a
- * `RangeError` for a family that is not known.
+ * Returns all modules, or those of the named families; with `fullBatch` at the batch size of their
+ * run file. Throws a `RangeError` for an unknown family.
  */
 export function casesOf(
   families: readonly string[] = Object.keys(FAMILIES),
@@ -37,14 +37,14 @@ export function casesOf(
     }
     const run = readRunFile(join(EXAMPLES, known.file));
     const batchSize = (fullBatch ? undefined : known.batchSize) ?? run.spec.batchSize;
-    // The budget does not matter here, and in epochs it would need the data set.
+    // The budget does not matter here, and a budget in epochs would need the data set.
     const spec = { ...run.spec, batchSize, training: { samples: batchSize } };
     const plan = planRun({ ...run, spec }, { namespace: 'local', uid: 'bench' });
     return plan.modules.map((config) => ({ family, config }));
   });
 }
 
-/** What the peer has to know of a module. */
+/** Description of a module for the PyTorch process. */
 export function peerModule({ source, objective, optimizer, ...config }: ModuleConfig) {
   const { batchSize, grid, input, output, layers } = config;
   return {

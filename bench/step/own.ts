@@ -4,19 +4,21 @@ import { inputSpec } from '../../trainer/src/module/input.ts';
 import { compileModule, moduleWeights } from '../../trainer/src/module/program.ts';
 import { size } from '../../trainer/src/step/function.ts';
 
-/** The trainer's step as the trainer runs it: encoded bytes in, loss and encoded activations out. */
+/**
+ * Runs the trainer's step as the trainer does: encoded bytes in, loss and encoded activations out.
+ */
 
-/** What a competitor measured in one turn. */
+/** Measurement of one competitor in one round. */
 export interface Turn {
   /** Milliseconds of each step. */
   ms: number[];
-  /** Milliseconds of all processors that a step took. */
+  /** CPU milliseconds of each step. */
   cpuMs: number;
-  /** Of the first step. */
+  /** Duration of the first step. */
   loss: number;
 }
 
-/** Takes steps for so long, at least one; `step` gives its loss. */
+/** Repeats steps for `seconds`, at least one; `step` returns its loss. */
 export function turnOf(seconds: number, step: () => number): Turn {
   const ms: number[] = [];
   const losses: number[] = [];
@@ -47,7 +49,7 @@ export class OwnStep {
     );
   }
 
-  /** Trains for so long, at least one step. */
+  /** Trains for `seconds`, at least one step. */
   run(seconds: number): Turn {
     return turnOf(seconds, () => {
       const { loss } = this.#program.run('train', {
@@ -64,7 +66,7 @@ export class OwnStep {
   }
 }
 
-/** In memory as an edge has it. */
+/** Uses the memory layout of an edge. */
 function randomBatch(config: ModuleConfig): Uint8Array {
   const values = randomBytes(config);
   const batch = new Uint8Array(batchMemory(values.length), 0, values.length);
@@ -72,7 +74,7 @@ function randomBatch(config: ModuleConfig): Uint8Array {
   return batch;
 }
 
-/** Bytes of any value are pixels and levels of int8; its scales have to be numbers, and speech has a loudness. */
+/** Any byte is a valid pixel or int8 level; scales must be finite, and speech needs a loudness. */
 function randomBytes(config: ModuleConfig): Uint8Array {
   if (config.source.kind === 'speech') {
     const pcm = new Int16Array(size(inputSpec(config).shape) / 2);
@@ -83,10 +85,12 @@ function randomBytes(config: ModuleConfig): Uint8Array {
   if (source.kind !== 'edge') return bytes;
   const { sampleBytes, encoding } = source.edge;
   if (encoding !== 'int8') {
-    throw new RangeError(`the edge into ${config.name} is ${encoding}; only int8 is measured here`);
+    throw new RangeError(
+      `the edge into ${config.name} is ${encoding}; only int8 is supported here`,
+    );
   }
   const channels = input[3];
-  const scales = new Float32Array(2 * channels).fill(1 / 255, channels); // lowest 0, highest 1
+  const scales = new Float32Array(2 * channels).fill(1 / 255, channels); // Lowest 0, highest 1.
   for (let row = 0; row < config.batchSize; row += 1) {
     bytes.set(new Uint8Array(scales.buffer), row * sampleBytes);
   }

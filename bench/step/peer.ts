@@ -6,11 +6,11 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import { peerModule } from './cases.ts';
 import type { Turn } from './own.ts';
 
-/** The PyTorch process that the trainer's step is measured against. */
+/** The PyTorch process that the trainer's step is compared with. */
 
 export type PeerMethod = 'eager' | 'compiled';
 
-/** The process ended, which it does not by itself. */
+/** The process exited unexpectedly. */
 class PeerError extends Error {
   override readonly name = 'PeerError';
 }
@@ -20,7 +20,7 @@ export class Peer {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  /** Installs PyTorch if it has to. */
+  /** Installs PyTorch if it is missing. */
   static async start(device: 'cpu' | 'cuda', threads: number): Promise<Peer> {
     const python = execFileSync(join(import.meta.dirname, 'peer.sh'), {
       encoding: 'utf8',
@@ -31,7 +31,8 @@ export class Peer {
       [join(import.meta.dirname, 'peer.py'), '--device', device, '--threads', String(threads)],
       {
         stdio: ['pipe', 'pipe', 'inherit'],
-        // Its threads wait for each other by spinning, which costs up to 50 times the step where any other process runs.
+        // Its threads wait by spinning, which makes a step up to 50 times as slow when another
+        // process runs.
         env: { OMP_WAIT_POLICY: 'PASSIVE', ...process.env },
       },
     );
@@ -46,7 +47,7 @@ export class Peer {
     this.version = version;
   }
 
-  /** Makes the module; the one before is forgotten. */
+  /** Creates the module and discards the previous one. */
   build(config: ModuleConfig): Promise<{ parameters: number }> {
     return this.#ask({ module: peerModule(config), precision: config.precision });
   }
@@ -69,6 +70,6 @@ export class Peer {
 
 async function answerOf<Answer>(lines: AsyncIterator<string>): Promise<Answer> {
   const { value, done } = await lines.next();
-  if (done) throw new PeerError('PyTorch ended before it answered; what it said stands above');
+  if (done) throw new PeerError('PyTorch exited before it responded; see its output above');
   return JSON.parse(value) as Answer;
 }

@@ -11,11 +11,12 @@ import type { Turn } from './own.ts';
 import { Peer, type PeerMethod } from './peer.ts';
 
 /**
- * Times one training step of every module against the same step in PyTorch, eager and compiled, in turns:
- * `node bench/step/run.ts [--only FAMILY,…] [--precision float32,bfloat16] [--eager] [--threads N] [--rounds N]
- * [--seconds S] [--record]`. A ratio above 1 means that the trainer is faster than the faster of the two; --eager leaves
- * the compiled one out. Without --precision bfloat16 is measured too where the machine multiplies it itself.
- * After `make setup DEVICE=gpu` both run on the GPU, at the batches of the run files.
+ * Times one training step of every module against the same step in PyTorch, eager and compiled,
+ * alternating: `node bench/step/run.ts [--only FAMILY,…] [--precision float32,bfloat16] [--eager]
+ * [--threads N] [--rounds N] [--seconds S] [--record]`. A ratio above 1 means that the trainer is
+ * faster than the faster of the two; --eager omits the compiled one. Without --precision, bfloat16
+ * is also measured if the machine multiplies it natively. After `make setup DEVICE=gpu` both run on
+ * the GPU, at the batch sizes of the run files.
  */
 
 const { values } = parseArgs({
@@ -36,7 +37,7 @@ const seconds = Number(values.seconds);
 
 const only = values.only?.split(',');
 const smallest = Math.min(...casesOf(only).map(({ config }) => config.batchSize));
-Object.assign(process.env, threadsEnv(threads, smallest)); // before TensorFlow is loaded
+Object.assign(process.env, threadsEnv(threads, smallest)); // Set before TensorFlow is loaded.
 const { OwnStep } = await import('./own.ts');
 const { LargeProduct, operationsOfStep } = await import('./arithmetic.ts');
 const { inPrecision, precisionsOf } = await import('../precisions.ts');
@@ -47,16 +48,16 @@ interface Row {
   family: string;
   name: string;
   own: number;
-  /** By method. */
+  /** Ratios by method. */
   peer: number[];
   ratio: number;
-  /** The same of the time of all processors. */
+  /** Ratios of CPU time. */
   cpuRatio: number;
-  /** Of the products in a step. */
+  /** Operations of the matmuls and convolutions in a step. */
   operations: number;
-  /** Share of the step that they would take as fast as in a product of large matrices. */
+  /** Share of the step that they would take at the rate of a large matmul. */
   ofPeak: number;
-  /** The ratio if they took no longer, and nothing else any time. */
+  /** Ratio if they ran at that rate and everything else took no time. */
   ratioAtPeak: number;
 }
 
@@ -119,7 +120,10 @@ const result = {
 console.log(`\n${result.tables.map(markdown).join('\n')}\n\n${precisions.map(summary).join('\n')}`);
 if (values.record) record(result);
 
-/** The same module in both; the first step of each, which compiles, and a turn that warms up do not count. */
+/**
+ * Trains the same module in both; the first step, which compiles, and one warm-up round are
+ * excluded.
+ */
 async function measure(
   { family, config: described }: Case,
   precision: Precision,
@@ -148,7 +152,7 @@ async function measure(
   const times = METHODS.map((method) => ({ method, ms: median(ms(method)) }));
   const [faster] = times.toSorted((a, b) => a.ms - b.ms) as [(typeof times)[number]];
   const operations = operationsOfStep(config);
-  /** That the operations of the step take in the large product. */
+  /** Time of the step's operations at the rate of the large matmul. */
   const leastMs = ms('product').map((each) => (each * operations) / product.operations);
   return {
     precision,
@@ -164,11 +168,11 @@ async function measure(
   };
 }
 
-/** Both draw their weights from one distribution, so that their losses are near each other until they have trained. */
+/** Both draw weights from the same distribution, so that their initial losses are close. */
 function checkLosses(name: string, turns: { loss: number }[]): void {
   const losses = turns.map(({ loss }) => loss);
   if (Math.max(...losses) > 1.2 * Math.min(...losses) || losses.some(Number.isNaN)) {
-    throw new Error(`${name} begins with the losses ${losses.join(', ')}: not the same step`);
+    throw new Error(`${name} begins with the losses ${losses.join(', ')}: the steps are not equal`);
   }
 }
 
@@ -195,7 +199,7 @@ function summary(precision: Precision): string {
   const atPeak = of.map(({ family, ratioAtPeak }) => ({ family, ratio: ratioAtPeak }));
   const result = `Geometric mean in ${precision}: ${byFamily(of)}. At the peak: ${byFamily(atPeak)}.`;
   if (precision === 'float32') return result;
-  /** The times in float32 by the trainer's own here. */
+  /** Times in float32, relative to the trainer's own. */
   const gains = (full: (row: Row) => number) =>
     of.flatMap(({ family, name, own }) => {
       const before = rows.find(
@@ -209,7 +213,7 @@ function summary(precision: Precision): string {
   return `${result} To PyTorch in float32: ${byFamily(toPeer)}. To the trainer itself in float32: ${byFamily(toItself)}.`;
 }
 
-/** Geometric mean of all, and of each family. */
+/** Geometric mean of all modules, and of each family. */
 function byFamily(ratios: readonly Pick<Row, 'family' | 'ratio'>[]): string {
   const meanOf = (chosen: typeof ratios) =>
     geometricMean(chosen.map(({ ratio }) => ratio)).toFixed(2);

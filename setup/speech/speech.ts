@@ -38,14 +38,14 @@ const PATTERN = [
   ...(['preposition', 'article', 'adjective', 'noun', 'adverb'] as const),
 ];
 
-/** The same for the same number. */
+/** Returns a deterministic pseudo-random number for each number. */
 export const sentence = (number: number): string =>
   `${PATTERN.map((kind, i) => {
     const words = WORDS[kind];
     return words[hash32(number, i) % words.length];
   }).join(' ')}.`;
 
-/** Plays `pcm` faster by `factor`, which raises pitch and formants alike. */
+/** Speeds `pcm` up by `factor`, which raises pitch and formants alike. */
 export function resample(pcm: Int16Array, factor: number): Int16Array {
   const length = Math.floor((pcm.length - 1) / factor);
   return Int16Array.from({ length }, (_, i) => {
@@ -59,7 +59,7 @@ export function resample(pcm: Int16Array, factor: number): Int16Array {
 /** A phone and the second at which it ends. */
 export type Timed = readonly [phone: string, end: number];
 
-/** Flite's `pau:0.184 dh:0.236 …`, played faster by `factor`. */
+/** Parses Flite's `pau:0.184 dh:0.236 …`, sped up by `factor`. */
 export const scaleTimes = (text: string, factor: number): Timed[] =>
   text
     .trim()
@@ -69,7 +69,10 @@ export const scaleTimes = (text: string, factor: number): Timed[] =>
       return [phone, Number(end) / factor];
     });
 
-/** The phone in the middle of every whole 10 ms of `samples`; what follows the last one is a pause. */
+/**
+ * Returns the phone in the middle of each complete 10 ms of `samples`; the time after the last
+ * phone is a pause.
+ */
 export function phoneFrames(phones: readonly Timed[], samples: number): string[] {
   let at = 0;
   return Array.from({ length: Math.floor(samples / PHONE_FRAME) }, (_, frame) => {
@@ -79,7 +82,7 @@ export function phoneFrames(phones: readonly Timed[], samples: number): string[]
   });
 }
 
-/** A WAV file of 16 bits, one channel, 16,000 samples a second. */
+/** Encodes a WAV file with 16 bits, one channel, 16,000 samples a second. */
 export function encodeWave(pcm: Int16Array): Uint8Array {
   const bytes = Buffer.alloc(44 + 2 * pcm.length);
   bytes.write('RIFF', 0, 'latin1');
@@ -87,7 +90,7 @@ export function encodeWave(pcm: Int16Array): Uint8Array {
   bytes.write('WAVEfmt ', 8, 'latin1');
   bytes.writeUInt32LE(16, 16);
   bytes.writeUInt16LE(1, 20); // PCM
-  bytes.writeUInt16LE(1, 22); // one channel
+  bytes.writeUInt16LE(1, 22); // One channel.
   bytes.writeUInt32LE(SAMPLE_RATE, 24);
   bytes.writeUInt32LE(2 * SAMPLE_RATE, 28);
   bytes.writeUInt16LE(2, 32);

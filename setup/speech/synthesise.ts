@@ -7,9 +7,9 @@ import { decodeWav } from '../../trainer/src/data/wav-file.ts';
 import { encodeWave, phoneFrames, resample, scaleTimes, sentence } from './speech.ts';
 
 /**
- * Makes a data set of speech in the layout of `data.format: wav`, the same on every machine:
- * `node setup/speech/synthesise.ts --flite PROGRAM --out FOLDER`. A speaker is a voice of Flite played faster
- * or slower, so that pitch and formants move; phones come from Flite's own timing.
+ * Creates a speech data set in the layout of `data.format: wav`, identical on every machine: `node
+ * setup/speech/synthesise.ts --flite PROGRAM --out FOLDER`. A speaker is a Flite voice played
+ * faster or slower, which shifts pitch and formants; phones come from Flite's own timing.
  */
 
 const VOICES = ['awb', 'kal16', 'rms', 'slt'];
@@ -27,7 +27,7 @@ const tasks = speakers.flatMap(({ voice, pitch }, speaker) =>
     Array.from({ length: count }, (_, i) => ({
       voice,
       pitch,
-      // No sentence is said twice: a test that only remembers must fail.
+      // No sentence is repeated: a model that only memorizes must fail.
       number: speaker * 1000 + (split === 'test' ? 500 : 0) + i,
       folder: join(out, split, `${voice}-${Math.round(pitch * 100)}`),
       name: String(i).padStart(3, '0'),
@@ -51,7 +51,7 @@ async function speak({
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${name}.wav`);
   const raw = join(folder, `${name}.raw`);
-  // Slower by as much as it is played faster afterwards: the tempo stays.
+  // Slows speech down by the factor of the later speed-up, so that the tempo stays.
   const { stdout } = await run(flite, [
     ...['-voice', voice, '--setf', `duration_stretch=${pitch}`],
     ...['-t', sentence(number), '-psdur', '-o', raw],

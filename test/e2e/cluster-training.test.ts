@@ -17,7 +17,10 @@ import { TINY } from '../support/gim.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 import { type OperatorProcess, startOperator } from '../support/operator.ts';
 
-/** A run on a cluster from `kubectl apply` to its end: real pods, one (pretended) GPU each, that really train. */
+/**
+ * A run on a cluster from `kubectl apply` to its end: real pods, with one (simulated) GPU each,
+ * that really train.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -56,7 +59,7 @@ afterAll(async () => {
   if (disk) rmSync(disk, { recursive: true, force: true });
 });
 
-/** A folder of the node as a volume, and the claim `checkpoints` that is bound to it. */
+/** A folder of the node as a volume, and the claim `checkpoints` bound to it. */
 const claim = (path: string): string => `
 apiVersion: v1
 kind: PersistentVolume
@@ -77,14 +80,14 @@ spec:
   resources: { requests: { storage: 1Gi } }
 `;
 
-it('a run trains in pods, one GPU each, is read out, completes, and takes its checkpoints along', async () => {
+it('a run trains in pods with one GPU each, is evaluated, completes, and keeps its checkpoints', async () => {
   const run = parse(TINY);
   run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
   Object.assign(run.spec.checkpoints, {
     storage: { volumeClaimName: 'checkpoints' },
     retain: false,
   });
-  // The trainers have all GPUs: readouts beside them must do without.
+  // The trainers hold all GPUs: linear probes beside them must do without.
   const resources = { limits: { 'nvidia.com/gpu': 0 } };
   run.spec.evaluation = { ...run.spec.evaluation, everySamples: 1000, resources };
   await cluster.apply(stringify(run));
@@ -108,7 +111,7 @@ it('a run trains in pods, one GPU each, is read out, completes, and takes its ch
   for (const module of last.modules) {
     expect(module).toMatchObject({ phase: 'Complete', samples: 8000, percent: 100 });
     expect(module.loss).toBeLessThan(2.83);
-    expect(module.accuracy).toBeGreaterThan(0.12); // chance is 0.1
+    expect(module.accuracy).toBeGreaterThan(0.12); // Chance is 0.1.
     expect(module.accuracyUntrained).toBeGreaterThan(0);
   }
   expect(last.conditions).toContainEqual(
@@ -153,7 +156,7 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   run.metadata.name = 'scaled';
   run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
   run.spec.resources = { limits: { 'nvidia.com/gpu': 0 } };
-  run.spec.training.samples = 10_000_000; // it trains until the test is over
+  run.spec.training.samples = 10_000_000; // Trains until the test is over.
   run.spec.averaging = { everySteps: 20 };
   Object.assign(run.spec.checkpoints, {
     storage: { volumeClaimName: 'checkpoints' },
@@ -214,7 +217,7 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   expect(readdirSync(disk)).toEqual([]);
 }, 540_000);
 
-it('a run without a volume keeps its checkpoints in NATS, where its readouts find them', async () => {
+it('a run without a volume keeps its checkpoints in NATS, where its linear probes find them', async () => {
   const run = parse(TINY);
   run.metadata.name = 'stored';
   run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
@@ -233,7 +236,7 @@ it('a run without a volume keeps its checkpoints in NATS, where its readouts fin
     JSON.parse(await kubectl('get', 'gimrun', 'stored', '-o=json')).status?.phase;
   await expect.poll(phase, { timeout: 300_000, interval: 500 }).toBe('Complete');
   const { status } = JSON.parse(await kubectl('get', 'gimrun', 'stored', '-o=json'));
-  for (const module of status.modules) expect(module.accuracy).toBeGreaterThan(0.12); // chance is 0.1
+  for (const module of status.modules) expect(module.accuracy).toBeGreaterThan(0.12); // Chance is 0.1.
   expect(await buckets()).toEqual([expect.stringContaining('OBJ_gim_default_stored_')]);
   await kubectl('delete', 'gimrun', 'stored', '--wait');
   expect(await buckets()).toEqual([]);

@@ -13,8 +13,9 @@ import { gim } from '../support/gim.ts';
 import { helm } from '../support/helm.ts';
 
 /**
- * From `helm install` to `helm uninstall`, as on a cluster of others: the packaged chart, images built from the
- * Dockerfiles, two nodes with two (pretended) GPUs each, NATS in a pod. One story; each test goes on from the one before.
+ * From `helm install` to `helm uninstall`, as on a user's cluster: the packaged chart, images built
+ * from the Dockerfiles, two nodes with two (simulated) GPUs each, NATS in a pod. The tests form one
+ * sequence; each continues from the one before.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -23,7 +24,7 @@ const HOME = 'greedy-infomax-system';
 const RUN = 'digits-cluster';
 const MODULES = ['edges', 'strokes', 'shapes'];
 const SAMPLES = 16_000;
-/** The module that has two trainers for a while. */
+/** The module with two trainers for part of the run. */
 const SCALED = 'strokes';
 
 const VALUES = `
@@ -43,9 +44,9 @@ interface Pod {
 }
 
 let cluster: Cluster;
-/** Of this test: the packaged chart, the exported encoder. */
+/** Folder of this test: the packaged chart, the exported encoder. */
 let folder: string;
-/** What the claim of the checkpoints stands for. */
+/** Folder behind the claim of the checkpoints. */
 let volume: string;
 const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
 const release = (command: string, ...args: string[]) =>
@@ -81,7 +82,7 @@ afterAll(async () => {
 
 const chart = () => join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '');
 
-/** What a person would look at, for the message of a failed test. */
+/** Returns the state of the cluster, for the message of a failed test. */
 async function story(): Promise<string> {
   const parts = await Promise.all([
     kubectl('get', 'gimrun,pods', '-A', '-o=wide'),
@@ -91,7 +92,10 @@ async function story(): Promise<string> {
   return parts.join('\n');
 }
 
-/** Waits until `look` is content; fails with the story when the run has failed, or after `seconds`. */
+/**
+ * Waits until `look` returns true; fails with the state of the cluster when the run fails, or after
+ * `seconds`.
+ */
 async function until(what: string, look: () => Promise<boolean>, seconds: number): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await look()); ) {
     const failed = (await status()).phase === 'Failed';
@@ -104,7 +108,7 @@ async function until(what: string, look: () => Promise<boolean>, seconds: number
   }
 }
 
-it('installs from the packaged chart, and tells what to do next', async () => {
+it('installs from the packaged chart and prints the next steps', async () => {
   const values = join(folder, 'values.yaml');
   writeFileSync(values, VALUES);
   const wait = ['--create-namespace', '--wait', '--timeout=150s'];
@@ -130,7 +134,7 @@ it('trains in pods that have one GPU each, on two nodes', async () => {
   for (const gpu of gpus) expect(gpu).toMatch(/^GPU-node[01]-[01]$/);
 });
 
-it('gives a module a second trainer on a GPU that is free, and takes it back', async () => {
+it('gives a module a second trainer on a free GPU, and removes it again', async () => {
   const scale = (replicas: number) =>
     kubectl('scale', `gimmod/${RUN}-${SCALED}`, `--replicas=${replicas}`);
   const ready = async (): Promise<number> => (await moduleOf(SCALED)).readyReplicas;
@@ -142,13 +146,13 @@ it('gives a module a second trainer on a GPU that is free, and takes it back', a
   expect(await moduleOf(SCALED)).toMatchObject({ replicas: 1, phase: 'Training' });
 });
 
-it('lets trainers into NATS with the credentials of their run, and nobody without', async () => {
+it('admits trainers to NATS with the credentials of their run, and no client without', async () => {
   const [nats] = (await read('pods', `-n=${HOME}`, '-l=app.kubernetes.io/component=nats')).items;
   const { podIP } = nats.status;
   await expect(connect({ servers: `nats://${podIP}:4222` })).rejects.toThrow(/authoriz/i);
   const [secret] = (await read('secrets', `-l=greedyinfomax.dev/run=${RUN}`)).items;
   const credentials = Buffer.from(secret.data['nats.creds'], 'base64').toString();
-  await expect(fetch(`http://${podIP}:8222/varz`)).rejects.toThrow(); // monitoring is closed
+  await expect(fetch(`http://${podIP}:8222/varz`)).rejects.toThrow(); // Closed.
   const { data } = await read('secret', `${RELEASE}-nats-keys`, `-n=${HOME}`);
   const creds = Buffer.from(data['system.creds'], 'base64');
   const system = await connect({
@@ -173,7 +177,7 @@ it('passes `helm test` while a run trains', async () => {
   expect(said).toMatch(/Phase: +Succeeded/);
 });
 
-it('is upgraded under a run, whose pods go on', async () => {
+it('is upgraded under a run, whose pods continue', async () => {
   const before = await trainers();
   const { modules } = await status();
   const operator = await operatorPod();
@@ -194,14 +198,14 @@ it('is upgraded under a run, whose pods go on', async () => {
   for (const pod of after) expect(pod.status.containerStatuses[0]?.restartCount).toBe(0);
 });
 
-it('completes the run and reads it out', async () => {
+it('completes the run and evaluates it', async () => {
   await until('the run is complete', async () => (await status()).phase === 'Complete', 1500);
   const { modules, conditions } = await status();
   expect(modules.map(({ name }: { name: string }) => name)).toEqual(MODULES);
   for (const module of modules) {
     expect(module).toMatchObject({ phase: 'Complete', percent: 100 });
     expect(module.samples).toBeGreaterThanOrEqual(SAMPLES);
-    expect(module.accuracy).toBeGreaterThan(0.12); // chance is 0.1
+    expect(module.accuracy).toBeGreaterThan(0.12); // Chance is 0.1.
   }
   const truths = conditions.filter((condition: { status: string }) => condition.status === 'True');
   expect(truths.map(({ type }: { type: string }) => type)).toEqual(
@@ -209,7 +213,7 @@ it('completes the run and reads it out', async () => {
   );
 }, 1_600_000);
 
-it('leaves an encoder on the volume, which can be exported from there', async () => {
+it('leaves an encoder on the volume that can be exported', async () => {
   const file = join(folder, 'encoder.safetensors');
   const { code, output } = await gim('export', join(volume, RUN), '--to', file);
   expect(code, output).toBe(0);
@@ -222,7 +226,7 @@ it('leaves an encoder on the volume, which can be exported from there', async ()
   expect(steps).toEqual([SAMPLES / 32, expect.any(Number), SAMPLES / 32]);
 });
 
-it('is removed without the runs, their definitions and their checkpoints, and says what it keeps', async () => {
+it('is removed without the runs, their definitions and their checkpoints, and prints what it keeps', async () => {
   const said = await release('uninstall', '--wait', '--timeout=120s');
   expect(said).toContain('kept due to the resource policy');
   expect(said).toContain('greedyinfomaxruns.greedyinfomax.dev');
@@ -234,21 +238,21 @@ it('is removed without the runs, their definitions and their checkpoints, and sa
   }
 });
 
-/** The example for clusters, with fewer samples, GPUs and a claim that is there. */
+/** The example for clusters, with fewer samples and GPUs, and an existing claim. */
 function digits(): string {
   const text = readFileSync(join(ROOT, 'examples/digits-cluster.yaml'), 'utf8');
   const run = parseAllDocuments(text)
     .map((document) => document.toJS())
     .find(({ kind }) => kind === 'GreedyInfoMaxRun');
   const { spec } = run;
-  // One GPU each is what trainers ask for by themselves.
+  // Trainers request one GPU each by default.
   spec.resources = { requests: { cpu: '300m', memory: '512Mi' }, limits: { memory: '4Gi' } };
   spec.training.samples = SAMPLES;
   spec.evaluation = { ...spec.evaluation, epochs: 5 };
   return stringify(run);
 }
 
-/** The public key that credentials are for. */
+/** Public key that the credentials were issued for. */
 function userOf(credentials: string): string {
   const [, payload = ''] = /BEGIN NATS USER JWT-+\n[^.]+\.([^.]+)\./.exec(credentials) ?? [];
   return JSON.parse(Buffer.from(payload, 'base64url').toString()).sub;

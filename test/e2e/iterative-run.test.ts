@@ -35,7 +35,7 @@ async function train(buffers: string) {
   return { modules, histories };
 }
 
-it('each module begins when the one before is trained, and sees no other weights of it', async () => {
+it('each module starts when the previous one is trained, and sees only its final weights', async () => {
   const { modules, histories } = await train('depth: 64');
   expect(modules.map(({ samplesTrained }) => samplesTrained)).toEqual([SAMPLES, SAMPLES, SAMPLES]);
   for (const [i, history] of histories.entries()) {
@@ -47,17 +47,17 @@ it('each module begins when the one before is trained, and sees no other weights
   }
 });
 
-it('where a buffer must not drop, a module that trains alone is not held up by it', async () => {
+it('a buffer that must not drop does not block a module that trains alone', async () => {
   const { modules } = await train('depth: 64\n    whenFull: block');
   expect(modules.map(({ samplesTrained }) => samplesTrained)).toEqual([SAMPLES, SAMPLES, SAMPLES]);
   expect(modules.map(({ samplesDropped }) => samplesDropped)).toEqual([0, 0, 0]);
 });
 
-it('stored activations are used as often as the run says', async () => {
+it('stored activations are reused as often as the run says', async () => {
   const { modules } = await train('depth: 64\n    maxReuse: 3\n    reuse: always');
   for (const { samplesTrained, samplesReused } of modules.slice(1)) {
     expect(samplesTrained).toBe(SAMPLES);
-    // But for those that are held at the end, three of four uses are of samples used before.
+    // Three of four uses are of samples used before, except for those still buffered at the end.
     expect(samplesReused).toBeGreaterThan((SAMPLES - 2 * 64) * 0.7);
     expect(samplesReused).toBeLessThanOrEqual(SAMPLES * 0.75);
   }

@@ -8,7 +8,9 @@ import { planRun } from '../../operator/src/plan/run.ts';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
 import { gim } from '../support/gim.ts';
 
-/** What kubectl takes and shows: the examples, what `gim render` prints, columns and explanations. */
+/**
+ * Input and output of kubectl: the examples, the objects of `gim render`, columns and explanations.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const EXAMPLES = join(ROOT, 'examples');
@@ -24,7 +26,7 @@ interface Resource {
 const resourcesOf = (name: string): Resource[] =>
   parseAllDocuments(readFileSync(join(EXAMPLES, name), 'utf8')).map((each) => each.toJS());
 
-/** Kinds of software that the test cluster does not have. */
+/** Kinds of software that is not installed on the test cluster. */
 const FOREIGN = ['ScaledObject'];
 
 let cluster: Cluster;
@@ -44,7 +46,7 @@ beforeAll(async () => {
     await kubectl('apply', '-f', `${ROOT}/crds/${plural}.yaml`);
   }
   await kubectl('wait', '--for=condition=Established', 'crd', '--all');
-  await kubectl('create', 'namespace', 'greedy-infomax'); // where the chart's NATS is
+  await kubectl('create', 'namespace', 'greedy-infomax'); // The NATS server of the chart.
 }, CLUSTER_TIMEOUT);
 
 afterAll(async () => {
@@ -58,7 +60,7 @@ describe.each(examples)('examples/%s', (name) => {
     expect(code, output).toBe(0);
   });
 
-  it('is taken by the API server', async () => {
+  it('is accepted by the API server', async () => {
     const known = resourcesOf(name).filter(({ kind }) => !FOREIGN.includes(kind));
     const answer = await kubectl(
       'apply',
@@ -69,7 +71,7 @@ describe.each(examples)('examples/%s', (name) => {
     expect(answer.split('\n')).toHaveLength(known.length);
   });
 
-  it('renders into objects that the API server takes', async () => {
+  it('renders into objects that the API server accepts', async () => {
     const { code, output } = await gim('render', join(EXAMPLES, name));
     expect(code, output).toBe(0);
     const answer = await kubectl('apply', '--dry-run=server', '-f', fileOf(output));
@@ -80,7 +82,7 @@ describe.each(examples)('examples/%s', (name) => {
     }
   });
 
-  it('scales modules of its own run, if it scales any', () => {
+  it('scales modules of its own run, if any', () => {
     const run = parseRun(readFileSync(join(EXAMPLES, name), 'utf8'), name);
     const targets = resourcesOf(name).flatMap(({ spec }) => spec?.scaleTargetRef ?? []);
     for (const target of targets) {
@@ -93,7 +95,7 @@ describe.each(examples)('examples/%s', (name) => {
   });
 });
 
-it('examples/keda.yaml looks at a consumer of its run, with a threshold below a full buffer', () => {
+it('examples/keda.yaml watches a consumer of its run, with a threshold below a full buffer', () => {
   const [trigger] = resourcesOf('keda.yaml').flatMap(
     ({ spec }) => (spec?.triggers ?? []) as { metadata: Record<string, string> }[],
   );
@@ -137,7 +139,7 @@ describe('kubectl get', () => {
     },
   );
 
-  it('all shows runs and modules, too', async () => {
+  it('all also shows runs and modules', async () => {
     const shown = await kubectl('get', 'all');
     expect(shown).toContain(`greedyinfomaxrun.greedyinfomax.dev/${RUN}`);
     expect(shown).toContain(`greedyinfomaxmodule.greedyinfomax.dev/${RUN}-stage1`);

@@ -15,7 +15,7 @@ import {
   until,
 } from '../support/gim.ts';
 
-/** Whole runs on this machine: real processes, a real NATS server, real digits. */
+/** Complete runs on this machine: real processes, a real NATS server, real digits. */
 
 const folders: string[] = [];
 const running: GimProcess[] = [];
@@ -42,11 +42,11 @@ function start(...args: string[]): GimProcess {
 const summaryOf = (out: string) =>
   summarySchema.parse(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
 
-/** A run long enough to be disturbed. */
+/** A run long enough to inject faults. */
 const longer = (run: string) => run.replace('samples: 8000', 'samples: 24000');
 
 describe('gim run', () => {
-  it('trains every module to its budget, reads them out and leaves a summary, a report and checkpoints', async () => {
+  it('trains every module to its budget, evaluates them and writes a summary, a report and checkpoints', async () => {
     const { file, out } = place();
     const { code, output } = await gim('run', file, '--out', out);
     expect(code, output).toBe(0);
@@ -100,7 +100,7 @@ describe('gim run', () => {
     }
   });
 
-  it('starts a killed trainer again from its last checkpoint', async () => {
+  it('restarts a killed trainer from its last checkpoint', async () => {
     const { file, out } = place(longer);
     const run = start('run', file, '--out', out, '--no-evaluate');
     await until(() => checkpoints(out, 'two').length > 0, 'a checkpoint of module two');
@@ -113,7 +113,7 @@ describe('gim run', () => {
     expect(log).toContain('continuing from a checkpoint');
   });
 
-  it('goes on when the NATS server is killed', async () => {
+  it('continues when the NATS server is killed', async () => {
     const { file, out } = place(longer);
     const run = start('run', file, '--out', out, '--no-evaluate');
     await until(() => checkpoints(out, 'three').length > 0, 'a checkpoint of module three');
@@ -124,7 +124,7 @@ describe('gim run', () => {
     ]);
   });
 
-  it('stops with checkpoints on Ctrl-C and goes on with --resume, past a damaged checkpoint', async () => {
+  it('stops with checkpoints on Ctrl-C and continues with --resume, skipping a damaged checkpoint', async () => {
     const { file, out } = place(longer);
     const run = start('run', file, '--out', out, '--no-evaluate');
     await until(
@@ -152,9 +152,9 @@ describe('gim run', () => {
     expect(log).toContain('continuing from a checkpoint');
   });
 
-  it('stops a run whose loss is no number, naming module, step and what is left', async () => {
+  it('stops a run whose loss is NaN, and names module, step and the last checkpoint', async () => {
     const { file, out } = place((run) =>
-      // Values around 1e30, whose products are beyond what a float32 holds.
+      // Values around 1e30, whose products overflow a float32.
       run.replace('crop: 24', 'crop: 24\n    normalize: { mean: [0], std: [1.0e-30] }'),
     );
     const { code, output } = await gim('run', file, '--out', out, '--no-evaluate');
@@ -176,7 +176,7 @@ describe('gim run', () => {
     await until(() => !existsSync(memory as string), 'the memory of the activations to be freed');
   });
 
-  it('says what is wrong with data that is not there', async () => {
+  it('names missing data', async () => {
     const { file, out } = place((run) =>
       run.replace('format: digits', 'format: idx\n    path: /nowhere/at/all'),
     );

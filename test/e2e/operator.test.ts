@@ -8,7 +8,10 @@ import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.
 import { startNats, type TestNats } from '../support/nats.ts';
 import { type OperatorProcess, startOperator } from '../support/operator.ts';
 
-/** The operator against a real API server, controller manager and scheduler; there is no node, so pods stay Pending. */
+/**
+ * Tests the operator against a real API server, controller manager and scheduler; there is no node,
+ * so pods stay Pending.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const digits = (name: string) =>
@@ -70,7 +73,7 @@ afterAll(async () => {
 });
 
 describe('the operator', () => {
-  it('makes of a run its modules, configurations, Jobs and streams', async () => {
+  it('creates modules, configurations, Jobs and streams for a run', async () => {
     await cluster.apply(digits('first'));
     const jobs = await eventually('three Jobs', async () => {
       const found = await names('jobs', 'first');
@@ -100,7 +103,7 @@ describe('the operator', () => {
     expect(job.spec.template.spec.automountServiceAccountToken).toBe(false);
   });
 
-  it('says that it waits, and why, in the scheduler’s own words', async () => {
+  it('reports that it waits, with the scheduler’s reason', async () => {
     const run = await eventually('a status with a cause', async () => {
       const found = await read('gimrun', 'first');
       return /no nodes available/.test(JSON.stringify(found.status ?? {})) && found;
@@ -133,11 +136,11 @@ describe('the operator', () => {
         '-l=greedyinfomax.dev/run=first',
         '-o=jsonpath={.items[*].metadata.resourceVersion}',
       );
-    await new Promise((done) => setTimeout(done, 3000)); // let the last status settle
+    await new Promise((done) => setTimeout(done, 3000)); // Let the last status settle.
     const before = { versions: await versions(), writes: await writes() };
     await new Promise((done) => setTimeout(done, 10_000));
     expect(await versions()).toBe(before.versions);
-    expect((await writes()) - before.writes).toBeLessThanOrEqual(6); // renewals of its lease, every 2 s
+    expect((await writes()) - before.writes).toBeLessThanOrEqual(6); // Lease renewals.
   });
 
   it('counts runs by phase in its metrics', async () => {
@@ -149,7 +152,7 @@ describe('the operator', () => {
     expect(text).toContain('greedyinfomax_nats_connected 1');
   });
 
-  it('suspends a run and lets it go on', async () => {
+  it('suspends and resumes a run', async () => {
     const suspend = (value: boolean) =>
       kubectl('patch', 'gimrun', 'first', '--type=merge', `-p={"spec":{"suspend":${value}}}`);
     await suspend(true);
@@ -166,7 +169,7 @@ describe('the operator', () => {
     });
   });
 
-  it('scales a module when somebody scales it', async () => {
+  it('scales a module through the scale subresource', async () => {
     await kubectl('scale', 'gimmod/first-strokes', '--replicas=3');
     await eventually('three completions', async () => {
       const { spec } = await read('job', 'first-strokes');
@@ -174,7 +177,7 @@ describe('the operator', () => {
     });
   });
 
-  it('makes streams again after NATS lost them', async () => {
+  it('creates streams again after NATS lost them', async () => {
     await nats.kill();
     await nats.restart();
     await eventually('the streams', async () =>
@@ -207,7 +210,7 @@ describe('the operator', () => {
     expect(await uids()).toBe(before);
   });
 
-  it('takes everything of a deleted run away', async () => {
+  it('removes everything of a deleted run', async () => {
     await kubectl('delete', 'gimrun', 'second', '--timeout=30s');
     await eventually(
       'no Jobs',
@@ -216,13 +219,13 @@ describe('the operator', () => {
     expect((await streamNames()).filter((name) => name.includes('second'))).toEqual([]);
   });
 
-  it('deletes a run even when NATS is gone for good', async () => {
+  it('deletes a run even when NATS is permanently unavailable', async () => {
     await nats.kill();
     await kubectl('delete', 'gimrun', 'first', '--timeout=40s');
     await nats.restart();
   });
 
-  it('hands the lead over at once when it is asked to stop', async () => {
+  it('hands over leadership at once when it is asked to stop', async () => {
     const other = await start();
     try {
       expect(await operator.stop()).toBe(0);

@@ -20,7 +20,7 @@ afterEach(() => {
 
 const BLOCK = 'depth: 64\n    whenFull: block';
 
-it('trains with trainers that come and go while it trains, and drops no sample of a buffer that blocks', async () => {
+it('trains with replicas that join and leave, and drops no sample of a buffer that blocks', async () => {
   const file = tinyRun(folder, (run) =>
     run
       .replace('samples: 8000', 'samples: 32000')

@@ -5,12 +5,15 @@ import { summarySchema } from '../../operator/src/report/summary.ts';
 import { wave } from '../../trainer/src/data/testing/files.ts';
 import { gim, tempFolder } from '../support/gim.ts';
 
-/** Speech from WAV files to accuracies: real trainers, a real NATS server, voices that are sums of sines. */
+/**
+ * Speech from WAV files to accuracies: real trainers, a real NATS server, synthetic voices of
+ * summed sines.
+ */
 
 const RATE = 16_000;
-const FRAME = 160; // samples of a phone label
-const SPEAKERS = { low: 100, middle: 160, high: 250 }; // Hz
-const PHONES = { ah: 6, ee: 14, oo: 3 }; // the harmonic that is as loud as the voice
+const FRAME = 160; // Samples of a phone label.
+const SPEAKERS = { low: 100, middle: 160, high: 250 }; // Hz.
+const PHONES = { ah: 6, ee: 14, oo: 3 }; // The harmonic that is as loud as the fundamental.
 
 const RUN = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -57,7 +60,9 @@ afterEach(() => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Half a second: a phone for each tenth of it, beginning with another in each utterance. */
+/**
+ * Half a second: one phone for each tenth of it, with a different first phone in each utterance.
+ */
 function speak(file: string, pitch: number, turn: number): void {
   const pcm = new Int16Array(RATE / 2);
   const said = Object.entries(PHONES);
@@ -76,7 +81,7 @@ function speak(file: string, pitch: number, turn: number): void {
   writeFileSync(`${file}.phones`, phones.join(' '));
 }
 
-it('trains on a folder of WAV files and reads speakers and phones out of every module', async () => {
+it('trains on a folder of WAV files and classifies speakers and phones from every module', async () => {
   folder = tempFolder();
   for (const [split, utterances] of [
     ['train', 12],
@@ -102,7 +107,8 @@ it('trains on a folder of WAV files and reads speakers and phones out of every m
     expect(Object.keys(probeAccuracies ?? {})).toEqual(['speaker', 'phone']);
     expect(probeAccuracies?.speaker?.accuracy).toBe(probeAccuracy);
   }
-  // Three voices and three phones: a third is chance. With buffers that block no two runs differ.
+  // Three voices and three phones: chance is a third. With buffers that block, all runs are
+  // identical.
   const { speaker, phone } = modules[1]?.probeAccuracies ?? {};
   expect(speaker?.accuracy).toBeGreaterThan(0.5);
   expect(phone?.accuracy).toBeGreaterThan(0.5);

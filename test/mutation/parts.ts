@@ -1,17 +1,17 @@
-/** Pure parts of the code that mutants are made of, each with the tests that must find them. */
+/** Pure parts of the code that get mutants, each with the tests that must detect them. */
 export interface Part {
   /** Globs of files that get mutants. */
   mutate: readonly string[];
   /** Globs of the tests that run against each mutant. */
   tests: readonly string[];
-  /** One window of lines in so many gets mutants, see `windows`. 1: all lines. */
+  /** One window of lines in this many gets mutants, see `windows`. 1: all lines. */
   oneIn: number;
 }
 
 export const PARTS: Record<string, Part> = {
   validation: {
     mutate: ['crds/src/validation/**/*.ts'],
-    // Not hostile-files.test.ts, whose tests take seconds each.
+    // Excludes hostile-files.test.ts, whose tests take seconds each.
     tests: ['crds/src/validation/{parse,path,rules,speech,validate-run}.test.ts'],
     oneIn: 1,
   },

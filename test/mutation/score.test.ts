@@ -13,7 +13,7 @@ const report = (...mutants: MutationReport['files'][string]['mutants']): Mutatio
 });
 const EQUIVALENT = { file: 'a.ts', line: 'return a > 0;', replacement: 'a >= 0', why: 'a is 1' };
 
-it('counts what tests noticed, and what they did not or never ran', () => {
+it('counts detected mutants, survivors and mutants without coverage', () => {
   const result = score(
     report(
       mutant(1, '2', 'Killed'),
@@ -39,12 +39,12 @@ it('leaves listed equivalent mutants out of the share', () => {
   expect(share(result)).toBe(1);
 });
 
-it('tells a listed mutant that a test finds', () => {
+it('reports a listed mutant that a test detects', () => {
   const result = score(report(mutant(2, 'a >= 0', 'Killed')), [EQUIVALENT]);
   expect(result.wrong).toEqual([EQUIVALENT]);
 });
 
-it('tells a listed mutant whose line or file is gone', () => {
+it('reports a listed mutant whose line or file is gone', () => {
   const gone = { ...EQUIVALENT, line: 'return a < 0;' };
   const elsewhere = { ...EQUIVALENT, file: 'b.ts' };
   const sourceOf = (file: string) => (file === 'a.ts' ? SOURCE : undefined);

@@ -1,4 +1,4 @@
-/** Score of a part: mutants that tests found, and those that they did not. */
+/** Score of a part: mutants that tests detected, and those that they did not. */
 
 /** A mutant in Stryker's JSON report (mutation-testing-report-schema). */
 export interface Mutant {
@@ -12,10 +12,10 @@ export interface MutationReport {
   files: Record<string, { source: string; mutants: readonly Mutant[] }>;
 }
 
-/** A mutant that no test can find, because the program behaves the same. */
+/** A mutant that no test can detect, because the program behaves the same. */
 export interface Equivalent {
   file: string;
-  /** The line of the source that the mutant begins in, without indentation. */
+  /** Source line where the mutant begins, without indentation. */
   line: string;
   replacement: string;
   why: string;
@@ -23,7 +23,7 @@ export interface Equivalent {
 
 export interface Survivor {
   file: string;
-  /** Number of the line that the mutant begins in. */
+  /** Number of the line where the mutant begins. */
   at: number;
   line: string;
   replacement: string;
@@ -33,11 +33,11 @@ export interface Score {
   found: number;
   survivors: Survivor[];
   equivalent: number;
-  /** Entries of the list of equivalent mutants that a test found: they are wrong. */
+  /** Wrong entries of the list of equivalent mutants: a test detects them. */
   wrong: Equivalent[];
 }
 
-/** Stryker's states of a mutant that the tests noticed. Errors of compilation and ignored mutants do not count at all. */
+/** Stryker's states of a detected mutant. Compile errors and ignored mutants are not counted. */
 const FOUND = ['Killed', 'Timeout', 'RuntimeError'];
 const SURVIVED = ['Survived', 'NoCoverage'];
 
@@ -63,7 +63,10 @@ export function score(report: MutationReport, equivalents: readonly Equivalent[]
   return result;
 }
 
-/** Returns the share of mutants that were found, 0 to 1; 1 if there are none. Equivalent ones do not count. */
+/**
+ * Returns the share of detected mutants, 0 to 1; 1 if there are none. Equivalent mutants are not
+ * counted.
+ */
 export const share = ({ found, survivors }: Score): number =>
   found + survivors.length === 0 ? 1 : found / (found + survivors.length);
 

@@ -7,11 +7,11 @@ const numbers = (list: string[]) =>
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   });
 
-it('takes every line once where it takes all', () => {
+it('takes every line once for a sample of all lines', () => {
   expect(numbers(windows('a.ts', 21, 1, 5))).toEqual(Array.from({ length: 21 }, (_, i) => i + 1));
 });
 
-it('takes about one window in four, the same for the same seed and others for another', () => {
+it('takes about one window in four, the same for the same seed and different ones for another', () => {
   const taken = windows('a.ts', 8000, 4, 1);
   expect(taken.length).toBeGreaterThan(200);
   expect(taken.length).toBeLessThan(300);

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 
-/** Lines of a window: a sample takes whole windows, so that a mutant of several lines may be in it. */
+/**
+ * Lines of a window: a sample takes whole windows, so that it can contain mutants of several lines.
+ */
 const WINDOW = 8;
 
 /**
- * Returns the windows of a file of `lines` lines that a sample takes, as `first-last`, numbered from 1: one in `oneIn` on
- * average, by a hash of seed, file and window, so that a seed always gives the same sample.
+ * Returns the sampled windows of a file of `lines` lines, as `first-last`, numbered from 1: one in
+ * `oneIn` on average, by a hash of seed, file and window, so that a seed always gives the same
+ * sample.
  */
 export function windows(file: string, lines: number, oneIn: number, seed: number): string[] {
   return Array.from({ length: Math.ceil(lines / WINDOW) }, (_, i) => i)
