@@ -1,44 +1,44 @@
-/** What a convolution makes of a shape, what it holds and what it does. */
+/** Output shape, parameters and operations of a convolution. */
 
-/** Rows, columns, channels of what one patch has become. */
+/** Shape of one patch between layers. */
 export type PatchShape = readonly [rows: number, cols: number, channels: number];
 
-/** What a layer holds and does. */
+/** Parameters and operations of a layer. */
 export interface LayerCost {
-  /** Values that are trained. */
+  /** Number of trained values. */
   parameters: number;
-  /** Multiplications, each with an addition, that one patch takes forward; those with padding's zeros count. */
+  /** Multiply-accumulate operations of the forward pass of one patch, including those with zeros of the padding. */
   macs: number;
-  /** The same without padding's zeros: what a machine has to do. */
-  products: number;
-  /** Of `products`, those with what comes into the layer. */
-  inputProducts: number;
+  /** Multiply-accumulate operations without those with zeros of the padding: the work of the machine. */
+  effectiveMacs: number;
+  /** Part of `effectiveMacs` that multiplies the input of the layer. */
+  effectiveInputMacs: number;
 }
 
-/** A layer that cannot take what comes in. */
+/** Thrown if a layer cannot process the shape of its input. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError';
 }
 
-/** How a filter moves along one axis. */
+/** Kernel, stride and padding along one axis. */
 export interface Steps {
   kernel: number;
   stride: number;
   padding: number;
 }
 
-/** Along an axis of which each position is taken by itself. */
+/** Processes each position of an axis separately. */
 export const POINTWISE: Steps = { kernel: 1, stride: 1, padding: 0 };
 
-/** What a layer makes of a shape. */
+/** Output shape and cost of a layer for one input shape. */
 export interface Applied {
   output: PatchShape;
   cost: LayerCost;
 }
 
 /**
- * A convolution with bias that puts out `channels`; biases are additions alone. Throws a `ShapeError` where the
- * filter does not fit once.
+ * Returns shape and cost of a convolution with bias and `channels` output channels. Biases add no multiplications. Throws
+ * a `ShapeError` if the kernel does not fit.
  */
 export function convolution(
   [alongRows, alongCols]: readonly [rows: Steps, cols: Steps],
@@ -47,38 +47,38 @@ export function convolution(
 ): Applied {
   const output: PatchShape = [convolved(rows, alongRows), convolved(cols, alongCols), channels];
   const weights = alongRows.kernel * alongCols.kernel * channelsIn * channels;
-  const products = meetings(rows, alongRows) * meetings(cols, alongCols) * channelsIn * channels;
+  const effectiveMacs = pairs(rows, alongRows) * pairs(cols, alongCols) * channelsIn * channels;
   return {
     output,
     cost: {
       parameters: weights + channels,
       macs: output[0] * output[1] * weights,
-      products,
-      inputProducts: products,
+      effectiveMacs,
+      effectiveInputMacs: effectiveMacs,
     },
   };
 }
 
-/** Positions that a filter puts out along an axis of `size`. */
+/** Returns the number of output positions along an axis of `size`. */
 function convolved(size: number, { kernel, stride, padding }: Steps): number {
   if (size + 2 * padding < kernel) {
     throw new ShapeError(
-      `a filter of ${kernel} does not fit into ${size} positions with padding ${padding}; make the kernel smaller, the padding larger, or the strides before it smaller`,
+      `a kernel of ${kernel} does not fit into ${size} positions with padding ${padding}; use a smaller kernel, more padding, or smaller strides before it`,
     );
   }
   return Math.floor((size + 2 * padding - kernel) / stride) + 1;
 }
 
 /**
- * How often a value of a filter meets a value, not padding, along an axis of `size`. Counts the positions of each value of the
- * filter by a formula, so the work depends on the kernel alone (at most 31).
+ * Returns how many pairs of a kernel value and an input value there are along an axis of `size`, padding excluded. Counts the
+ * positions of each kernel value by a formula, so that the time depends only on the kernel (at most 31).
  */
-function meetings(size: number, steps: Steps): number {
+function pairs(size: number, steps: Steps): number {
   const { kernel, stride, padding } = steps;
   const last = convolved(size, steps) - 1;
   let count = 0;
   for (let at = 0; at < kernel; at += 1) {
-    // At position i the value lies over i * stride - padding + at, which is from 0 to size - 1.
+    // At output position i, the kernel value is at input i * stride - padding + at, which must be from 0 to size - 1.
     const first = Math.max(0, Math.ceil((padding - at) / stride));
     const end = Math.min(last, Math.floor((size - 1 + padding - at) / stride));
     count += Math.max(0, end - first + 1);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LayerCost, PatchShape, Steps } from './convolution.ts';
 import { applyLayers, convDefaults, type Layer, layersCost, ShapeError } from './layers.ts';
 
-/** The same by counting: each position of the filter, each of its values, each block. */
+/** Counts costs one by one: each position of the kernel, each of its values, each block. */
 
 const BODIES = {
   residual: [
@@ -27,7 +27,7 @@ function along(size: number, { kernel, stride, padding }: Steps) {
   return { positions, met };
 }
 
-type Counted = Omit<LayerCost, 'inputProducts'> & { output: PatchShape };
+type Counted = Omit<LayerCost, 'effectiveInputMacs'> & { output: PatchShape };
 
 function counted([rows, cols]: [Steps, Steps], input: PatchShape, channels: number): Counted {
   const [down, across] = [along(input[0], rows), along(input[1], cols)];
@@ -36,7 +36,7 @@ function counted([rows, cols]: [Steps, Steps], input: PatchShape, channels: numb
     output: [down.positions, across.positions, channels],
     parameters: weights + channels,
     macs: down.positions * across.positions * weights,
-    products: down.met * across.met * input[2] * channels,
+    effectiveMacs: down.met * across.met * input[2] * channels,
   };
 }
 
@@ -97,13 +97,13 @@ describe('the cost and the shape of a layer', () => {
         }
         fits += 1;
         const each = [...convolutions(layer, input)];
-        const total = (of: 'parameters' | 'macs' | 'products') =>
+        const total = (of: 'parameters' | 'macs' | 'effectiveMacs') =>
           each.reduce((sum, one) => sum + one[of], 0);
         expect(applied.output).toEqual(each.at(-1)?.output);
         expect(applied.cost).toMatchObject({
           parameters: total('parameters'),
           macs: total('macs'),
-          products: total('products'),
+          effectiveMacs: total('effectiveMacs'),
         });
       }),
       { seed: 29, numRuns: 3000 },
@@ -112,17 +112,17 @@ describe('the cost and the shape of a layer', () => {
   });
 
   // A loop over positions or blocks would not come back.
-  it('take the same time whatever the size and the repeat', () => {
+  it('take the same time for any size and repeat', () => {
     const size = 2 ** 40;
-    expect(layersCost([{ type: 'conv1d', channels: 1, kernel: 3 }], [size, 1, 1]).products).toBe(
-      3 * size - 2,
-    );
+    expect(
+      layersCost([{ type: 'conv1d', channels: 1, kernel: 3 }], [size, 1, 1]).effectiveMacs,
+    ).toBe(3 * size - 2);
     const block: Layer = { type: 'residual', channels: 1, repeat: 2 ** 40 };
     expect(layersCost([block], [1, 1, 1])).toEqual({
       parameters: 2 ** 40 * 20,
       macs: 2 ** 40 * 18,
-      products: 2 ** 40 * 2,
-      inputProducts: 1,
+      effectiveMacs: 2 ** 40 * 2,
+      effectiveInputMacs: 1,
     });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Layer, layersCost, ShapeError, stepProducts } from './layers.ts';
+import { type Layer, layersCost, ShapeError, stepMacs } from './layers.ts';
 
 const RESNET_50: { layers: Layer[]; channelsIn: number; size: number; parameters: number }[] = [
   {
@@ -64,21 +64,21 @@ test('zeros of padding are no work', () => {
   // Each of the four positions sees all four, and five zeros.
   expect(layersCost([layer], [2, 2, 5])).toMatchObject({
     macs: 4 * 9 * 5 * 3,
-    products: 4 * 4 * 5 * 3,
+    effectiveMacs: 4 * 4 * 5 * 3,
   });
   // Nothing but padding under the positions at the corners.
   const wide: Layer = { type: 'conv', channels: 1, kernel: 1, padding: 2 };
-  expect(layersCost([wide], [2, 3, 1])).toMatchObject({ macs: 6 * 7, products: 2 * 3 });
+  expect(layersCost([wide], [2, 3, 1])).toMatchObject({ macs: 6 * 7, effectiveMacs: 2 * 3 });
   const along: Layer = { type: 'conv1d', channels: 1, kernel: 4, stride: 2, padding: 1 };
-  expect(layersCost([along], [6, 1, 1])).toMatchObject({ macs: 3 * 4, products: 3 + 4 + 3 });
+  expect(layersCost([along], [6, 1, 1])).toMatchObject({ macs: 3 * 4, effectiveMacs: 3 + 4 + 3 });
 });
 
 describe('a training step', () => {
   const conv: Layer = { type: 'conv', channels: 2, kernel: 1 };
 
   test('takes as much again for the weights, and for what comes into all layers but the first', () => {
-    expect(stepProducts([conv], [4, 4, 3])).toBe(2 * 16 * 3 * 2);
-    expect(stepProducts([conv, conv], [4, 4, 3])).toBe(2 * 16 * 3 * 2 + 3 * 16 * 2 * 2);
+    expect(stepMacs([conv], [4, 4, 3])).toBe(2 * 16 * 3 * 2);
+    expect(stepMacs([conv, conv], [4, 4, 3])).toBe(2 * 16 * 3 * 2 + 3 * 16 * 2 * 2);
   });
 
   test('needs no gradient for either path of a first block', () => {
@@ -86,11 +86,11 @@ describe('a training step', () => {
     // 2 x 2 becomes 1 x 1: the 3 x 3 filter meets four values in the first block, and one in the second.
     const [input, shortcut] = [4 * 2 * 1, 2 * 4];
     const others = 4 + 1 * 4 + (4 * 1 + 1 + 1 * 4);
-    expect(stepProducts([strided], [2, 2, 2])).toBe(2 * (input + shortcut) + 3 * others);
+    expect(stepMacs([strided], [2, 2, 2])).toBe(2 * (input + shortcut) + 3 * others);
   });
 
   test('of recurrent units needs no gradient of what they read, but of their states', () => {
     const units: Layer = { type: 'gru', channels: 2 };
-    expect(stepProducts([units], [5, 1, 3])).toBe(5 * 3 * 2 * (2 * 3 + 3 * 2));
+    expect(stepMacs([units], [5, 1, 3])).toBe(5 * 3 * 2 * (2 * 3 + 3 * 2));
   });
 });

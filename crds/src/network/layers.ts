@@ -100,18 +100,18 @@ interface LayerRow {
   readsRectified(layer: Layer, inputChannels: number): boolean;
 }
 
-const NO_COST: LayerCost = { parameters: 0, macs: 0, products: 0, inputProducts: 0 };
+const NO_COST: LayerCost = { parameters: 0, macs: 0, effectiveMacs: 0, effectiveInputMacs: 0 };
 
 /** Returns `all` plus `count` times `each`. */
 const plus = (all: LayerCost, each: LayerCost, count = 1): LayerCost => ({
   parameters: all.parameters + count * each.parameters,
   macs: all.macs + count * each.macs,
-  products: all.products + count * each.products,
-  inputProducts: all.inputProducts + count * each.inputProducts,
+  effectiveMacs: all.effectiveMacs + count * each.effectiveMacs,
+  effectiveInputMacs: all.effectiveInputMacs + count * each.effectiveInputMacs,
 });
 
 /** Returns the cost of a layer that does not read the input of the module. */
-const behindInput = (cost: LayerCost): LayerCost => ({ ...cost, inputProducts: 0 });
+const behindInput = (cost: LayerCost): LayerCost => ({ ...cost, effectiveInputMacs: 0 });
 
 /** A convolution in the body of a residual block. */
 interface BodyConvolution {
@@ -186,12 +186,12 @@ export const LAYERS: Record<LayerType, LayerRow> = {
       }
       // Each of the three gates has a matrix for the input, one for the state, and two biases.
       const weights = 3 * channels * (channelsIn + channels);
-      const products = rows * weights;
+      const effectiveMacs = rows * weights;
       const cost = {
         parameters: weights + 6 * channels,
-        macs: products,
-        products,
-        inputProducts: rows * 3 * channels * channelsIn,
+        macs: effectiveMacs,
+        effectiveMacs,
+        effectiveInputMacs: rows * 3 * channels * channelsIn,
       };
       return { output: [rows, 1, channels], cost };
     },
@@ -263,7 +263,7 @@ export const layersCost = (layers: readonly Layer[], input: PatchShape): LayerCo
  * Returns the multiplications of a training step for one patch: the forward pass, as many for the gradient of the weights,
  * and as many for the gradient of each input except the module's.
  */
-export function stepProducts(layers: readonly Layer[], input: PatchShape): number {
-  const { products, inputProducts } = layersCost(layers, input);
-  return 3 * products - inputProducts;
+export function stepMacs(layers: readonly Layer[], input: PatchShape): number {
+  const { effectiveMacs, effectiveInputMacs } = layersCost(layers, input);
+  return 3 * effectiveMacs - effectiveInputMacs;
 }

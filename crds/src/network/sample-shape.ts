@@ -2,7 +2,7 @@ import type { Augmentation, Data, Domain, Patches, Window } from '../v1alpha1/ru
 import { gridSize, imageChannels } from './images.ts';
 import type { PatchShape } from './layers.ts';
 
-/** How a data set becomes samples: images are cut into a grid of patches, speech is one long patch. */
+/** Shapes of samples: an image is a grid of patches, a window of speech is one long patch. */
 
 export const SPEECH = ['librispeech', 'wav'] as const satisfies readonly Data['format'][];
 export type SpeechFormat = (typeof SPEECH)[number];
@@ -12,22 +12,22 @@ export const isSpeech = (format: Data['format']): format is SpeechFormat =>
 
 export const domainOf = ({ format }: Data): Domain => (isSpeech(format) ? 'speech' : 'images');
 
-/** What a trainer of the first module reads. */
+/** Source of the samples of the first module. */
 export type SampleSource =
   | { kind: 'data'; data: Data; augmentation: Augmentation; patches: Patches }
   | { kind: 'speech'; data: Data; window: Window };
 
 export interface Samples {
   source: SampleSource;
-  /** Rows and columns of the grid of patches; null: a sample is one sequence, whose steps are the grid. */
+  /** Rows and columns of the grid of patches; null for a sequence, whose steps are the grid. */
   grid: [rows: number, cols: number] | null;
-  /** Of a sample. */
+  /** Number of patches of a sample. */
   patches: number;
-  /** Of a patch as the first layer gets it. Time runs down the rows. */
+  /** Shape of a patch at the input of the first layer. Rows of a sequence are its time steps. */
   shape: PatchShape;
 }
 
-/** The samples that a spec asks for; undefined if it lacks a part that its format needs. */
+/** Returns the samples of a spec, or undefined if it lacks a field that its format needs. */
 export function samplesOf(spec: {
   data?: Data;
   augmentation?: Augmentation;

@@ -1,28 +1,28 @@
 /**
- * How samples are put into messages; the plan sizes streams by it, the trainers build messages by it.
- * A message stays below the 1 MiB that an unconfigured NATS server takes, headers included.
+ * Rules for packing samples into messages. The planner sizes streams by them; trainers build messages by them. A message
+ * with its headers stays below 1 MiB, the default limit of a NATS server.
  */
 
 export const MESSAGE_BYTES = 1_032_192; // 1 MiB - 16 KiB
-/** What the header of a message says of all of it, and what of each sample or its part. */
+/** Bytes of the header of a message, and of the header of each sample or chunk in it. */
 export const FRAME_HEADER_BYTES = 64;
 export const SAMPLE_HEADER_BYTES = 32;
-/** A server takes headers of up to 64 KiB. */
+/** Maximum number of samples of a message: their headers stay below 64 KiB, which a server accepts. */
 const MAX_SAMPLES = 1024;
 
 /**
- * What a message may tell of whose body goes through memory of one machine: batches of a few megabytes in one, since a
- * message costs its server and both ends the same whatever it tells of.
+ * Maximum bytes of samples that one message describes if their payload goes through shared memory. A few megabytes, because
+ * each message costs the server and both ends the same, independent of its samples.
  */
 export const SHARED_PAYLOAD_BYTES = 4 << 20;
 
 const ROOM = MESSAGE_BYTES - FRAME_HEADER_BYTES;
 
-/** Whole samples that fit into one message; 0 if one alone does not. */
+/** Returns how many whole samples fit into one message; 0 if a sample is too large. */
 export const samplesPerMessage = (sampleBytes: number): number =>
   Math.min(MAX_SAMPLES, Math.floor(ROOM / (SAMPLE_HEADER_BYTES + sampleBytes)));
 
-/** What sizes an edge. */
+/** Settings of an edge that its number of messages depends on. */
 interface EdgeSize {
   sampleBytes: number;
   depth: number;
@@ -30,9 +30,9 @@ interface EdgeSize {
 }
 
 /**
- * Samples of a batch that go into one message; 0 if one alone does not fit. With `block` each message of a batch
- * holds as many as the next: a batch then uses whole messages, whoever gets which, and none is ever half used.
- * `shared`: bodies go through memory. Samples that a server would get in parts come in the same parts there.
+ * Returns how many samples of a batch go into one message; 0 if a sample is too large. With `block`, all messages of a
+ * batch have the same number of samples, so that a consumer never uses a message in part. `shared`: payloads go through
+ * shared memory. Samples too large for a message are split into the same chunks there.
  */
 export function samplesPerFrame(
   { sampleBytes, whenFull }: Omit<EdgeSize, 'depth'>,
@@ -46,27 +46,27 @@ export function samplesPerFrame(
   return samples;
 }
 
-/** Bytes of a sample that one message carries when a sample is cut into chunks. */
+/** Maximum bytes of a chunk: the part of a large sample in one message. */
 export const CHUNK_BYTES = ROOM - SAMPLE_HEADER_BYTES;
 
-/** Messages that one sample takes. */
+/** Returns the number of messages of one sample. */
 export const chunksPerSample = (sampleBytes: number): number =>
   Math.max(1, Math.ceil(sampleBytes / CHUNK_BYTES));
 
-/** Shares of an edge whose samples take several messages: at most so many trainers can take part. */
+/** Number of shards of an edge with samples of several messages, and so its maximum number of consuming trainers. */
 export const MAX_SHARDS = 8;
 
 /**
- * Shares that the samples of an edge are dealt to. The server hands out single messages, so trainers may pull
- * from one durable consumer only where a message is whole samples. The messages of a large sample all go to
- * the subject of one share, which has a consumer of its own and is read by one trainer.
+ * Returns the number of shards of an edge. The server distributes single messages, so trainers can share one durable
+ * consumer only if a message holds whole samples. All messages of a larger sample go to the subject of one shard, which
+ * has its own consumer and one reading trainer.
  */
 export const shardsOf = (sampleBytes: number): number =>
   samplesPerMessage(sampleBytes) > 0 ? 1 : MAX_SHARDS;
 
 const chunked = (sampleBytes: number): boolean => samplesPerMessage(sampleBytes) === 0;
 
-/** Messages that a batch is sent in. */
+/** Returns the number of messages of a batch. */
 export const messagesPerBatch = (
   edge: Omit<EdgeSize, 'depth'>,
   batchSize: number,
@@ -76,7 +76,7 @@ export const messagesPerBatch = (
     ? batchSize * chunksPerSample(edge.sampleBytes)
     : Math.ceil(batchSize / samplesPerFrame(edge, batchSize, shared));
 
-/** Messages that the stream of an edge holds; two at least, as one alone would be replaced while it is read. */
+/** Returns the number of messages that the stream of an edge holds: at least 2, so that a message is not replaced while it is read. */
 export const messagesHeld = (edge: EdgeSize, batchSize: number, shared = false): number =>
   Math.max(
     2,

@@ -16,54 +16,54 @@ import {
 } from '../v1alpha1/run.ts';
 
 /**
- * All that a trainer needs to know of its module, resolved from the run file: every default filled in,
- * every shape computed. `plan` makes it; the trainer reads it as JSON and takes nothing else from the run.
+ * Configuration of a trainer, resolved from the run file: all defaults are filled in, all shapes computed. The planner
+ * creates it; the trainer reads it as JSON and needs nothing else of the run.
  */
 
-/** patches, rows, cols, channels of one sample. */
+/** Shape of one sample: patches, rows, cols, channels. */
 const sampleShape = z.tuple([z.int().min(1), z.int().min(1), z.int().min(1), z.int().min(1)]);
 
-/** A name that NATS takes for a stream or a consumer. */
+/** Name that NATS accepts for a stream or a consumer. */
 const natsName = z.string().regex(/^[A-Za-z0-9_-]{1,255}$/);
-/** A subject without wildcards. */
+/** Subject without wildcards. */
 const natsSubject = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/);
-/** Names of Kubernetes, which also become names of folders, streams and subjects. */
+/** Name of a Kubernetes object, which is also used in names of folders, streams and subjects. */
 const label = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/)
   .max(253);
 
-/** One side of an edge. */
+/** Edge between two modules, as producer and consumer see it. */
 const edgeSchema = z.strictObject({
   stream: natsName,
   subject: natsSubject,
-  /** The durable consumer through which the later module reads. */
+  /** Durable consumer through which the later module reads. */
   consumer: natsName,
   encoding: encodingSchema,
-  /** The producer sends relu(x): the consumer reads nothing else of x. */
+  /** True if the producer sends relu(x), because the consumer depends on nothing else of x. */
   rectified: z.boolean(),
   shape: sampleShape,
   /** Encoded bytes of one sample. */
   sampleBytes: z.int().min(1),
-  /** Samples that the stream holds, and that the consumer keeps. */
+  /** Maximum number of samples in the stream, and in the memory of the consumer. */
   depth: z.int().min(1),
   whenFull: z.enum(['dropOldest', 'block']),
-  /** Times that the consumer may use a sample again after the first. */
+  /** Maximum number of uses of a sample after the first. */
   maxReuse: z.int().min(0),
-  /** Whether it uses all that it holds so often before it takes more. Absent: only what it lacks newer ones for. */
+  /** True if the consumer uses each sample maxReuse + 1 times before it takes more. If absent, it reuses only while waiting. */
   stores: z.boolean().optional(),
 });
 export type Edge = z.infer<typeof edgeSchema>;
 
 export const moduleConfigSchema = z.strictObject({
   run: z.strictObject({ namespace: label, name: label }),
-  /** Tells a run from an earlier one of the same name. */
+  /** Uid of the run, which distinguishes it from earlier runs of the same name. */
   uid: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
   name: moduleNameSchema,
-  /** Place in the order of modules, from 0. */
+  /** Index in the order of modules, from 0. */
   index: z.int().min(0),
   seed: z.int(),
-  /** Where samples come from: the data set (module 0) or the edge from the module before. */
+  /** Source of samples: the data set for module 0, or else the edge from the previous module. */
   source: z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('data'),
@@ -75,25 +75,25 @@ export const moduleConfigSchema = z.strictObject({
     z.strictObject({ kind: z.literal('edge'), edge: edgeSchema }),
   ]),
   /**
-   * Rows and columns of the grid of patches; their product is the number of patches of a sample. Null: a
-   * sample is one sequence, whose steps are not pooled.
+   * Rows and columns of the grid of patches; their product is the number of patches of a sample. Null for a sequence, whose
+   * steps are not pooled.
    */
   grid: z.tuple([z.int(), z.int()]).nullable(),
-  /** Shape of one sample as the first layer gets it. */
+  /** Shape of one sample at the input of the first layer. */
   input: sampleShape,
-  /** Shape of one sample behind the last layer. */
+  /** Shape of one sample at the output of the last layer. */
   output: sampleShape,
   layers: z.array(layerSchema),
   objective: objectiveSchema,
   optimizer: optimizerSchema,
   precision: precisionSchema,
   batchSize: z.int().min(1),
-  /** Samples to train on. */
+  /** Number of samples to train on. */
   budget: z.int(),
-  /** iterative: the next module gets nothing before the budget is spent. */
+  /** With iterative, the module sends no output before its budget is spent. */
   order: z.enum(['simultaneous', 'iterative']).default('simultaneous'),
   averaging: averagingSchema,
-  /** The edge to the next module; null for the last. */
+  /** Edge to the next module; null for the last module. */
   sink: edgeSchema.nullable(),
   checkpoints: checkpointsSchema,
   evaluation: readoutSettingsSchema,
@@ -101,8 +101,8 @@ export const moduleConfigSchema = z.strictObject({
 export type ModuleConfig = z.infer<typeof moduleConfigSchema>;
 
 /**
- * The part of a configuration that the weights depend on: with the same, a training goes on from a checkpoint. The
- * place of the data may change.
+ * Returns the part of a configuration that identifies a training: a trainer continues only from checkpoints with an equal
+ * part. The path of the data may change.
  */
 export function trainingIdentity({
   input,

@@ -32,7 +32,7 @@ describe('a path below a folder', () => {
     },
   );
 
-  it('never leaves the folder, whatever the names are', () => {
+  it('never leaves the folder, for any names', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ maxLength: 12 }), { maxLength: 3 }), (names) => {
         try {
@@ -61,7 +61,7 @@ describe('a path below a folder', () => {
 });
 
 describe('a file that is written whole', () => {
-  it('replaces a link and leaves its target alone, be it the file or its temporary name', () => {
+  it('replaces a link at the file or its temporary name, and leaves the target of the link alone', () => {
     for (const link of ['a', 'a.tmp'])
       symlinkSync(join(parent, 'precious/file'), join(folder, link));
     writeWhole(join(folder, 'a'), 'new');
@@ -73,21 +73,21 @@ describe('a file that is written whole', () => {
     expect(() => writeWhole(join(folder, 'none/a'), '')).toThrow(
       /cannot write .*none\/a: ENOENT.*; check the path/,
     );
-    expect(() => writeWhole('/dev/full/a', '')).toThrow(/use a path all of whose parents/);
+    expect(() => writeWhole('/dev/full/a', '')).toThrow(/use a path whose parents/);
   });
 });
 
 describe('making a folder', () => {
-  it('makes all that is missing and tells the outermost', () => {
+  it('creates all missing folders and returns the outermost', () => {
     expect(makeFolder(join(folder, 'x/y/z'))).toBe(join(folder, 'x'));
     expect(existsSync(join(folder, 'x/y/z'))).toBe(true);
     expect(makeFolder(join(folder, 'x/y'))).toBeUndefined();
   });
 
   it('ends where no folder can be made', () => {
-    expect(() => makeFolder('/proc/gim/x')).toThrow(/cannot make the folder \/proc\/gim: ENOENT/);
+    expect(() => makeFolder('/proc/gim/x')).toThrow(/cannot create the folder \/proc\/gim: ENOENT/);
     expect(() => makeFolder(join(parent, 'precious/file/x'))).toThrow(
-      /cannot make the folder .*file\/x: ENOTDIR.*; use a path all of whose parents are folders/,
+      /cannot create the folder .*file\/x: ENOTDIR.*; use a path whose parents are all folders/,
     );
     expect(() => makeFolder(join(parent, 'precious/file'))).toThrow(/is a file; give the path/);
   });

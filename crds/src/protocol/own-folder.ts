@@ -13,14 +13,14 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 
-/** Names, folders and files below a folder that a run owns: nothing outside it is ever written or removed. */
+/** Access to files below a folder that a run owns. Nothing outside the folder is written or removed. */
 
-/** The operating system refused a file or a folder, or a path leaves the folder that it belongs to. */
+/** Thrown if the operating system refuses a file or folder, or a path leaves its folder. */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
 }
 
-/** What to do about an error of the operating system. */
+/** Remedies for errors of the operating system. */
 const ADVICE: Record<string, string> = {
   EEXIST: 'remove what is there, or use another path',
   EACCES: 'give this user the right to use it',
@@ -31,16 +31,16 @@ const ADVICE: Record<string, string> = {
   ENAMETOOLONG: 'use a shorter path',
   ENOENT: 'check the path',
   ENOSPC: 'free some space there',
-  ENOTDIR: 'use a path all of whose parents are folders',
+  ENOTDIR: 'use a path whose parents are all folders',
   EPERM: 'give this user the right to use it',
   EROFS: 'the file system is read-only; use a folder on another one',
 };
 
-/** Advice for an error of the operating system; undefined for any other error. */
+/** Returns the remedy for an error of the operating system, or undefined for other errors. */
 export const adviceFor = (error: unknown): string | undefined =>
   ADVICE[(error as NodeJS.ErrnoException | undefined)?.code ?? ''];
 
-/** An error of the operating system with the path and with what to do. `what`: "cannot write", for example. */
+/** Returns an error of the operating system with the path and the remedy. `what` is, for example, "cannot write". */
 export function folderError(what: string, path: string, cause: unknown): FolderError {
   const { message } = cause as Error;
   const advice = adviceFor(cause);
@@ -48,8 +48,8 @@ export function folderError(what: string, path: string, cause: unknown): FolderE
 }
 
 /**
- * Path of `names` below `folder`, one name a level. Throws a `FolderError` for a name that is not plain, such as
- * `..` or `a/b`, and where a link on the way leads out of `folder`.
+ * Returns the path of `names` below `folder`, with one name for each level. Throws a `FolderError` for names such as `..`
+ * or `a/b`, and for a link that leads out of `folder`.
  */
 export function below(folder: string, ...names: string[]): string {
   let path = folder;
@@ -68,7 +68,7 @@ export function below(folder: string, ...names: string[]): string {
 const isPlain = (name: string): boolean =>
   name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
 
-/** Throws a `FolderError` if any link below `root` leads out of it. Does nothing where there is no such folder. */
+/** Throws a `FolderError` if a link below `root` leads out of it. Does nothing if the folder does not exist. */
 export function checkLinks(root: string, folder = root): void {
   for (const entry of list(folder)) {
     const path = join(folder, entry.name);
@@ -83,7 +83,7 @@ function checkLink(root: string, path: string): void {
   try {
     target = realpathSync(path);
   } catch {
-    target = ''; // a link to nothing may be followed to whatever is made there
+    target = ''; // a dangling link would lead to the file that is created there
   }
   if (target.startsWith(realpathSync(root) + sep)) return;
   throw new FolderError(
@@ -101,9 +101,9 @@ function list(folder: string) {
 }
 
 /**
- * Makes a folder and its parents. Throws a `FolderError` that names the folder which could not be made. Node's own
- * recursive mkdir never returns for a path below /proc, and reports a read-only file system as a missing path.
- * Returns the outermost folder that was missing; undefined if there was none.
+ * Creates a folder and its parents. Returns the outermost folder that was missing, or undefined if there was none. Throws a
+ * `FolderError` with the folder that cannot be created. Node's recursive mkdir never returns for a path below /proc, and
+ * reports a read-only file system as a missing path.
  */
 export function makeFolder(folder: string): string | undefined {
   const missing: string[] = [];
@@ -112,9 +112,9 @@ export function makeFolder(folder: string): string | undefined {
     try {
       mkdirSync(path);
     } catch (error) {
-      // Another process may have made it meanwhile.
+      // Another process may have created it in the meantime.
       if ((error as NodeJS.ErrnoException).code === 'EEXIST' && exists(path)) continue;
-      throw folderError('cannot make the folder', path, error);
+      throw folderError('cannot create the folder', path, error);
     }
   }
   if (statSync(folder).isDirectory()) return missing[0];
@@ -130,7 +130,7 @@ function exists(path: string): boolean {
   }
 }
 
-/** Writes a file whole or not at all, and follows no link. Throws a `FolderError`. */
+/** Writes a file atomically and follows no link. Throws a `FolderError`. */
 export function writeWhole(file: string, content: string | Uint8Array): void {
   const temporary = `${file}.tmp`;
   try {
@@ -147,19 +147,21 @@ export function writeWhole(file: string, content: string | Uint8Array): void {
   }
 }
 
-/** Bytes of the largest file of a run's folder that is read whole, checkpoints apart. */
-const MOST_BYTES = 256 << 20;
+/** Maximum bytes of a file that is read at once. Checkpoints are read in parts. */
+const READ_BYTES_MAX = 256 << 20;
 
 /**
- * Reads a file whole. Throws a `FolderError` for more than `most` bytes, before memory is taken for them, and for what is no
- * file: a pipe would be waited for without end.
+ * Reads a file. Throws a `FolderError`, before it allocates memory, for more than `most` bytes and for anything but a regular
+ * file: a read from a pipe might never return.
  */
-export function readWhole(file: string, most = MOST_BYTES): Buffer {
+export function readWhole(file: string, most = READ_BYTES_MAX): Buffer {
   try {
     const found = statSync(file);
-    if (!found.isFile()) throw new FolderError(`${file} is no file; remove it`);
+    if (!found.isFile()) throw new FolderError(`${file} is not a regular file; remove it`);
     if (found.size > most) {
-      throw new FolderError(`${file} has ${found.size} bytes; at most ${most} are read: remove it`);
+      throw new FolderError(
+        `${file} has ${found.size} bytes, but the maximum is ${most}; remove it`,
+      );
     }
     return readFileSync(file);
   } catch (error) {

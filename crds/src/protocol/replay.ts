@@ -6,7 +6,7 @@
 
 export interface ReplayOptions {
   whenFull: 'dropOldest' | 'block';
-  /** Maximum number of samples held. With `block`, the caller stops asking at this number and later arrivals are kept. */
+  /** Maximum number of samples held. With `block`, the caller stops requesting at this number, and later arrivals are kept. */
   capacity: number;
   /** Maximum number of uses of a sample after the first. */
   maxReuse: number;

@@ -1,54 +1,54 @@
 import { z } from 'zod';
 
-/** What a trainer reports over NATS about once a second, and what the operator tells trainers. */
+/** Messages between trainers and operator over NATS: reports, about one each second, and control messages. */
 
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number() });
 
 const count = z.int().min(0);
 
-/** Samples by the number of the replica, from 0 to 999. */
+/** Number of samples by replica, from 0 to 999. */
 const samplesByReplica = z.record(z.string().regex(/^(0|[1-9]\d{0,2})$/), count);
 
 export const reportSchema = z.strictObject({
   run: z.string().max(64),
   module: z.string().max(40),
   replica: z.int().min(0).max(999),
-  /** starting: not yet at its first step. forwarding: budget spent, still feeding later modules. */
+  /** starting: before the first step. forwarding: the budget is spent, but later modules still need output. */
   phase: z.enum(['starting', 'training', 'forwarding', 'finished', 'failed']),
   step: count,
   samplesTrained: count,
   samplesTotal: count,
-  /** Mean of the last steps (at most 100); null before the first. */
+  /** Mean loss of the last steps, at most 100; null before the first step. */
   loss: z.number().nullable(),
-  /** Mean of the first 10 steps. */
+  /** Mean loss of the first 10 steps. */
   lossFirst: z.number().nullable(),
-  /** Samples trained a second over the last seconds. */
+  /** Samples trained per second, over the last seconds. */
   samplesPerSecond: z.number().min(0),
-  /** Optimizer steps the producer had made since it computed the samples that were used; null for module 0. */
+  /** Optimizer steps of the producer since it computed the samples used; null for module 0. */
   stalenessSteps: percentiles.nullable(),
-  /** Age in seconds of the samples that were used; null for module 0. */
+  /** Age in seconds of the samples used; null for module 0. */
   stalenessSeconds: percentiles.nullable(),
-  /** Samples that arrived or should have arrived at this module and were never used. */
+  /** Number of samples that reached or should have reached the module and were never used. */
   samplesDropped: count,
-  /** Uses of a sample after its first. */
+  /** Number of uses of samples after their first use. */
   samplesReused: count,
-  /** The most memory that the trainer's process has had, resident, in bytes; of several trainers the largest. */
+  /** Peak resident memory of the trainer in bytes; the maximum of several trainers. */
   memoryBytes: count.optional(),
   /** Step of the newest checkpoint; null before the first. */
   checkpointStep: count.nullable(),
-  /** Samples that the module's other trainers were last known to have trained on, by replica; also those that have left. */
+  /** Last known number of samples of all other replicas, including those that no longer exist. */
   others: samplesByReplica.optional(),
-  /** What went wrong, if anything, in words for the user. */
+  /** Human-readable error, if there is one. */
   message: z.string().max(1024).optional(),
-  /** Milliseconds since the epoch; at most what a date can be. */
+  /** Milliseconds since the epoch, at most the largest date. */
   at: z.number().min(0).max(8.64e15),
 });
 export type Report = z.infer<typeof reportSchema>;
 
 export const controlSchema = z.strictObject({
-  /** Modules that may end: every later module has spent its budget. */
+  /** Modules that may end, because all later modules have spent their budget. */
   released: z.array(z.string()),
-  /** Of each module: the trainers that there should be, and the samples that each there ever was has trained on. */
+  /** Desired replicas of each module, and the number of samples of each replica that ever existed. */
   modules: z
     .record(z.string(), z.strictObject({ replicas: z.int(), samples: samplesByReplica }))
     .optional(),

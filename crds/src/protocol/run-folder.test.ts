@@ -50,7 +50,7 @@ it('takes a module that is called modules for what it is', () => {
   ]);
 });
 
-it('finds nothing in a folder that is no run, or is not there', () => {
+it('returns no module for a folder of another kind, or a missing folder', () => {
   expect(places()).toEqual([]);
   expect(modulePlaces(join(run, 'absent'))).toEqual([]);
 });

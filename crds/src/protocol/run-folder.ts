@@ -3,33 +3,32 @@ import { join } from 'node:path';
 import { folderError } from './own-folder.ts';
 
 /**
- * Where trainers leave what they make. On one machine: OUT/modules/MODULE. On a volume of a cluster, where a
- * module may have several trainers: RUN/MODULE/replica-N. Each place holds checkpoints, history.jsonl and
- * the configuration that its trainer was given last.
+ * Layout of a run's folder. A trainer has the folder OUT/modules/MODULE on one machine, and RUN/MODULE/replica-N on a volume
+ * of a cluster. Each has checkpoints, history.jsonl and the last configuration of the trainer.
  */
 
-/** File with a module's configuration beside its checkpoints. */
+/** Name of the file with a module's configuration, next to its checkpoints. */
 export const MODULE_FILE = 'module.json';
 
-/** Folder below that of a run with what its report shows of the modules. */
+/** Name of the folder, in that of a run, with pictures for its report. */
 export const PICTURES_FOLDER = 'pictures';
-/** By module a list of points { x, y, label }: test samples laid out in a plane. */
+/** Name of the file with points { x, y, label } of each module: test samples projected to a plane. */
 export const EMBEDDINGS_FILE = 'embeddings.json';
-/** Patches that excite a module's units, a row a unit. */
+/** Returns the name of the picture of patches that activate a module's units most, one row for each unit. */
 export const patchesFile = (module: string): string => `${module}-patches.png`;
 
-/** Folder of one trainer below that of its module. */
+/** Matches the folder of one trainer in the folder of its module. */
 export const REPLICA_FOLDER = /^replica-\d+$/;
 
-/** What a run has left of one module. */
+/** Folders of one module. */
 export interface ModulePlace {
-  /** Checkpoints lie in it, or in folders of replicas below it. */
+  /** Folder with checkpoints, or with folders of replicas. */
   folder: string;
-  /** Of its first trainer: with module.json and history.jsonl. */
+  /** Folder of the first trainer, with module.json and history.jsonl. */
   trainer: string;
 }
 
-/** The modules in the folder of a run, in either layout and no order; empty if it is no such folder. */
+/** Returns the modules in the folder of a run, in either layout and without order. Empty for other folders. */
 export function modulePlaces(run: string): ModulePlace[] {
   const onVolume = subfolders(run).flatMap((name) => {
     const folder = join(run, name);

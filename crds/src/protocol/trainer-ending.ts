@@ -1,18 +1,18 @@
 import { z } from 'zod';
 
 /**
- * A trainer's last word: the termination message of its container, which stays in the pod's status. An exit code of 0
- * proves nothing alone: a wrapper whose child was killed, or another image, exits with 0, too.
+ * Termination message of a trainer's container, which remains in the pod's status. Exit code 0 alone does not prove
+ * completion: a wrapper whose child was killed, or another image, also exits with 0.
  */
 
-/** Bytes that the kubelet keeps of a termination message. */
+/** Maximum bytes of a termination message that the kubelet keeps. */
 export const TERMINATION_MESSAGE_BYTES = 4096;
-/** Characters of an error message in it: JSON writes a control character in six bytes. */
+/** Maximum characters of an error message: in JSON, a control character takes six bytes. */
 const ERROR_CHARACTERS = 600;
 
 const count = z.int().min(0);
 
-/** A training that ended with exit code 0 (complete) or 2 (stopped). */
+/** Ending with exit code 0 (complete) or 2 (stopped). */
 const trainedSchema = z.strictObject({
   /** complete: the budget is spent and no later module needs the trainer. stopped: by a signal before that. */
   outcome: z.enum(['complete', 'stopped']),
@@ -20,11 +20,11 @@ const trainedSchema = z.strictObject({
   run: z.string().max(64),
   module: z.string().max(64),
   replica: count,
-  /** Optimizer steps made. */
+  /** Number of optimizer steps. */
   step: count,
-  /** Samples that all trainers of the module have trained on, as far as this one knows. */
+  /** Number of samples of all trainers of the module, as far as this trainer knows. */
   samples: count,
-  /** Samples that the module is to train on. */
+  /** Number of samples that the module must train on. */
   budget: count,
   /** Newest checkpoint; null if there is none. */
   checkpoint: z
@@ -32,7 +32,7 @@ const trainedSchema = z.strictObject({
       step: count,
       /** File in the trainer's folder or bucket. */
       file: z.string().max(128),
-      /** Checksum that the file itself holds. */
+      /** Checksum stored in the file. */
       sha256: z.string().max(64),
     })
     .nullable(),
@@ -48,13 +48,13 @@ const failedSchema = z.strictObject({
 const endingSchema = z.discriminatedUnion('outcome', [trainedSchema, failedSchema]);
 export type TrainerEnding = z.infer<typeof endingSchema>;
 
-/** Returns the termination message, at most `TERMINATION_MESSAGE_BYTES` long; a longer error is cut. */
+/** Returns the termination message, with at most `TERMINATION_MESSAGE_BYTES`. Longer errors are truncated. */
 export function encodeTrainerEnding(ending: TrainerEnding): string {
   if (ending.outcome !== 'failed') return JSON.stringify(ending);
   return JSON.stringify({ ...ending, message: ending.message.slice(0, ERROR_CHARACTERS) });
 }
 
-/** Returns the ending, or null for any other text. */
+/** Returns the ending, or null for other texts. */
 export function decodeTrainerEnding(text: string | undefined): TrainerEnding | null {
   try {
     return endingSchema.parse(JSON.parse(text ?? ''));
@@ -63,7 +63,7 @@ export function decodeTrainerEnding(text: string | undefined): TrainerEnding | n
   }
 }
 
-/** Whether the budget is spent and the newest checkpoint is of the last step. */
+/** Reports whether the budget is spent and the newest checkpoint is of the last step. */
 export const provesCompletion = (ending: TrainedEnding): boolean =>
   ending.outcome === 'complete' &&
   ending.samples > 0 &&

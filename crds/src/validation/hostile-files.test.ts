@@ -33,8 +33,8 @@ describe('a hostile run file', { timeout: 60_000 }, () => {
       /more than 100000 values/,
     ],
     ['100,000 values', `a: [${'1,'.repeat(200_000)}]`, /more than 100000 values/],
-    ['one key often', 'a: 1\n'.repeat(100_000), /Map keys must be unique: "a" is there twice/],
-    ['nothing', '', /holds no resource/],
+    ['one key often', 'a: 1\n'.repeat(100_000), /Map keys must be unique: "a" occurs twice/],
+    ['nothing', '', /has no resource/],
   ])('with %s is refused', (_, text, message) => {
     const errors = errorsIn(text);
     expect(errors.map((each) => each.message).join('\n')).toMatch(message);

@@ -15,21 +15,22 @@ import { formatPath, isObject, type Path, show, type ValidationError } from './p
 import { checkRun } from './validate-run.ts';
 
 export interface LocatedValidationError {
-  /** Such as spec.modules[1].layers[0].channels. */
+  /** Path of the field, such as spec.modules[1].layers[0].channels. */
   path: string;
-  /** From 1. */
+  /** Line, from 1. */
   line: number;
+  /** Column, from 1. */
   column: number;
   message: string;
 }
 
-/** Maximum size of a run file in bytes: about what the API server takes of an object. */
+/** Maximum size of a run file in bytes: about the API server's limit for an object. */
 export const RUN_FILE_BYTES_MAX = 1_048_576;
-/** Maximum number of errors and of characters of each that a message holds. */
+/** Maximum number of validation errors of a message, and maximum characters of each. */
 const ERRORS_MAX = 100;
 const LINE_MAX = 500;
 
-/** A run file with validation errors; `omitted` further ones are not told. */
+/** Thrown for a run file with validation errors. `omitted` is the number of errors that are not listed. */
 export class RunFileError extends Error {
   override readonly name = 'RunFileError';
   readonly errors: readonly LocatedValidationError[];
@@ -44,16 +45,15 @@ export class RunFileError extends Error {
   }
 }
 
-/** One line of printable characters: keys and values of a file can hold escapes of a terminal. */
+/** Returns one line of printable characters, because keys and values may contain terminal escapes. */
 function shortened(line: string): string {
   const text = line.length > LINE_MAX ? `${line.slice(0, LINE_MAX - 3)}...` : line;
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '\u{fffd}');
 }
 
 /**
- * Returns the run that the YAML `text` describes, with its defaults. Of several documents the first
- * GreedyInfoMaxRun counts. `file` is the name that messages begin with.
- * Throws a `RunFileError` with the validation errors.
+ * Returns the run in the YAML `text`, with defaults. Of several documents, uses the first GreedyInfoMaxRun. Messages start
+ * with `file`. Throws a `RunFileError` with the validation errors.
  */
 export function parseRun(text: string, file: string): Run {
   if (Buffer.byteLength(text) > RUN_FILE_BYTES_MAX) {
@@ -92,7 +92,7 @@ export function parseRun(text: string, file: string): Run {
 const wholeFile = (file: string, message: string): RunFileError =>
   new RunFileError(file, [{ path: '.', line: 1, column: 1, message }]);
 
-/** Maximum nesting of lists and mappings, and maximum number of values with all aliases resolved; a run has fewer by far. */
+/** Maximum nesting of lists and mappings, and maximum number of values with all aliases resolved. Runs have far fewer. */
 const DEPTH_MAX = 64;
 const VALUES_MAX = 100_000;
 
@@ -100,13 +100,13 @@ function parseYaml(text: string, file: string, lines: LineCounter): Document.Par
   try {
     return withUniqueKeys(text, lines);
   } catch (error) {
-    if (error instanceof RangeError) throw wholeFile(file, TOO_DEEP); // the call stack's end
+    if (error instanceof RangeError) throw wholeFile(file, TOO_DEEP); // call stack exceeded
     throw error;
   }
 }
 
 function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
-  // The library compares each key with all others: an hour for the keys of 1 MiB.
+  // The library compares each key with all others, which takes an hour for 1 MiB of keys.
   const options = {
     lineCounter: lines,
     prettyErrors: false,
@@ -122,7 +122,7 @@ function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
           if (!isScalar(key)) continue;
           const [start = 0, end = 0] = key.range ?? [];
           if (seen.has(key.value)) {
-            const message = `Map keys must be unique: ${show(key.value)} is there twice`;
+            const message = `Map keys must be unique: ${show(key.value)} occurs twice`;
             document.errors.push(new YAMLParseError([start, end], 'DUPLICATE_KEY', message));
           }
           seen.add(key.value);
@@ -133,7 +133,7 @@ function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
   return documents;
 }
 
-/** The document as plain values. */
+/** Returns the document as plain values, or an error. */
 function read(document: Document.Parsed | undefined): {
   value?: unknown;
   unreadable?: ValidationError;
@@ -144,17 +144,17 @@ function read(document: Document.Parsed | undefined): {
     const excess = excessOf(value);
     if (excess !== undefined) return refused(excess);
     if (isObject(value)) return { value };
-    return refused('holds no resource; it must be a GreedyInfoMaxRun in YAML');
+    return refused('has no resource; it must be a GreedyInfoMaxRun in YAML');
   } catch (error) {
-    if (error instanceof RangeError) return refused(TOO_DEEP); // the call stack's end
-    // Aliases without an anchor, or so many that they could only be meant to exhaust memory.
+    if (error instanceof RangeError) return refused(TOO_DEEP); // call stack exceeded
+    // An alias has no anchor, or there are so many aliases that they would exhaust memory.
     return refused((error as Error).message);
   }
 }
 
 const TOO_DEEP = `nests lists and mappings more than ${DEPTH_MAX} deep`;
 
-/** What is too much in `value`, with each alias counted as often as it is used; undefined if nothing is. */
+/** Returns the limit that `value` exceeds, with each use of an alias counted; undefined if none. */
 function excessOf(value: unknown): string | undefined {
   const left = [{ value, depth: 0 }];
   let count = 0;
@@ -169,7 +169,7 @@ function excessOf(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Where the value at `path` begins; for one that is not there, the nearest that holds it. */
+/** Returns the offset of the value at `path`, or of the nearest existing parent. */
 function offsetOf(document: Document.Parsed, path: Path): number {
   let at: Node | null = document.contents;
   let offset = at?.range?.[0] ?? 0;

@@ -1,19 +1,20 @@
-/** Where a value stands in a run file. */
+/** Path of a value in a run file. */
 export type Path = readonly (string | number)[];
 
+/** A field of a run file that is invalid, and the reason. */
 export interface ValidationError {
   path: Path;
   message: string;
 }
 
-/** `spec.modules[1].layers[0].channels`; the whole file is `.`. */
+/** Returns the path as text, such as `spec.modules[1].layers[0].channels`; `.` for the whole file. */
 export const formatPath = (path: Path): string =>
   path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
     .join('')
     .replace(/^\.(?=.)/, '') || '.';
 
-/** A value as a message shows it. */
+/** Returns a value as JSON of at most 60 characters, for a message. */
 export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
@@ -22,6 +23,6 @@ export function show(value: unknown): string {
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What stands at `path` in `value`; undefined if nothing does. */
+/** Returns the value at `path` in `value`, or undefined. */
 export const valueAt = (value: unknown, path: Path): unknown =>
   path.reduce<unknown>((at, key) => (at as Record<string | number, unknown> | null)?.[key], value);

@@ -50,7 +50,7 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
     'a value of each channel',
     [['spec.augmentation.normalize', { mean: [0], std: [1] }]],
     [['spec.augmentation.normalize', { mean: [0], std: [1, 1, 1] }]],
-    'spec.augmentation.normalize.std: has 3 values; digits needs 1, one a channel',
+    'spec.augmentation.normalize.std: has 3 values; digits needs 1, one per channel',
   ],
   [
     'one value in grayscale',
@@ -65,19 +65,19 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
         { crop: 28, grayscale: true, normalize: { mean: [0, 0, 0], std: [1] } },
       ],
     ],
-    'spec.augmentation.normalize.mean: has 3 values; cifar10 in grayscale needs 1, one a channel',
+    'spec.augmentation.normalize.mean: has 3 values; cifar10 in grayscale needs 1, one per channel',
   ],
   [
     'a data set with its folder',
     [['spec.data', { format: 'cifar10', path: '/d' }]],
     [['spec.data', { format: 'cifar10' }]],
-    'spec.data.path: is missing; cifar10 needs the folder of the data set (only digits comes with the program)',
+    'spec.data.path: is missing; cifar10 needs the folder of the data set (only digits are included in the program)',
   ],
   [
     'fields of images for images',
     [],
     [['spec.window', { samples: 160 }]],
-    'spec.window: does not go with digits, which takes augmentation and patches; leave it out',
+    'spec.window: has no effect for digits, which needs augmentation and patches; remove it',
   ],
   [
     'fields of speech for speech',
@@ -101,13 +101,13 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
     'a filter as large as what it gets',
     [['spec.modules.0.layers.0', conv({ kernel: 4, padding: 0 })]],
     [['spec.modules.0.layers.0', conv({ kernel: 5, padding: 0 })]],
-    'spec.modules[0].layers[0]: module first gets patches of [4, 4, 1] (rows, columns, channels) from the data set, and this conv layer gets [4, 4, 1]: a filter of 5 does not fit into 4 positions with padding 0; make the kernel smaller, the padding larger, or the strides before it smaller',
+    'spec.modules[0].layers[0]: module first gets patches of [4, 4, 1] (rows, columns, channels) from the data set, and this conv layer gets [4, 4, 1]: a kernel of 5 does not fit into 4 positions with padding 0; use a smaller kernel, more padding, or smaller strides before it',
   ],
   [
     'a filter as long as its window',
     [...wav(160), ['spec.objective', { type: 'classLabels', classes: 2 }], afterTenSteps(10)],
     [...wav(160), ['spec.objective', { type: 'classLabels', classes: 2 }], afterTenSteps(11)],
-    'spec.modules[0].layers[1]: module encoder gets windows of [160, 1, 1] (rows, columns, channels) from the data set, and this conv1d layer gets [10, 1, 4]: a filter of 11 does not fit into 10 positions with padding 0; make the kernel smaller, the padding larger, or the strides before it smaller',
+    'spec.modules[0].layers[1]: module encoder gets windows of [160, 1, 1] (rows, columns, channels) from the data set, and this conv1d layer gets [10, 1, 4]: a kernel of 11 does not fit into 10 positions with padding 0; use a smaller kernel, more padding, or smaller strides before it',
   ],
   [
     'the number of classes',
@@ -132,13 +132,13 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
       ['spec.batchSize', 1],
       ['spec.modules.1.objective', { type: 'infoNCE' }],
     ],
-    'spec.batchSize: 1 must be at least 2: deepInfoMax tells the samples of a batch apart in module first',
+    'spec.batchSize: 1 must be at least 2: deepInfoMax in module first takes negatives from the other samples of the batch',
   ],
   [
     'as many rows as the objective reaches over',
     [['spec.objective.predictionSteps', 5]],
     [['spec.objective.predictionSteps', 6]],
-    'spec.objective: predictionSteps 6 and skip 1 need a grid of at least 8 rows; crop 28 with patches of 4 every 4 pixels has 7. Predict fewer steps, make the crop larger, or the patches smaller or closer',
+    'spec.objective: predictionSteps 6 and skip 1 need a grid of at least 8 rows; crop 28 with patches of 4 every 4 pixels has 7. Predict fewer steps, use a larger crop, or smaller or denser patches',
   ],
   [
     'as many steps as the objective reaches over',
@@ -156,7 +156,7 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
         { type: 'conv1d', channels: 4, kernel: 1, stride: 14, padding: 0 },
       ],
     ],
-    'spec.objective: predictionSteps 12 and skip 0 need at least 13 steps; behind module encoder a window has 12. Predict fewer steps or make the window longer',
+    'spec.objective: predictionSteps 12 and skip 0 need at least 13 steps; after module encoder a window has 12. Predict fewer steps or use a longer window',
   ],
   [
     'a buffer that holds a batch',
@@ -180,13 +180,13 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
     'samples that are stored to be used again',
     [['spec.buffers', { reuse: 'always', maxReuse: 1 }]],
     [['spec.buffers', { reuse: 'always', maxReuse: 0 }]],
-    'spec.buffers.maxReuse: 0 must be at least 1: with reuse always each sample is used maxReuse times again',
+    'spec.buffers.maxReuse: 0 must be at least 1: with reuse always, each sample is used maxReuse times again',
   ],
   [
     'samples that are used exactly once',
     [['spec.buffers', { whenFull: 'block', maxReuse: 0 }]],
     [['spec.buffers', { whenFull: 'block', maxReuse: 1 }]],
-    'spec.buffers.maxReuse: 1 must be 0: with whenFull block every sample is used exactly once',
+    'spec.buffers.maxReuse: 1 must be 0: with whenFull block, every sample is used exactly once',
   ],
   [
     'batches of one size where all use the same samples',
@@ -195,7 +195,7 @@ it.each<[what: string, taken: Changes, refused: Changes, message: string]>([
       ['spec.buffers', { whenFull: 'block' }],
       ['spec.modules.1.batchSize', 16],
     ],
-    'spec.modules[1].batchSize: 16 must be 32, the batch size of module first: with whenFull block all modules use the same samples',
+    'spec.modules[1].batchSize: 16 must be 32, the batch size of module first: with whenFull block, all modules use the same samples',
   ],
   [
     'one kind of budget',
@@ -302,13 +302,12 @@ it('a file without a mapping is refused where its value begins', () => {
 it('layers count as often as they are repeated, and at least once', () => {
   const layers = (list: unknown[]) => ({ spec: { modules: [{ layers: list }] } });
   const tooMany = (list: unknown[]) =>
-    checkRun(layers(list)).errors.filter(({ message }) => /layers, each counted/.test(message));
+    checkRun(layers(list)).errors.filter(({ message }) => /layers, counting/.test(message));
   expect(tooMany([{ repeat: 1023 }, {}])).toEqual([]);
   expect(tooMany([{ repeat: 1023 }, {}, { repeat: 0 }])).toEqual([
     {
       path: ['spec', 'modules'],
-      message:
-        'has 1025 layers, each counted as often as it is repeated; it must have at most 1024',
+      message: 'has 1025 layers, counting each repetition; it must have at most 1024',
     },
   ]);
   expect(tooMany([{ repeat: 1023 }, null, 'x'])).toHaveLength(1);

@@ -6,7 +6,7 @@ import { moduleErrors } from './rules/modules.ts';
 import { objectiveErrors } from './rules/objectives.ts';
 import { podErrors } from './rules/pods.ts';
 
-/** What fields ask of one another. */
+/** Returns the violations of rules between fields. */
 export const ruleErrors = (spec: PartialSpec): ValidationError[] => [
   ...dataErrors(spec),
   ...moduleErrors(spec),

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { type Path, show, type ValidationError, valueAt } from './path.ts';
-import { closest } from './suggest.ts';
 
-/** A violation of a schema in words: what stands there, and what would be right. */
+/** Messages for violations of a schema: the value, and what would be valid. */
 
 type Issue = z.core.$ZodIssue;
 
-/** Maximum number of unknown fields that are told of one mapping. */
+/** Maximum number of unknown fields that are reported for one mapping. */
 const KEYS_MAX = 100;
 
+/** Returns the issues that zod found as validation errors. */
 export const schemaErrors = (
   schema: z.ZodType,
   root: unknown,
@@ -58,7 +58,7 @@ const TYPES: Record<string, string> = {
   record: 'a mapping',
 };
 
-/** What is counted when a bound is on a length. */
+/** Texts for limits of lengths. */
 const LENGTHS: Record<string, (bound: string) => string> = {
   string: (bound) => `text of ${bound} characters`,
   array: (bound) => `a list of ${bound} items`,
@@ -66,7 +66,7 @@ const LENGTHS: Record<string, (bound: string) => string> = {
 
 const bounded = (origin: string, bound: string): string => LENGTHS[origin]?.(bound) ?? bound;
 
-/** Continues "must be". */
+/** Returns the valid values, to follow "must be". */
 function expected(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -95,7 +95,7 @@ function expected(issue: Issue): string {
   }
 }
 
-/** The schema at `path` below `schema`, out of its wrappers; undefined where there is none. */
+/** Returns the schema at `path` in `schema`, or undefined. */
 function schemaAt(schema: z.ZodType, path: Path): z.ZodType | undefined {
   const inner = unwrap(schema);
   const [key, ...rest] = path;
@@ -122,7 +122,7 @@ function fieldsAt(schema: z.ZodType, path: Path): string[] {
   return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
 }
 
-/** The number that belongs at `path`, in words; undefined if none does. */
+/** Returns a description of the number at `path`, or undefined if it is not a number. */
 function numberAt(schema: z.ZodType, path: Path): string | undefined {
   const at = schemaAt(schema, path);
   const inner = at && unwrap(at);
@@ -137,4 +137,37 @@ function meaningAt(schema: z.ZodType, path: Path): string | undefined {
   const at = schemaAt(schema, path);
   const description = at && (at.description ?? unwrap(at).description);
   return description?.split(/(?<=\.)\s/, 1)[0];
+}
+
+/** Maximum length of a word that is compared: the time is proportional to the lengths of both words. */
+const WORD_MAX = 64;
+
+/** Returns the word of `words` with the fewest edits from `word`, or undefined if all are too different. */
+function closest(word: string, words: readonly string[]): string | undefined {
+  if (word.length > WORD_MAX) return undefined;
+  const limit = Math.max(1, Math.floor(word.length / 3));
+  const [best] = words
+    .map((candidate) => ({ candidate, edits: edits(word.toLowerCase(), candidate.toLowerCase()) }))
+    .filter((each) => each.edits <= limit)
+    .sort((a, b) => a.edits - b.edits);
+  return best?.candidate;
+}
+
+/** Returns the Levenshtein distance of `a` and `b`. */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, left] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, right] of [...b].entries()) {
+      next.push(
+        Math.min(
+          (row[j + 1] as number) + 1,
+          (next[j] as number) + 1,
+          (row[j] as number) + (left === right ? 0 : 1),
+        ),
+      );
+    }
+    row = next;
+  }
+  return row[b.length] as number;
 }

@@ -55,7 +55,7 @@ describe('a run on speech', () => {
       expect.stringMatching(/^spec\.window: is missing; wav needs it/),
     ]);
     expect(found(speech(['spec.augmentation', { crop: 28 }]))).toEqual([
-      expect.stringMatching(/^spec\.augmentation: does not go with wav, which takes window/),
+      expect.stringMatching(/^spec\.augmentation: has no effect for wav, which needs window/),
     ]);
   });
 
@@ -71,14 +71,14 @@ describe('a run on speech', () => {
     ]);
     const objective = { type: 'infoNCE', subsample: 10 };
     expect(found(speech(['spec.modules.1.objective', objective]))).toEqual([
-      expect.stringMatching(/^spec\.modules\[1\]\.objective: .*of which subsample takes 10/),
+      expect.stringMatching(/^spec\.modules\[1\]\.objective: .*and subsample takes 10/),
     ]);
   });
 
   test('has no context network for images', () => {
     const objective = { type: 'infoNCE', context: 'pixelCNN' };
     expect(found(speech(['spec.modules.1.objective', objective]))).toEqual([
-      expect.stringMatching(/^spec\.modules\[1\]\.objective\.context: pixelCNN is for images/),
+      expect.stringMatching(/^spec\.modules\[1\]\.objective\.context: pixelCNN is only for images/),
     ]);
   });
 
@@ -93,7 +93,7 @@ describe('a run on speech', () => {
 describe('a run on images', () => {
   test('is refused with a window, or without patches', () => {
     expect(found(changed(['spec.window', { samples: 160 }]))).toEqual([
-      expect.stringMatching(/^spec\.window: does not go with digits/),
+      expect.stringMatching(/^spec\.window: has no effect for digits/),
     ]);
     expect(found(changed(['spec.patches', undefined]))).toEqual([
       expect.stringMatching(/^spec\.patches: is missing; digits needs it/),

@@ -146,7 +146,7 @@ describe('validation errors', () => {
       expect.objectContaining({
         path: 'spec.modules[1].layers[0]',
         message: expect.stringMatching(
-          /module second gets patches of \[1, 1, 8\].* from module first.*a filter of 3 does not fit/,
+          /module second gets patches of \[1, 1, 8\].* from module first.*a kernel of 3 does not fit/,
         ),
       }),
     ]);

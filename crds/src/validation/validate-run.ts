@@ -7,15 +7,15 @@ import { schemaErrors } from './schema-errors.ts';
 export type { Path, ValidationError } from './path.ts';
 export { formatPath } from './path.ts';
 
-/** Maximum number of errors that are told; a file of 1 MiB can have 100,000. */
+/** Maximum number of reported errors; a file of 1 MiB can have 100,000. */
 const ERRORS_MAX = 100;
 
 export type Checked =
   | { run: Run; errors: []; omitted: 0 }
-  /** `omitted`: further errors, which are not told. */
+  /** `omitted`: number of errors that are not reported. */
   | { run: null; errors: ValidationError[]; omitted: number };
 
-/** Counts layers before anything looks at them one by one. The API server has the same rule. */
+/** Checks the number of layers before any other check loops over them. The API server has the same rule. */
 function blockErrors(value: unknown): ValidationError[] {
   const path = ['spec', 'modules'];
   const modules = valueAt(value, path);
@@ -29,7 +29,7 @@ function blockErrors(value: unknown): ValidationError[] {
     }
   }
   if (blocks <= BLOCKS_MAX) return [];
-  const message = `has ${blocks} layers, each counted as often as it is repeated; it must have at most ${BLOCKS_MAX}`;
+  const message = `has ${blocks} layers, counting each repetition; it must have at most ${BLOCKS_MAX}`;
   return [{ path, message }];
 }
 
@@ -50,11 +50,11 @@ export function checkRun(value: unknown): Checked {
 }
 
 /**
- * What claims to be a run, without the fields that are unknown here. The API server lets only those through that its
- * definition has: one that is unknown is of a later version, which its operator is yet to follow.
+ * Returns `value` without fields that the schema does not have. The API server only accepts fields of its installed CRD, so
+ * an unknown field belongs to a later version than this operator.
  */
 export function withoutUnknownFields(value: unknown): unknown {
-  if (blockErrors(value).length > 0) return value; // too much to look at
+  if (blockErrors(value).length > 0) return value; // too large to validate
   const { issues = [] } = runSchema.safeParse(value).error ?? {};
   return issues.reduce(
     (known, issue) =>
@@ -63,7 +63,7 @@ export function withoutUnknownFields(value: unknown): unknown {
   );
 }
 
-/** Returns a copy of `value` without the fields `keys` of the object at `path`. All other parts are shared. */
+/** Returns a copy of `value` without the fields `keys` of the object at `path`. Other parts are shared. */
 function without(value: unknown, [key, ...rest]: Path, keys: readonly string[]): unknown {
   if (key === undefined) {
     const fields = Object.entries(isObject(value) ? value : {});

@@ -1,4 +1,4 @@
-import { type ModuleConfig, type PatchShape, stepProducts } from '@greedy-infomax/crds';
+import { type ModuleConfig, type PatchShape, stepMacs } from '@greedy-infomax/crds';
 
 /** The cores of one machine, shared out between the trainers of a run. */
 
@@ -67,5 +67,5 @@ function deal(
 
 /** Multiplications that a training step of the module takes for a sample. */
 function workOf({ layers, input: [patches, ...patch] }: ModuleConfig): number {
-  return patches * stepProducts(layers, patch as PatchShape);
+  return patches * stepMacs(layers, patch as PatchShape);
 }

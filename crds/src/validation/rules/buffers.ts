@@ -7,7 +7,7 @@ export const bufferErrors = (spec: PartialSpec): ValidationError[] => [
   ...reuseErrors(spec),
 ];
 
-/** The deepest batch that a module takes from a buffer must fit into it. */
+/** Checks that a batch of each module fits into the buffer that it reads. */
 function depthErrors({ buffers, modules }: PartialSpec): ValidationError[] {
   if (!buffers) return [];
   return modules.flatMap(({ name, batchSize }, i) =>
@@ -28,7 +28,7 @@ const reuseErrors = ({ buffers }: PartialSpec): ValidationError[] =>
         {
           path: ['spec', 'buffers', 'maxReuse'],
           message:
-            '0 must be at least 1: with reuse always each sample is used maxReuse times again',
+            '0 must be at least 1: with reuse always, each sample is used maxReuse times again',
         },
       ]
     : [];
@@ -40,7 +40,7 @@ function blockErrors({ buffers, modules }: PartialSpec): ValidationError[] {
       ? [
           {
             path: ['spec', 'buffers', 'maxReuse'],
-            message: `${buffers.maxReuse} must be 0: with whenFull block every sample is used exactly once`,
+            message: `${buffers.maxReuse} must be 0: with whenFull block, every sample is used exactly once`,
           },
         ]
       : [];
@@ -55,7 +55,7 @@ const batchErrors = (module: PartialModule, i: number, first?: PartialModule): V
     ? [
         {
           path: ['spec', 'modules', i, 'batchSize'],
-          message: `${module.batchSize} must be ${first.batchSize}, the batch size of module ${first.name ?? 0}: with whenFull block all modules use the same samples`,
+          message: `${module.batchSize} must be ${first.batchSize}, the batch size of module ${first.name ?? 0}: with whenFull block, all modules use the same samples`,
         },
       ]
     : [];

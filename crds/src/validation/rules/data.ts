@@ -19,12 +19,12 @@ const pathErrors = ({ data }: PartialSpec): ValidationError[] =>
     ? [
         {
           path: ['spec', 'data', 'path'],
-          message: `is missing; ${data.format} needs the folder of the data set (only digits comes with the program)`,
+          message: `is missing; ${data.format} needs the folder of the data set (only digits are included in the program)`,
         },
       ]
     : [];
 
-/** Images are cropped and cut into patches, speech into windows; nothing may seem to do what it does not. */
+/** Checks that images have augmentation and patches, and speech a window. Fields without effect are errors. */
 function viewErrors({ data, own }: PartialSpec): ValidationError[] {
   if (!data) return [];
   const [needs, none] =
@@ -37,7 +37,7 @@ function viewErrors({ data, own }: PartialSpec): ValidationError[] {
       .filter((field) => own.includes(field))
       .map((field) => ({
         path: ['spec', field],
-        message: `does not go with ${data.format}, which takes ${needs.join(' and ')}; leave it out`,
+        message: `has no effect for ${data.format}, which needs ${needs.join(' and ')}; remove it`,
       })),
   ];
 }
@@ -74,6 +74,6 @@ function normalizeErrors({ data, augmentation }: PartialSpec): ValidationError[]
     .filter((field) => normalize[field].length !== channels)
     .map((field) => ({
       path: ['spec', 'augmentation', 'normalize', field],
-      message: `has ${normalize[field].length} values; ${data.format}${augmentation.grayscale ? ' in grayscale' : ''} needs ${channels}, one a channel`,
+      message: `has ${normalize[field].length} values; ${data.format}${augmentation.grayscale ? ' in grayscale' : ''} needs ${channels}, one per channel`,
     }));
 }

@@ -42,7 +42,7 @@ const fieldErrors = (modules: readonly PartialModule[]): ValidationError[] =>
     ),
   );
 
-/** What InfoNCE predicts is the input of a module's gru layer: nothing may follow that. */
+/** Checks that a gru layer is the last of its module, because InfoNCE predicts the input of that layer. */
 const orderErrors = (modules: readonly PartialModule[]): ValidationError[] =>
   modules.flatMap(({ layers }, i) =>
     layers.flatMap((layer, j) =>
@@ -50,14 +50,14 @@ const orderErrors = (modules: readonly PartialModule[]): ValidationError[] =>
         ? [
             {
               path: ['spec', 'modules', i, 'layers', j],
-              message: 'a gru layer must be the last of its module; begin a new module behind it',
+              message: 'a gru layer must be the last of its module; start a new module after it',
             },
           ]
         : [],
     ),
   );
 
-/** Follows a patch through the modules, up to the first layer that is wrong or does not fit. */
+/** Computes the shapes of a patch through all modules, up to the first invalid layer. */
 function shapeErrors(spec: PartialSpec): ValidationError[] {
   const { modules } = spec;
   const samples = samplesOf(spec);
@@ -79,7 +79,7 @@ function shapeErrors(spec: PartialSpec): ValidationError[] {
       parameters += next.cost.parameters;
     }
     if (parameters > PARAMETERS_MAX) {
-      const message = `have ${parameters} parameters; a module can have at most ${PARAMETERS_MAX}: make channels or kernels smaller`;
+      const message = `have ${parameters} parameters, but a module can have at most ${PARAMETERS_MAX}; use fewer channels or smaller kernels`;
       return [{ path: ['spec', 'modules', i, 'layers'], message }];
     }
     from = `module ${name ?? i}`;
@@ -87,7 +87,7 @@ function shapeErrors(spec: PartialSpec): ValidationError[] {
   return [];
 }
 
-/** TensorFlow counts the values of a tensor in 32 bits, and weights travel as one. */
+/** Maximum parameters of a module. TensorFlow counts the values of a tensor in 32 bits, and all weights form one. */
 const PARAMETERS_MAX = 2 ** 31 - 1;
 
 function applied(layer: Layer, shape: PatchShape): Applied | ShapeError {

@@ -60,33 +60,33 @@ const contextErrors = (
     ? [
         {
           path: [...path, 'context'],
-          message: `${context} is for images; in speech a gru layer at the end of the module sums up what came before`,
+          message: `${context} is only for images; for speech, a gru layer at the end of the module computes the context`,
         },
       ]
     : [];
 
-/** Negatives of deepInfoMax are patches of the other samples of the batch. */
+/** Checks the batch size for deepInfoMax, whose negatives are patches of the other samples of the batch. */
 const batchErrors = ({ modules }: PartialSpec): ValidationError[] =>
   modules.flatMap(({ name, objective, batchSize, own }, i) =>
     objective?.type === 'deepInfoMax' && batchSize === 1
       ? [
           {
             path: ['spec', ...(own.includes('batchSize') ? ['modules', i] : []), 'batchSize'],
-            message: `1 must be at least 2: deepInfoMax tells the samples of a batch apart in module ${name ?? i}`,
+            message: `1 must be at least 2: deepInfoMax in module ${name ?? i} takes negatives from the other samples of the batch`,
           },
         ]
       : [],
   );
 
-/** A module must have as many rows as its objective reaches over: the same in all for images, fewer and fewer in speech. */
+/** Checks that each module has enough rows for its objective. Images have the same rows in all modules, speech fewer and fewer. */
 function reachErrors(spec: PartialSpec): ValidationError[] {
   const samples = samplesOf(spec);
   // Without a row, the patches already have an error.
   if (!samples || (samples.grid && samples.grid[0] < 1)) return [];
   const domain = domainOf(samples.source.data);
-  const behind = shapesBehind(spec, samples);
+  const outputs = outputShapes(spec, samples);
   const found = spec.modules.flatMap(({ objective, own }, i) => {
-    const rows = samples.grid ? samples.grid[0] : behind[i]?.[0];
+    const rows = samples.grid ? samples.grid[0] : outputs[i]?.[0];
     if (objective?.type !== 'infoNCE' || rows === undefined) return [];
     const { subsample = rows } = infoNCESettings(objective, domain);
     const { predictionSteps, skip } = predictionReach(objective, domain);
@@ -99,8 +99,8 @@ function reachErrors(spec: PartialSpec): ValidationError[] {
       {
         path,
         message: samples.grid
-          ? `${reach} a grid of at least ${needed} rows; ${gridWords(spec)} has ${rows}. Predict fewer steps, make the crop larger, or the patches smaller or closer`
-          : `${reach} at least ${needed} steps; behind module ${spec.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, of which subsample takes ${subsample}` : ''}. Predict fewer steps or make the window longer`,
+          ? `${reach} a grid of at least ${needed} rows; ${gridText(spec)} has ${rows}. Predict fewer steps, use a larger crop, or smaller or denser patches`
+          : `${reach} at least ${needed} steps; after module ${spec.modules[i]?.name ?? i} a window has ${rows}${subsample < rows ? `, and subsample takes ${subsample} of them` : ''}. Predict fewer steps or use a longer window`,
       },
     ];
   });
@@ -113,20 +113,20 @@ function reachErrors(spec: PartialSpec): ValidationError[] {
 
 const OBJECTIVE: Path = ['spec', 'objective'];
 
-const gridWords = ({ augmentation, patches }: PartialSpec): string =>
+const gridText = ({ augmentation, patches }: PartialSpec): string =>
   `crop ${augmentation?.crop} with patches of ${patches?.size} every ${patches?.stride} pixels`;
 
-/** The shape behind each module; undefined from the first one on that has a layer that is wrong. */
-function shapesBehind({ modules }: PartialSpec, samples: Samples): (PatchShape | undefined)[] {
+/** Returns the output shape of each module; undefined from the first invalid layer on. */
+function outputShapes({ modules }: PartialSpec, samples: Samples): (PatchShape | undefined)[] {
   let shape: PatchShape | undefined = samples.shape;
   return modules.map(({ layers }) => {
     const sound = layers.filter((layer) => layer !== undefined);
-    shape = shape && sound.length === layers.length ? shapeBehind(sound, shape) : undefined;
+    shape = shape && sound.length === layers.length ? outputOf(sound, shape) : undefined;
     return shape;
   });
 }
 
-function shapeBehind(layers: readonly Layer[], shape: PatchShape): PatchShape | undefined {
+function outputOf(layers: readonly Layer[], shape: PatchShape): PatchShape | undefined {
   try {
     return outputShape(layers, shape);
   } catch (error) {

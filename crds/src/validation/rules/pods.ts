@@ -6,7 +6,7 @@ import {
 } from '../../v1alpha1/pod.ts';
 import type { ValidationError } from '../path.ts';
 
-/** Deepest nesting of a pod template. Kubernetes' own PodTemplateSpec has fewer than 20 levels. */
+/** Maximum nesting of a pod template. PodTemplateSpec has fewer than 20 levels. */
 const DEPTH_MAX = 64;
 
 interface PodFields {
@@ -15,18 +15,18 @@ interface PodFields {
   modules: readonly { podTemplate?: ModulePodTemplate }[];
 }
 
-/** Checks the total size and the nesting of the run's pod templates, of which each module's Job has a copy. */
+/** Checks the total size and the nesting of the run's pod templates. Each module's Job has a copy. */
 export function podErrors({ podTemplate, resources, modules }: PodFields): ValidationError[] {
   const templates = [podTemplate, ...modules.map((module) => module.podTemplate)];
   const path = ['spec', podTemplate || !resources ? 'podTemplate' : 'resources'];
-  // First: serialization of a deeper value could exhaust the stack.
+  // Check the nesting first: serialization of a deeper value could exhaust the stack.
   if (isDeeper(templates, DEPTH_MAX)) {
     return [{ path, message: `has more than ${DEPTH_MAX} levels of nesting` }];
   }
   const parts = [...templates, resources].filter((part) => part !== undefined);
   const bytes = Buffer.byteLength(JSON.stringify(parts));
   if (bytes <= POD_BYTES_MAX) return [];
-  const message = `has ${bytes} bytes as JSON, modules' templates and spec.resources included; it must have at most ${POD_BYTES_MAX}, as each module's Job has a copy`;
+  const message = `has ${bytes} bytes as JSON, including the modules' templates and spec.resources; it must have at most ${POD_BYTES_MAX}, because each module's Job has a copy`;
   return [{ path, message }];
 }
 

@@ -1,9 +1,9 @@
 import { parseDocument } from 'yaml';
 import { type LocatedValidationError, parseRun, RunFileError } from '../parse.ts';
 
-/** What tests of run files share. */
+/** Helpers for tests of run files. */
 
-/** A run file that names only what it must. */
+/** Run file with only the required fields. */
 export const MINIMAL = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
 metadata:
@@ -43,7 +43,7 @@ export function errorsIn(text: string): readonly LocatedValidationError[] {
   return [];
 }
 
-/** MINIMAL with the value at `path` replaced, or taken out if it is undefined. */
+/** Returns MINIMAL with the value at each `path` replaced, or removed if it is undefined. */
 export function changed(...changes: [path: string, value: unknown][]): string {
   const document = parseDocument(MINIMAL);
   for (const [path, value] of changes) {
