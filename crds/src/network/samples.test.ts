@@ -111,19 +111,19 @@ describe('layers', () => {
     expect(applyLayers([gru], [4, 1, 2]).output).toEqual([4, 1, 4]);
   });
 
-  it('count the products with their input in the first layer only', () => {
+  it('count the effectiveMacs with their input in the first layer only', () => {
     const [first, second] = [applyLayers([conv], [4, 4, 3]), applyLayers([conv], [4, 4, 4])];
     const both = applyLayers([conv, conv], [4, 4, 3]);
-    expect(first.cost.inputProducts).toBe(first.cost.products);
+    expect(first.cost.effectiveInputMacs).toBe(first.cost.effectiveMacs);
     expect(both.cost).toEqual({
       parameters: first.cost.parameters + second.cost.parameters,
       macs: first.cost.macs + second.cost.macs,
-      products: first.cost.products + second.cost.products,
-      inputProducts: first.cost.inputProducts,
+      effectiveMacs: first.cost.effectiveMacs + second.cost.effectiveMacs,
+      effectiveInputMacs: first.cost.effectiveInputMacs,
     });
     expect(applyLayers([], [4, 4, 3])).toEqual({
       output: [4, 4, 3],
-      cost: { parameters: 0, macs: 0, products: 0, inputProducts: 0 },
+      cost: { parameters: 0, macs: 0, effectiveMacs: 0, effectiveInputMacs: 0 },
     });
   });
 
