@@ -143,9 +143,10 @@ describe('a run, from its beginning to its end', () => {
     const run = await hasReason('digits', 'Unschedulable');
     expect(run.status?.message).toMatch(/no nodes available.*; add nodes that fit/);
     expect(await verdict('digits')).toBe('InProgress');
-    await eventually('an event', async () => (await eventsOf('digits')).length > 0);
-    expect(await eventsOf('digits')).toEqual(['Warning Unschedulable', 'Warning Unschedulable']);
-    expect(await eventsOf('digits-first')).toEqual(['Warning Unschedulable']);
+    await expect
+      .poll(() => eventsOf('digits'))
+      .toEqual(['Warning Unschedulable', 'Warning Unschedulable']);
+    await expect.poll(() => eventsOf('digits-first')).toEqual(['Warning Unschedulable']);
     await transcribe('Waits: no node has a GPU', 'digits');
   });
 
@@ -185,15 +186,15 @@ describe('a run, from its beginning to its end', () => {
   });
 
   it('names the node that does not respond, with one event', async () => {
-    const run = await hasReason('digits', 'NodeLost');
+    await hasReason('digits', 'NodeLost');
+    const run = await becomes('digits', 'lost', ({ status }) =>
+      status?.modules?.every(({ reason }) => reason === 'NodeLost'),
+    );
     expect(run.status?.phase).toBe('Pending');
     expect(run.status?.message).toMatch(
       /^module first: node node-1 does not answer since .*kubectl delete pod digits-first-0-\w+ --force/,
     );
     expect(condition(run, 'Progressing')?.status).toBe('False');
-    await becomes('digits', 'lost', ({ status }) =>
-      status?.modules?.every(({ reason }) => reason === 'NodeLost'),
-    );
     const lost = async () => (await eventsOf('digits-first')).filter((e) => e.includes('NodeLost'));
     await eventually('an event', async () => (await lost()).length > 0);
     expect(await lost()).toEqual(['Warning NodeLost']);
@@ -275,9 +276,8 @@ it('a run reports since when NATS is unreachable, and that it is back', async ()
   expect(condition(run, 'NATSReachable')?.message).toMatch(
     /^the operator does not reach NATS since 20.*; start the NATS server again/,
   );
-  expect((await eventsOf('alone')).filter((event) => event.includes('NATS'))).toEqual([
-    'Warning NATSUnavailable',
-  ]);
+  const aboutNats = async () => (await eventsOf('alone')).filter((event) => event.includes('NATS'));
+  await expect.poll(aboutNats).toEqual(['Warning NATSUnavailable']);
   await transcribe('NATS is away', 'alone');
 });
 
