@@ -13,7 +13,7 @@ demo: setup ## Train three modules on handwritten digits on this machine; result
 	bin/gim run examples/digits.yaml --out runs/digits
 
 .PHONY: demo-speech
-demo-speech: setup ## Train six modules on synthesised speech, read out speakers and phones (10 minutes); results in runs/synthetic-speech
+demo-speech: setup ## Train six modules on synthesised speech, evaluate speakers and phones (10 minutes); results in runs/synthetic-speech
 	@mkdir -p runs && folder=$$(setup/speech/speech.sh) && ln -sfn "$$folder" runs/speech-data
 	rm -rf runs/synthetic-speech
 	bin/gim run examples/synthetic-speech.yaml --out runs/synthetic-speech
@@ -91,7 +91,7 @@ bench-pipeline: setup ## Train three modules in three processes, in turn in one,
 	node --disable-warning=ExperimentalWarning bench/main.ts pipeline
 
 .PHONY: bench-accuracy
-bench-accuracy: setup ## Train digits until a readout reaches 90 %, in three processes and in one (20 minutes)
+bench-accuracy: setup ## Train digits until a linear probe reaches 90 %, in three processes and in one (20 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts accuracy
 
 .PHONY: bench-operator

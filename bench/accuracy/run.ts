@@ -77,9 +77,9 @@ for (const precision of precisions) {
 }
 const result = {
   name: 'accuracy',
-  title: 'Time until a readout reaches 90 %',
+  title: 'Time until a linear probe reaches 90 %',
   machine: where,
-  method: `examples/digits.yaml, its seed and its readouts of 100 epochs, trained anew with budgets of ${budgets.join(', ')} samples a module until the last module's readout reaches ${formatPercent(TARGET)}. One process: as trainers with block, each sample once and in order, with all cores. Times are of the training alone.`,
+  method: `examples/digits.yaml, its seed and its linear probes of 100 epochs, trained anew with budgets of ${budgets.join(', ')} samples a module until the last module's linear probe reaches ${formatPercent(TARGET)}. One process: as trainers with block, each sample once and in order, with all cores. Times are of the training alone.`,
   tables: [{ columns: ['way', 'samples a module', 'accuracy', 'training'], rows }],
   notes: [],
   ratios,

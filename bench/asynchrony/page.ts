@@ -80,7 +80,7 @@ ${sameWeights(results)}
 ${table(results)}
 
 Seconds are those of the training alone, from a module's first step to the end of its budget; the processes share the cores of the machine, so a
-slowed module leaves more to the others. *Accuracy* is that of a linear readout of the last module; *reused* are the
+slowed module leaves more to the others. *Accuracy* is that of a linear probe of the last module; *reused* are the
 samples that it used again. Other seeds alone move the accuracy by several points, so single rows tell little.
 
 ## The run file

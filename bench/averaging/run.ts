@@ -11,7 +11,7 @@ import { readRunFile } from '../../operator/src/cli/run-file.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import { openBatches } from '../../trainer/src/data/batches.ts';
 import { openImageSubject } from '../../trainer/src/evaluate/images.ts';
-import { type LabelledFeatures, readoutAccuracy } from '../../trainer/src/evaluate/readout.ts';
+import { type LabelledFeatures, probeAccuracy } from '../../trainer/src/evaluate/linear-probe.ts';
 import { mean } from '../alternate.ts';
 import { machine } from '../machine.ts';
 import { markdown, record } from '../results.ts';
@@ -99,7 +99,7 @@ const result = {
   name: 'averaging',
   title: 'Two trainers of a module and one',
   machine: where,
-  method: `Handwritten digits, two small modules (16 and 32 channels, objective and optimizer of examples/digits.yaml), ${samples} samples a module over all its trainers, mean over ${seeds.length} seeds. Accuracy of a linear readout of the first trainer.`,
+  method: `Handwritten digits, two small modules (16 and 32 channels, objective and optimizer of examples/digits.yaml), ${samples} samples a module over all its trainers, mean over ${seeds.length} seeds. Accuracy of a linear probe of the first trainer.`,
   tables: [{ columns: ['trainers', 'edges', 'strokes', 'loss of strokes'], rows: rows.map(cells) }],
   notes: [],
   ratios: {},
@@ -164,7 +164,7 @@ async function train(variant: Variant, seed: number): Promise<Outcome> {
     (await subject.features(configs, weights, 'test')).get('class'),
   ];
   const accuracies = configs.map(({ name, output, evaluation }) =>
-    readoutAccuracy(training?.get(name) as LabelledFeatures, test?.get(name) as LabelledFeatures, {
+    probeAccuracy(training?.get(name) as LabelledFeatures, test?.get(name) as LabelledFeatures, {
       channels: output[3],
       classes: 10,
       evaluation: { ...evaluation, epochs: 30 },

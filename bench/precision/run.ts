@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 const samples = Number(values.samples);
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i + 2);
-/** Accuracies of the linear probes. */
+/** Epochs of the linear probes. */
 const EPOCHS = 30;
 /** Variants by name: the precision of matmuls, and the encoding of activations. */
 const VARIANTS: Record<string, { precision: Precision; encoding: Encoding }> = {
@@ -55,7 +55,7 @@ const result = {
   name: 'precision',
   title: 'Accuracy with fewer bits',
   machine: where,
-  method: `examples/digits.yaml, three modules in three processes, ${samples} samples a module, from the seeds ${seeds.join(', ')}: accuracy of a linear readout of ${EPOCHS} epochs, mean and range over the seeds. Readouts are float32 in either.`,
+  method: `examples/digits.yaml, three modules in three processes, ${samples} samples a module, from the seeds ${seeds.join(', ')}: accuracy of a linear probe of ${EPOCHS} epochs, mean and range over the seeds. Linear probes are float32 in either.`,
   tables: [
     {
       columns: [

@@ -17,7 +17,7 @@ const TRAINER = {
 };
 
 describe('NATS', () => {
-  it('admits operator, trainers, linear probes and the install check, and no other pod', async () => {
+  it('takes operator, trainers, evaluations and the install check, and no other pod', async () => {
     const objects = await render();
     const policy = find(objects, 'NetworkPolicy', 'greedy-infomax-nats').spec;
     const [{ from, ports }] = policy.ingress;
@@ -30,6 +30,8 @@ describe('NATS', () => {
       lets(find(objects, 'Pod', /^greedy-infomax-install-check-/).metadata.labels as object),
     ).toBe(true);
     expect(lets(TRAINER)).toBe(true);
+    expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'evaluation' })).toBe(true);
+    // Evaluation pods of an older operator.
     expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'readout' })).toBe(true);
     expect(lets({ ...TRAINER, 'app.kubernetes.io/component': 'cleanup' })).toBe(false);
     expect(lets({ 'app.kubernetes.io/name': 'greedy-infomax' })).toBe(false);

@@ -80,7 +80,7 @@ spec:
   resources: { requests: { storage: 1Gi } }
 `;
 
-it('a run trains in pods with one GPU each, is evaluated, completes, and keeps its checkpoints', async () => {
+it('a run trains in pods with one GPU each, is evaluated, completes, and is deleted with its checkpoints', async () => {
   const run = parse(TINY);
   run.spec.podTemplate = { volumes: CHECKOUT_VOLUMES };
   Object.assign(run.spec.checkpoints, {
@@ -118,14 +118,14 @@ it('a run trains in pods with one GPU each, is evaluated, completes, and keeps i
     expect.objectContaining({
       type: 'Evaluated',
       status: 'True',
-      message: expect.stringContaining('readout accuracy after 8000 samples: one '),
+      message: expect.stringContaining('probe accuracy after 8000 samples: one '),
     }),
   );
   const jobs = JSON.parse(await kubectl('get', 'jobs', '-o=json')).items;
-  const [readouts, trainers] = [true, false].map((wanted) =>
+  const [evaluations, trainers] = [true, false].map((wanted) =>
     jobs.filter(({ metadata }: Job) => metadata.name.includes('--evaluation-') === wanted),
   );
-  expect(readouts.map(({ metadata }: Job) => metadata.name)).toContain('tiny--evaluation-end');
+  expect(evaluations.map(({ metadata }: Job) => metadata.name)).toContain('tiny--evaluation-end');
   expect(trainers).toHaveLength(3);
   for (const job of trainers) {
     const [container] = job.spec.template.spec.containers;
@@ -140,7 +140,7 @@ it('a run trains in pods with one GPU each, is evaluated, completes, and keeps i
   for (const reason of ['EvaluationStarted', 'Evaluated', 'AllModulesComplete']) {
     expect(events).toContain(reason);
   }
-  expect(events).toMatch(/reads out all modules after [1-7]000 samples/);
+  expect(events).toMatch(/evaluates all modules after [1-7]000 samples/);
 
   await kubectl('delete', 'jobs,pods', '--all', '--wait');
   expect(await status()).toMatchObject({ phase: 'Complete', modules: last.modules });

@@ -99,7 +99,7 @@ function readConfig(file: string | undefined): ModuleConfig {
 }
 
 /**
- * Leaves the configuration beside the checkpoints, so that a run can be exported and read out from its volume
+ * Leaves the configuration beside the checkpoints, so that a run can be exported and evaluated from its volume
  * alone. On one machine it is there from the start. A full disk is no reason not to train.
  */
 async function keepConfig(config: ModuleConfig, out: string): Promise<void> {

@@ -1,22 +1,22 @@
 import { z } from 'zod';
 
 /**
- * What linear readouts found, as the process that trained them leaves it to whoever started it: in a pod as
+ * Result of an evaluation, as the process that trains the linear probes hands it over: in a pod as
  * the termination message of its container, which holds 4096 bytes.
  */
 
 const fraction = z.number().min(0).max(1);
 
-export const readoutResultSchema = z.strictObject({
+export const evaluationResultSchema = z.strictObject({
   /** Samples that the module least trained had trained on when its checkpoint was written. */
   samples: z.int().min(0),
-  /** By module: accuracy of the readout, and the same with the weights that training began with. */
+  /** By module: accuracy of the linear probe on the trained module and on the untrained one. */
   modules: z.record(z.string(), z.tuple([fraction, fraction])),
 });
-export type ReadoutResult = z.infer<typeof readoutResultSchema>;
+export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
 
 /** Four digits of each fraction: finer than one image in ten thousand. */
-export const encodeReadoutResult = ({ samples, modules }: ReadoutResult): string =>
+export const encodeEvaluationResult = ({ samples, modules }: EvaluationResult): string =>
   JSON.stringify({
     samples,
     modules: Object.fromEntries(
@@ -28,9 +28,9 @@ export const encodeReadoutResult = ({ samples, modules }: ReadoutResult): string
   });
 
 /** Null for a text that is none. */
-export function decodeReadoutResult(text: string | undefined): ReadoutResult | null {
+export function decodeEvaluationResult(text: string | undefined): EvaluationResult | null {
   try {
-    return readoutResultSchema.parse(JSON.parse(text ?? ''));
+    return evaluationResultSchema.parse(JSON.parse(text ?? ''));
   } catch {
     return null;
   }

@@ -11,7 +11,7 @@ import {
   optimizerSchema,
   patchesSchema,
   precisionSchema,
-  readoutSettingsSchema,
+  probeSettingsSchema,
   windowSchema,
 } from '../v1alpha1/run.ts';
 
@@ -96,7 +96,7 @@ export const moduleConfigSchema = z.strictObject({
   /** Edge to the next module; null for the last module. */
   sink: edgeSchema.nullable(),
   checkpoints: checkpointsSchema,
-  evaluation: readoutSettingsSchema,
+  evaluation: probeSettingsSchema,
 });
 export type ModuleConfig = z.infer<typeof moduleConfigSchema>;
 

@@ -47,9 +47,9 @@ export const evaluationSchema = z
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
 /** Settings of linear probes that a trainer needs: all but the schedule and the pod. */
-export const readoutSettingsSchema = evaluationSchema.omit({
+export const probeSettingsSchema = evaluationSchema.omit({
   atEnd: true,
   everySamples: true,
   resources: true,
 });
-export type ReadoutSettings = z.infer<typeof readoutSettingsSchema>;
+export type ProbeSettings = z.infer<typeof probeSettingsSchema>;

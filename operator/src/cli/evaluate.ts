@@ -10,7 +10,7 @@ import { stopOnSignals } from './signals.ts';
 /** `gim evaluate DIR` */
 export const evaluateCommand = (): Command =>
   new Command('evaluate')
-    .description('Train linear readouts of every module, trained and untrained.')
+    .description('Train linear probes of every module, trained and untrained.')
     .argument('<dir>', 'folder of a run')
     .action(async (out: string) => {
       checkHoldsRun(out);

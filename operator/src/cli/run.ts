@@ -41,7 +41,7 @@ export const runCommand = (): Command =>
     .option('--nats-port <port>', 'port of its own NATS server (default: a free one)', port)
     .option('--nats-server <path>', 'nats-server to start (default: NATS_SERVER, or the one found)')
     .option('--no-shared-memory', 'send activations through NATS, as on a cluster')
-    .option('--no-evaluate', 'do not read the modules out at the end')
+    .option('--no-evaluate', 'do not evaluate the modules at the end')
     .action(train);
 
 async function train(file: string, options: RunOptions): Promise<void> {

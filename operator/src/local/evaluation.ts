@@ -9,7 +9,7 @@ import { withoutSecrets } from './child-env.ts';
 import { InterruptedError } from './interrupted.ts';
 import { killWithParent } from './watchdog.ts';
 
-/** The readouts could not be trained. */
+/** The evaluation failed. */
 export class EvaluationError extends Error {
   override readonly name = 'EvaluationError';
 }
@@ -30,7 +30,7 @@ const COMMAND: readonly string[] = [
 ];
 
 /**
- * Trains the linear readouts of the run in `out` in a process of its own, which gets all cores and writes
+ * Trains the linear probes of the run in `out` in a process of its own, which gets all cores and writes
  * OUT/evaluation.json; a line of OUT/evaluations.jsonl keeps them when later ones take its place. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
  * `InterruptedError` when `signal` aborts. `pictures`: make those of the report, too.
  */
@@ -65,7 +65,7 @@ export async function evaluateRun(
   signal?.removeEventListener('abort', abort);
   if (signal?.aborted) {
     throw new InterruptedError(
-      `stopped before all modules were read out; training is done: gim evaluate ${out}`,
+      `stopped before all modules were evaluated; training is done: gim evaluate ${out}`,
     );
   }
   if (end === 0) {
@@ -87,8 +87,8 @@ function reason(said: string): string | undefined {
 
 function describe(line: string): string {
   try {
-    const { name, accuracies, ...readout } = resultSchema.parse(JSON.parse(line));
-    const found = Object.entries(accuracies ?? { readout }).map(
+    const { name, accuracies, ...pair } = resultSchema.parse(JSON.parse(line));
+    const found = Object.entries(accuracies ?? { 'linear probe': pair }).map(
       ([question, { accuracy, accuracyUntrained }]) =>
         `${question} ${formatPercent(accuracy)}, untrained ${formatPercent(accuracyUntrained)}`,
     );

@@ -30,7 +30,7 @@ import { makeSharedFolder, type SharedFolder } from './shared-memory.ts';
 import { summarise } from './summarise.ts';
 import { train } from './train.ts';
 
-/** Carries a run out on this machine: a NATS server, the training, then the readouts and the summary. */
+/** Carries a run out on this machine: a NATS server, the training, then the evaluation and the summary. */
 
 export interface LocalRunOptions {
   /** The run file, to be copied. */
@@ -47,7 +47,7 @@ export interface LocalRunOptions {
   /** Whether activations go through memory that the trainers share, where there is room. Default: they do. */
   sharedMemory?: boolean;
   evaluate: boolean;
-  /** Samples of the slowest module after which the run is read out, and again. Default: at the end alone. */
+  /** Samples of the slowest module between two evaluations. Default: one at the end. */
   evaluateEvery?: number;
   dataSetSize?: number;
   /** What a relative data path is relative to. */

@@ -19,7 +19,7 @@ import { finishAll } from './finish-all.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
 import { InterruptedError } from './interrupted.ts';
 import type { NatsServer } from './nats-server.ts';
-import { PeriodicReadouts } from './periodic-readouts.ts';
+import { PeriodicEvaluation } from './periodic-evaluation.ts';
 import type { ProgressState } from './progress.ts';
 import { Crew } from './replicas.ts';
 import { followReports } from './reports.ts';
@@ -133,7 +133,7 @@ export async function train(
     for (const crew of crews) crew.kill();
   };
   process.once('exit', killAll);
-  const readouts = new PeriodicReadouts({
+  const evaluations = new PeriodicEvaluation({
     out,
     everySamples: options.evaluateEvery,
     modules: names,
@@ -142,7 +142,7 @@ export async function train(
   const upkeep = startUpkeep(connection, streams, log, tickMs);
   return finishAll(async (atEnd) => {
     atEnd(() => screen.done());
-    atEnd(() => readouts.stop());
+    atEnd(() => evaluations.stop());
     atEnd(() => upkeep.stop());
     atEnd(() => {
       killAll();
@@ -160,7 +160,7 @@ export async function train(
       const released = releasable(names, spent);
       connection.publish(controlSubject(id), JSON.stringify(control(released)));
       screen.show(progress());
-      readouts.consider(
+      evaluations.consider(
         new Map(
           crews.flatMap(({ module, size }) => {
             const report = reports.of(module, size);

@@ -68,7 +68,7 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
   const dataSetSize =
     options.dataSetSize ?? trainingImages(spec.data, spec.modules[0]?.objective ?? spec.objective);
   checkBatchFits(spec.modules[0]?.batchSize ?? spec.batchSize, dataSetSize);
-  const { atEnd, everySamples, resources, ...readoutSettings } = spec.evaluation;
+  const { atEnd, everySamples, resources, ...probeSettings } = spec.evaluation;
   const { everySeconds, keep, retain = false } = spec.checkpoints;
   const inBucket = options.storage === true && spec.checkpoints.storage?.objectStore !== undefined;
   const modules: ModuleConfig[] = [];
@@ -101,7 +101,7 @@ export function planRun(run: Run, options: PlanOptions): RunPlan {
       averaging: spec.averaging,
       sink,
       checkpoints: { everySeconds, keep, ...(inBucket && { storage: { objectStore: {} } }) },
-      evaluation: readoutSettings,
+      evaluation: probeSettings,
     });
     if (sink && next) {
       checkShares(next, sink);

@@ -103,7 +103,7 @@ export function speedChart(modules: readonly ModuleRecord[]): Promise<string> | 
   );
 }
 
-/** Accuracy of the readout on each module: a bar once trained, a stroke before training. */
+/** Charts the probe accuracy of each module: a bar once trained, a stroke before training. */
 export function accuracyChart(
   modules: readonly ModuleRecord[],
   evaluation: EvaluationResult,
@@ -134,7 +134,7 @@ export function accuracyChart(
       text: { field: 'accuracy', type: 'quantitative', format: '.1%' },
     },
   } as const;
-  return render(`Readout accuracy of ${names(modules)}, trained and untrained`, {
+  return render(`Probe accuracy of ${names(modules)}, trained and untrained`, {
     data: { values },
     layer: [
       {

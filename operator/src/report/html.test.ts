@@ -38,7 +38,7 @@ const evaluation = JSON.stringify({
   })),
 });
 
-/** As readouts leave them: samples in a plane for one module, patches for another. */
+/** Writes pictures as an evaluation does: samples in a plane for one module, patches for another. */
 const pictures = {
   'pictures/embeddings.json': JSON.stringify({
     m1: [],
@@ -113,7 +113,7 @@ describe('the report', () => {
     const folder = join(folders.at(-1) as string, 'pictures');
     for (const name of [
       'loss',
-      'readout',
+      'linear-probe',
       'error',
       'staleness',
       'speed',
@@ -125,7 +125,7 @@ describe('the report', () => {
       expect(unbalancedTags(svg), name).toEqual([]);
     }
     await reportOf(three);
-    expect(existsSync(join(folders.at(-1) as string, 'pictures/readout.svg'))).toBe(false);
+    expect(existsSync(join(folders.at(-1) as string, 'pictures/linear-probe.svg'))).toBe(false);
   });
 
   it('escapes what users write', async () => {

@@ -5,7 +5,7 @@ import { escapeHtml } from './escape.ts';
 import { formatDuration } from './format.ts';
 import { modulePictures } from './module-pictures.ts';
 import { writeCharts } from './picture-files.ts';
-import { errorChart, memoryChart } from './readout-charts.ts';
+import { errorChart, memoryChart } from './probe-charts.ts';
 import {
   type EvaluationResult,
   type ModuleRecord,
@@ -40,7 +40,15 @@ export async function writeReport(out: string): Promise<void> {
     memoryChart(modules),
     modulePictures(out, modules),
   ]);
-  const charts = { loss, readout: accuracy, error, staleness, speed, memory, ...pictures.charts };
+  const charts = {
+    loss,
+    'linear-probe': accuracy,
+    error,
+    staleness,
+    speed,
+    memory,
+    ...pictures.charts,
+  };
   if (modules.length > 0) writeCharts(out, charts);
   const body = [
     header(title, modules, summary),
@@ -48,7 +56,7 @@ export async function writeReport(out: string): Promise<void> {
     `<section><h2>Course</h2>${legend(modules)}<div class="charts">`,
     figure('Loss', 'Each module optimises its own.', loss, 'No module made a step.'),
     figure(
-      'Linear readout',
+      'Linear probe',
       'Test accuracy on the frozen features of each module. The stroke across a bar: the same module before training.',
       accuracy,
       'The modules were not evaluated.',
@@ -134,7 +142,7 @@ function settingsSection(modules: readonly ModuleRecord[], runFile: string | und
 }
 
 const errorCaption = (evaluation: EvaluationResult | undefined): string =>
-  `Of the linear readout. Line: trained; dashed: before training.${
+  `Of the linear probe. Line: trained; dashed: before training.${
     evaluation?.modules.some(({ accuracies }) => accuracies)
       ? ' A colour for each question that is asked of the features.'
       : ''

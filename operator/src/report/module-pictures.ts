@@ -1,5 +1,5 @@
 import { escapeHtml } from './escape.ts';
-import { classColour, embeddingChart, labelsOf } from './readout-charts.ts';
+import { classColour, embeddingChart, labelsOf } from './probe-charts.ts';
 import { type ModuleRecord, readEmbeddings, readPatches } from './run-files.ts';
 
 /** What the modules have learned to see, in pictures: a part of the page, and the charts in it by name. */

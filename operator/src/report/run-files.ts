@@ -51,7 +51,7 @@ const evaluationResultSchema = z.object({
     }),
   ),
 });
-/** Accuracies of the linear readouts, fractions of 1. */
+/** Accuracies of the linear probes, fractions of 1. */
 export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
 
 /** One module as it stands in the folder: what it was told, and how it went. */
@@ -89,7 +89,7 @@ const embeddingsSchema = z.record(
 /** By module, where test samples lie in a plane. */
 export type Embeddings = z.infer<typeof embeddingsSchema>;
 
-/** Undefined when the readouts made none. Throws a `BrokenFileError`. */
+/** Returns the embeddings in `out`; undefined when the evaluation made none. Throws a `BrokenFileError`. */
 export const readEmbeddings = (out: string): Embeddings | undefined =>
   readJson(join(out, PICTURES_FOLDER, EMBEDDINGS_FILE), embeddingsSchema);
 

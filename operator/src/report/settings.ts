@@ -19,7 +19,7 @@ export function runSettings(first: ModuleConfig): [name: string, value: string][
     ['buffer between modules', first.sink ? describeEdge(first.sink) : 'none: a single module'],
     ['checkpoints', `every ${checkpoints.everySeconds} s, the last ${checkpoints.keep} kept`],
     [
-      'readout',
+      'linear probe',
       `${evaluation.epochs} epochs, ${evaluation.batchSize} samples a step, learning rate ${evaluation.learningRate}`,
     ],
     ['seed', String(first.seed)],

@@ -1,7 +1,7 @@
 import { uniformFloat32 } from 'pure-rand/distribution/uniformFloat32';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { UMAP } from 'umap-js';
-import type { LabelledFeatures } from './readout.ts';
+import type { LabelledFeatures } from './linear-probe.ts';
 
 /** Features laid out in a plane by UMAP: samples that a module takes for alike lie near each other. */
 
@@ -37,7 +37,7 @@ export function embed({ features, labels }: LabelledFeatures): EmbeddedPoint[] {
   }));
 }
 
-/** The rows, every channel with mean 0 and deviation 1, as for a readout. */
+/** Returns the rows, every channel with mean 0 and deviation 1, as for a linear probe. */
 function standardised(features: Float32Array, channels: number, rows: readonly number[]) {
   const value = (row: number, channel: number) => features[row * channels + channel] as number;
   const out = rows.map(() => new Array<number>(channels).fill(0));

@@ -1,4 +1,4 @@
-/** The run has nothing that can be read out, and will not have it later either. */
+/** The run has nothing to evaluate, and will not have it later either. */
 export class EvaluationError extends Error {
   override readonly name = 'EvaluationError';
 }

@@ -5,20 +5,20 @@ import { moduleWeights } from '../module/program.ts';
 import type { WeightValue } from '../step/function.ts';
 import { EvaluationError } from './errors.ts';
 import { openImageSubject } from './images.ts';
-import { type LabelledFeatures, readoutAccuracy } from './readout.ts';
+import { type LabelledFeatures, probeAccuracy } from './linear-probe.ts';
 import { openSpeechSubject } from './speech.ts';
 import type { ModelWeights, Question, Subject } from './subject.ts';
 
 export interface ModuleAccuracy {
   name: string;
-  /** Of a linear readout on the trained module and on the same module as it was initialised; 0 to 1. */
+  /** Of a linear probe on the trained module and on the same module as it was initialised; 0 to 1. */
   accuracy: number;
   accuracyUntrained: number;
   /** The same by question, where there are several: of speech the speaker, which is the above, and the phone. */
   accuracies?: Record<string, Pick<ModuleAccuracy, 'accuracy' | 'accuracyUntrained'>>;
 }
 
-export interface EvaluationResult {
+export interface RunAccuracies {
   /** Samples that the module least trained had trained on when its checkpoint was written. */
   samples: number;
   modules: ModuleAccuracy[];
@@ -32,7 +32,7 @@ export interface Trained {
 }
 
 /**
- * Reads out every module, trained and untrained, on the labelled and the test samples of the run's data
+ * Trains linear probes on every module, trained and untrained, on the labelled and the test samples of the run's data
  * set. `newest` finds their checkpoints. Throws an `EvaluationError` if the data set has no labels, a `CheckpointError` if a module has no
  * checkpoint.
  */
@@ -41,7 +41,7 @@ export async function evaluate(
   newest: (module: ModuleConfig) => Promise<Checkpoint>,
   onModule: (result: ModuleAccuracy) => void,
   onTrained: (found: Trained) => void = () => {},
-): Promise<EvaluationResult> {
+): Promise<RunAccuracies> {
   const subject = await openSubject(modules[0]);
   const initial = new Map(modules.map((module) => [module.name, moduleWeights(module)]));
   const checkpoints = await Promise.all(modules.map(newest));
@@ -53,9 +53,11 @@ export async function evaluate(
   );
   // The untrained network first and whole, so that features of both never lie in memory together.
   const before = new Map<string, number[]>();
-  await readOut(subject, modules, initial, ({ name }, accuracies) => before.set(name, accuracies));
+  await evaluateModules(subject, modules, initial, ({ name }, accuracies) =>
+    before.set(name, accuracies),
+  );
   const results: ModuleAccuracy[] = [];
-  const test = await readOut(subject, modules, trained, ({ name }, accuracies) => {
+  const test = await evaluateModules(subject, modules, trained, ({ name }, accuracies) => {
     const result = resultOf(name, subject.questions, accuracies, before.get(name) ?? []);
     onModule(result);
     results.push(result);
@@ -74,7 +76,7 @@ async function openSubject(first: ModuleConfig | undefined): Promise<Subject> {
  * Gives the accuracy of every module at every question, in the order of the questions. Returns the features of the test samples
  * for the first question.
  */
-async function readOut(
+async function evaluateModules(
   { questions, features }: Subject,
   modules: readonly ModuleConfig[],
   weights: ModelWeights,
@@ -86,10 +88,10 @@ async function readOut(
     const accuracies = questions.map(({ name, classes, rows }) => {
       const of = (split: typeof training) => split.get(name)?.get(module.name) as LabelledFeatures;
       const { evaluation, seed, output } = module;
-      return readoutAccuracy(of(training), of(test), {
+      return probeAccuracy(of(training), of(test), {
         channels: output[3],
         classes,
-        // A step takes so many samples, with all that is read out of each.
+        // A step takes so many samples, with all rows of each.
         evaluation: { ...evaluation, batchSize: evaluation.batchSize * rows },
         seed,
       });

@@ -23,7 +23,7 @@ export interface Features {
 export const EVALUATION_BATCH = 100;
 
 /**
- * What a linear readout of a module sees: the mean of its output over all positions of all patches, as in
+ * What a linear probe of a module sees: the mean of its output over all positions of all patches, as in
  * the paper. `weights` are those of each module by name.
  */
 export async function extractFeatures(

@@ -9,7 +9,7 @@ export async function openImageSubject({ data, augmentation }: ImageSource): Pro
     openEvaluationImages({ data, augmentation, split, batchSize: EVALUATION_BATCH });
   const splits = { labelled: await open('labelled'), test: await open('test') };
   if (splits.labelled.classes === 0 || splits.test.classes === 0) {
-    throw new EvaluationError(`the data set (${data.format}) has no labels to read out`);
+    throw new EvaluationError(`the data set (${data.format}) has no labels to evaluate with`);
   }
   return {
     questions: [{ name: 'class', classes: splits.labelled.classes, rows: 1 }],

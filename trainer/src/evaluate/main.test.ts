@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeReadoutResult, EXIT, type ModuleConfig, parseRun } from '@greedy-infomax/crds';
+import { decodeEvaluationResult, EXIT, type ModuleConfig, parseRun } from '@greedy-infomax/crds';
 import { connect } from '@nats-io/transport-node';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ensureStreams } from '../../../operator/src/nats/streams.ts';
@@ -15,7 +15,7 @@ import type { CheckpointFiles } from '../checkpoint/files.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { moduleWeights } from '../module/program.ts';
 
-/** Reads a run out as a pod does: configurations in one place, a folder for each trainer in another. */
+/** Evaluates a run as a pod does: configurations in one place, a folder for each trainer in another. */
 
 const RUN = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -72,7 +72,9 @@ async function save(
 
 let environment: Record<string, string> = {};
 
-function readOut(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+function evaluateModules(
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const program = join(import.meta.dirname, 'main.ts');
   return new Promise((done) => {
     const env = { ...process.env, ...environment };
@@ -83,7 +85,7 @@ function readOut(...args: string[]): Promise<{ code: number; stdout: string; std
 }
 
 const inPod = () =>
-  readOut(
+  evaluateModules(
     ...['--config', join(folder, 'config')],
     ...['--checkpoints', join(folder, 'checkpoints')],
     ...['--result', join(folder, 'result')],
@@ -94,7 +96,7 @@ it('leaves the accuracies behind, of the newest checkpoint of whichever replica'
   await checkpoint(modules[0] as ModuleConfig, 1, 9);
   const { code, stdout, stderr } = await inPod();
   expect(code, stderr).toBe(EXIT.ok);
-  const result = decodeReadoutResult(readFileSync(join(folder, 'result'), 'utf8'));
+  const result = decodeEvaluationResult(readFileSync(join(folder, 'result'), 'utf8'));
   expect(result?.samples).toBe(96);
   expect(Object.keys(result?.modules ?? {})).toEqual(['first', 'second']);
   // The checkpoints hold the weights that training began with.
@@ -119,11 +121,11 @@ it('leaves them behind from checkpoints in the bucket of the run', async () => {
       await save(bucket.files(module.name, 0), module, 3);
     }
     await save(bucket.files('first', 1), modules[0] as ModuleConfig, 9);
-    const { code, stderr } = await readOut(
+    const { code, stderr } = await evaluateModules(
       ...['--config', join(folder, 'config'), '--result', join(folder, 'result')],
     );
     expect(code, stderr).toBe(EXIT.ok);
-    const result = decodeReadoutResult(readFileSync(join(folder, 'result'), 'utf8'));
+    const result = decodeEvaluationResult(readFileSync(join(folder, 'result'), 'utf8'));
     expect(result?.samples).toBe(96);
     expect(Object.keys(result?.modules ?? {})).toEqual(['first', 'second']);
   } finally {
@@ -156,7 +158,7 @@ it('leaves the same in the folder of a run on a volume', async () => {
     const place = join(folder, 'checkpoints', module.name, 'replica-0');
     writeFileSync(join(place, 'module.json'), JSON.stringify(module));
   }
-  const { code, stderr } = await readOut('--out', join(folder, 'checkpoints'));
+  const { code, stderr } = await evaluateModules('--out', join(folder, 'checkpoints'));
   expect(code, stderr).toBe(EXIT.ok);
   const found = JSON.parse(readFileSync(join(folder, 'checkpoints/evaluation.json'), 'utf8'));
   expect(found.modules.map(({ name }: { name: string }) => name)).toEqual(['first', 'second']);
@@ -174,7 +176,7 @@ it('leaves the same in the folder of a run on one machine', async () => {
       writeFileSync(join(place, name), readFileSync(join(from, name)));
     }
   }
-  const { code, stderr } = await readOut('--out', folder);
+  const { code, stderr } = await evaluateModules('--out', folder);
   expect(code, stderr).toBe(EXIT.ok);
   const { samples, modules: found } = JSON.parse(
     readFileSync(join(folder, 'evaluation.json'), 'utf8'),

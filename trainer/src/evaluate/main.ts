@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   below,
+  type EvaluationResult,
   EXIT,
-  encodeReadoutResult,
+  encodeEvaluationResult,
   inboxPrefix,
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
   modulePlaces,
-  type ReadoutResult,
   readWhole,
   writeWhole,
 } from '@greedy-infomax/crds';
@@ -22,17 +22,17 @@ import type { Checkpoint } from '../checkpoint/store.ts';
 import { DataError } from '../data/errors.ts';
 import { connectNats } from '../nats/connect.ts';
 import { EvaluationError } from './errors.ts';
-import { type EvaluationResult, evaluate, type Trained } from './evaluate.ts';
+import { evaluate, type RunAccuracies, type Trained } from './evaluate.ts';
 import { writePictures } from './pictures.ts';
 
 /**
- * Linear readouts of every module of a run. Prints one line of JSON a module.
+ * Trains linear probes of every module of a run. Prints one line of JSON for each module.
  *
  * `main.ts --out DIR [--pictures]`, on one machine: reads the folder of a run, in any layout of `modulePlaces`, and writes
  * DIR/evaluation.json, and into DIR/pictures what the report shows of the modules.
  * `main.ts --config DIR [--checkpoints DIR] --result FILE`, in a pod: reads CONFIG/MODULE/module.json and
  * CHECKPOINTS/MODULE/replica-N, or the bucket of the run on the server that NATS_URL, NATS_CREDS and NATS_CA tell
- * of, and writes a `ReadoutResult` into a file that is there already.
+ * of, and writes a `EvaluationResult` into a file that is there already.
  */
 
 const { values } = parseArgs({
@@ -66,7 +66,7 @@ try {
     writeWhole(below(out, 'evaluation.json'), `${JSON.stringify(found, null, 2)}\n`);
   }
   if (out !== undefined && values.pictures && trained) await writePictures(out, modules, trained);
-  if (result !== undefined) writeFileSync(result, encodeReadoutResult(compact(found)));
+  if (result !== undefined) writeFileSync(result, encodeEvaluationResult(compact(found)));
 } catch (error) {
   console.error(`evaluation failed: ${(error as Error).message}`);
   process.exitCode = isFinal(error) ? EXIT.configuration : EXIT.retry;
@@ -113,7 +113,7 @@ async function openCheckpoints(
   const natsUrl = process.env.NATS_URL ?? 'nats://127.0.0.1:4222';
   const { NATS_CREDS: natsCreds, NATS_CA: natsCa } = process.env;
   const access = { natsUrl, natsCreds, natsCa, inboxPrefix: inboxPrefix(run) };
-  const connection = await connectNats(access, `${run.name}-readouts`);
+  const connection = await connectNats(access, `${run.name}-evaluation`);
   const bucket = await CheckpointBucket.open(connection, { ...run, uid });
   connections.push(connection);
   return (module) => newestInBucket(module, bucket);
@@ -128,7 +128,7 @@ function inOrder(places: Place[]): Place[] {
   return places.toSorted((a, b) => a.module.index - b.module.index);
 }
 
-function compact({ samples, modules }: EvaluationResult): ReadoutResult {
+function compact({ samples, modules }: RunAccuracies): EvaluationResult {
   const pairs = modules.map(({ name, accuracy, accuracyUntrained }): [string, [number, number]] => [
     name,
     [accuracy, accuracyUntrained],

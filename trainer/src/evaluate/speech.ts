@@ -6,7 +6,7 @@ import { Program } from '../step/program.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 import { EvaluationError } from './errors.ts';
 import { prefixed, weightsOf } from './features.ts';
-import type { LabelledFeatures } from './readout.ts';
+import type { LabelledFeatures } from './linear-probe.ts';
 import type { ModelWeights, Question, Subject } from './subject.ts';
 
 type SpeechSource = ModuleConfig['source'] & { kind: 'speech' };
@@ -15,22 +15,22 @@ type SpeechSource = ModuleConfig['source'] & { kind: 'speech' };
 const BATCH = 8;
 
 /**
- * Frames of a split that phones are read out of, evenly from all windows: for the paper's widest module, of
+ * Frames of a split for the linear probe of phones, evenly from all windows: for the paper's widest module, of
  * 512 channels, 200 MB.
  */
 const FRAMES = 100_000;
 
 /**
- * Speech, with the speaker of each window and, where there are labels, the phone of each 10 ms. The speaker is
- * read out of the mean over time, a phone out of what the module makes of its 10 ms. Throws an
- * `EvaluationError` if there are no labels, a `DataError`.
+ * Opens speech with the speaker of each window and, where there are labels, the phone of each 10 ms. The linear
+ * probe of speakers sees a module's mean output over time, that of phones its output of each 10 ms. Throws an
+ * `EvaluationError` if there are no labels, or a `DataError`.
  */
 export async function openSpeechSubject({ data, window }: SpeechSource): Promise<Subject> {
   const open = (split: 'labelled' | 'test') => openEvaluationWindows(data, window, split);
   const splits = { labelled: await open('labelled'), test: await open('test') };
   const { speakers, phones } = splits.labelled;
   if (speakers === 0) {
-    throw new EvaluationError(`the data set (${data.format}) has no speakers to read out`);
+    throw new EvaluationError(`the data set (${data.format}) has no speakers to evaluate with`);
   }
   const frames = window.samples / PHONE_FRAME;
   const most = Math.max(1, Math.floor(FRAMES / splits.labelled.length));

@@ -1,8 +1,8 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { WeightValue } from '../step/function.ts';
-import type { LabelledFeatures } from './readout.ts';
+import type { LabelledFeatures } from './linear-probe.ts';
 
-/** What is read out: one question to the features of a module. */
+/** One question to the features of a module, answered by a linear probe. */
 export interface Question {
   name: 'class' | 'speaker' | 'phone';
   classes: number;
@@ -12,7 +12,7 @@ export interface Question {
 
 export type ModelWeights = ReadonlyMap<string, Readonly<Record<string, WeightValue>>>;
 
-/** A data set as readouts see it. */
+/** A data set as linear probes see it. */
 export interface Subject {
   /** The first is the one that a run's status shows. */
   questions: readonly Question[];

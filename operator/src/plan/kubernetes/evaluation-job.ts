@@ -17,7 +17,7 @@ import { CHECKPOINTS, CONFIG, mergedPod, runPod } from './pod.ts';
 import { runTemplates, withoutResources } from './pod-templates.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
-export interface ReadoutTarget {
+export interface EvaluationTarget {
   /** Of the slowest module. */
   samples: number;
   /** Whether all modules are trained. */
@@ -25,21 +25,21 @@ export interface ReadoutTarget {
 }
 
 /** No module's name begins with a hyphen, so none of the run's other Jobs is called so. */
-export const readoutName = (run: KubernetesRun, { samples, final }: ReadoutTarget): string =>
+export const evaluationName = (run: KubernetesRun, { samples, final }: EvaluationTarget): string =>
   childName(run.metadata.name, `-evaluation-${final ? 'end' : samples}`);
 
 /**
- * The Job that trains a linear readout on every module, from the newest checkpoints on the run's claim or in
+ * The Job that trains a linear probe on every module, from the newest checkpoints on the run's claim or in
  * its bucket. `configMaps` are those of `modules`. It needs no trainer that runs, and NATS for a bucket alone.
  */
-export function readoutJob(
+export function evaluationJob(
   run: KubernetesRun,
-  target: ReadoutTarget,
+  target: EvaluationTarget,
   modules: readonly ModuleConfig[],
   configMaps: readonly V1ConfigMap[],
   options: PlanOptions,
 ): V1Job {
-  const metadata = runMetadata(run, readoutName(run, target));
+  const metadata = runMetadata(run, evaluationName(run, target));
   const resources = run.spec.evaluation.resources ?? run.spec.resources;
   const { runDefaults } = options;
   const own = run.spec.evaluation.resources ?? runDefaults?.evaluationResources;
@@ -77,7 +77,7 @@ export function readoutJob(
       podFailurePolicy: { rules: FAILURE_RULES },
       template: mergedPod(
         runPod(options, {
-          component: 'readout',
+          component: 'evaluation',
           labels: { [LABELS.run]: run.metadata.name },
           container: {
             command: [

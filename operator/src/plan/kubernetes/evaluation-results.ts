@@ -1,4 +1,4 @@
-import { decodeReadoutResult, type ReadoutResult } from '@greedy-infomax/crds';
+import { decodeEvaluationResult, type EvaluationResult } from '@greedy-infomax/crds';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { jobFailure } from './failure.ts';
 import { isComplete, isFailed, queueLabels } from './jobs.ts';
@@ -7,23 +7,27 @@ import { pendingCause } from './pending.ts';
 import { isActive, podsOf, trainerStatus, trainers } from './pods.ts';
 import type { Accuracy, Cause, KubernetesRun, Observed } from './types.ts';
 
-/** Reading the Jobs that read a run out: how far each is, and what it found. */
+/** Reads the Jobs that evaluate a run: their state and result. */
 
-export interface Readout {
+export interface ObservedEvaluation {
   job: V1Job;
   /** Of the slowest module when it was asked for. */
   samples: number;
   state: 'underWay' | 'complete' | 'failed';
   /** Of one that is complete. */
-  result?: ReadoutResult;
+  result?: EvaluationResult;
   /** Why one that is under way does not run. */
   waits?: Cause;
   /** What ended one that failed, in words. */
   failure?: string;
 }
 
-/** The run's readouts, the newest last. */
-export const readoutsOf = (run: KubernetesRun, observed: Observed, now: Date): Readout[] =>
+/** Returns the run's evaluations that have a Job, the newest last. */
+export const observedEvaluations = (
+  run: KubernetesRun,
+  observed: Observed,
+  now: Date,
+): ObservedEvaluation[] =>
   observed.jobs
     .flatMap((job) => {
       const samples = Number(job.metadata?.annotations?.[EVALUATED_SAMPLES] ?? Number.NaN);
@@ -33,8 +37,8 @@ export const readoutsOf = (run: KubernetesRun, observed: Observed, now: Date): R
     .toSorted((a, b) => a.samples - b.samples);
 
 /** What the newest that succeeded found, by module. */
-export function accuraciesOf(readouts: readonly Readout[]): Map<string, Accuracy> {
-  const { result } = readouts.findLast((each) => each.result !== undefined) ?? {};
+export function accuraciesOf(evaluations: readonly ObservedEvaluation[]): Map<string, Accuracy> {
+  const { result } = evaluations.findLast((each) => each.result !== undefined) ?? {};
   return new Map(
     Object.entries(result?.modules ?? {}).map(([name, [accuracy, accuracyUntrained]]) => [
       name,
@@ -48,24 +52,24 @@ function stateOf(
   job: V1Job,
   observed: Observed,
   now: Date,
-): Omit<Readout, 'job' | 'samples'> {
+): Omit<ObservedEvaluation, 'job' | 'samples'> {
   const pods = podsOf(observed.pods, job);
   if (isFailed(job)) return { state: 'failed', failure: jobFailure(job, pods) };
   if (isComplete(job)) return outcome(pods);
   const [pod] = trainers(pods, 1);
   // Another container keeps the pod.
   const kept = pod && isActive(pod) && trainerStatus(pod)?.state?.terminated?.exitCode === 0;
-  const result = kept && decodeReadoutResult(trainerStatus(pod)?.state?.terminated?.message);
+  const result = kept && decodeEvaluationResult(trainerStatus(pod)?.state?.terminated?.message);
   if (result) return { state: 'complete', result };
   const queue = queueLabels(run)[KUEUE_QUEUE];
   const warnings = observed.warnings ?? new Map();
   return { state: 'underWay', waits: pendingCause({ job, pod, queue, warnings, now }) };
 }
 
-function outcome(pods: readonly V1Pod[]): Omit<Readout, 'job' | 'samples'> {
+function outcome(pods: readonly V1Pod[]): Omit<ObservedEvaluation, 'job' | 'samples'> {
   const pod = pods.find(({ status }) => status?.phase === 'Succeeded');
   if (pod) {
-    const result = decodeReadoutResult(trainerStatus(pod)?.state?.terminated?.message);
+    const result = decodeEvaluationResult(trainerStatus(pod)?.state?.terminated?.message);
     if (result) return { state: 'complete', result };
     return { state: 'failed', failure: `${pod.metadata?.name} left no results behind` };
   }

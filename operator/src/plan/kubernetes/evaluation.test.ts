@@ -26,7 +26,7 @@ import type { KubernetesPlan, KubernetesRun, Observed } from './types.ts';
 const checkpoints = { everySeconds: 60, keep: 3, storage: { volumeClaimName: 'disk' } };
 const defaults = aRun().spec.evaluation;
 
-/** A run with a claim for its checkpoints, read out as `change` says. */
+/** A run with a claim for its checkpoints, evaluated as `change` says. */
 const stored = (
   change: Partial<typeof defaults> = {},
   spec: Partial<KubernetesRun['spec']> = {},
@@ -43,21 +43,22 @@ const trainedOn = (samples: number, checkpointStep: number | null = 1): Partial<
   ),
 });
 
-const readoutsIn = (planned: KubernetesPlan): V1Job[] =>
+const evaluationsIn = (planned: KubernetesPlan): V1Job[] =>
   applied(planned, 'Job').filter(({ metadata }) => metadata?.name?.includes('--evaluation'));
 
-const namesIn = (planned: KubernetesPlan) => readoutsIn(planned).map((job) => job.metadata?.name);
+const namesIn = (planned: KubernetesPlan) =>
+  evaluationsIn(planned).map((job) => job.metadata?.name);
 
-/** The only readout that the plan asks for, as it is on the server. */
+/** Returns the only evaluation Job of the plan, as it is on the server. */
 function jobOf(planned: KubernetesPlan): V1Job {
-  const [job] = readoutsIn(planned);
-  if (!job) throw new Error('the plan asks for no readout');
-  return { ...job, metadata: { ...job.metadata, uid: 'job-readout' } };
+  const [job] = evaluationsIn(planned);
+  if (!job) throw new Error('the plan has no evaluation Job');
+  return { ...job, metadata: { ...job.metadata, uid: 'job-evaluation' } };
 }
 
-/** A pod of the readout that has ended and left `message` behind. */
+/** Returns a pod of an evaluation that ended with the termination message `message`. */
 const donePod = (message: string): V1Pod =>
-  aPod('readout', 0, {
+  aPod('evaluation', 0, {
     status: {
       phase: 'Succeeded',
       containerStatuses: [
@@ -68,15 +69,15 @@ const donePod = (message: string): V1Pod =>
 
 const RESULT = '{"samples":320,"modules":{"first":[0.5,0.25],"second":[0.75,0.25]}}';
 const ACCURACIES =
-  'readout accuracy after 320 samples: first 50.0 % (untrained 25.0 %), second 75.0 % (untrained 25.0 %)';
+  'probe accuracy after 320 samples: first 50.0 % (untrained 25.0 %), second 75.0 % (untrained 25.0 %)';
 
-const withReadout = (observed: Partial<Observed>, job: V1Job, pods: V1Pod[] = []) => ({
+const withEvaluation = (observed: Partial<Observed>, job: V1Job, pods: V1Pod[] = []) => ({
   ...observed,
   jobs: [...(observed.jobs ?? []), job],
   pods: [...(observed.pods ?? []), ...pods],
 });
 
-test('once all modules are trained, a Job reads them out, and the run waits for it', () => {
+test('once all modules are trained, a Job evaluates them, and the run waits for it', () => {
   const planned = plan(stored(), TRAINED);
   expect(planned.status.phase).toBe('Evaluating');
   expect(planned.streams).toBeNull();
@@ -85,7 +86,7 @@ test('once all modules are trained, a Job reads them out, and the run waits for 
   expect(planned.status.completionTime).toBeUndefined();
 });
 
-test('the readout finds all configurations and, read-only, all checkpoints', () => {
+test('an evaluation mounts all configurations and, read-only, all checkpoints', () => {
   const planned = plan(stored(), TRAINED);
   const spec = jobOf(planned).spec?.template.spec;
   const configMaps = planned.apply.filter(({ kind }) => kind === 'ConfigMap');
@@ -110,7 +111,7 @@ test('the readout finds all configurations and, read-only, all checkpoints', () 
   expect(spec?.containers[0]?.args).toContain('/var/lib/greedy-infomax/small');
 });
 
-test('from a bucket the readout needs no volume, but what lets it into NATS', () => {
+test('an evaluation from a bucket needs no volume, but credentials for NATS', () => {
   const storage = { objectStore: {} };
   const run = aRun({ checkpoints: { everySeconds: 60, keep: 3, storage } });
   const planned = plan(run, trained(run), START, { natsSecret: { user: true } });
@@ -133,7 +134,7 @@ test.each([
     { resources: { limits: { 'nvidia.com/gpu': 0, cpu: 4 } } },
     { limits: { cpu: '4' } },
   ],
-])('the readout asks for %s', (_, change, resources) => {
+])('an evaluation requests %s', (_, change, resources) => {
   const job = jobOf(plan(stored(change), TRAINED));
   expect(job.spec?.template.spec?.containers[0]?.resources).toEqual(resources);
 });
@@ -161,7 +162,7 @@ test('its pods are not taken for those of a module', () => {
 test('the accuracies that it leaves behind end the run, are told of once, and stay', () => {
   const first = plan(stored(), TRAINED);
   const job = ended(jobOf(first), 'Complete');
-  const observed = withReadout(TRAINED, job, [donePod(RESULT)]);
+  const observed = withEvaluation(TRAINED, job, [donePod(RESULT)]);
   const complete = plan(following(stored(), first), observed, after(9));
   expect(complete.status.phase).toBe('Complete');
   expect(condition(complete, 'Evaluated')).toMatchObject({ status: 'True', message: ACCURACIES });
@@ -180,21 +181,21 @@ test.each([
   [
     'fails for good',
     (job: V1Job) => ended(job, 'Failed', { reason: 'BackoffLimitExceeded' }),
-    [aFailedPod('readout', 1, 'evaluation failed: no labels')],
+    [aFailedPod('evaluation', 1, 'evaluation failed: no labels')],
     /evaluation failed: no labels.*it failed too often/,
   ],
   [
     'leaves no result',
     (job: V1Job) => ended(job, 'Complete'),
     [donePod('')],
-    /small-readout-0-x left no results behind/,
+    /small-evaluation-0-x left no results behind/,
   ],
   ['loses its pod', (job: V1Job) => ended(job, 'Complete'), [], /its pod was deleted/],
 ])(
-  'a readout that %s leaves the run complete, and says why it has no accuracy',
+  'an evaluation that %s leaves the run complete, and says why it has no accuracy',
   (_, end, pods, why) => {
     const first = plan(stored(), TRAINED);
-    const observed = withReadout(TRAINED, end(jobOf(first)), pods);
+    const observed = withEvaluation(TRAINED, end(jobOf(first)), pods);
     const complete = plan(following(stored(), first), observed);
     expect(complete.status.phase).toBe('Complete');
     expect(condition(complete, 'Evaluated')).toMatchObject({
@@ -210,7 +211,7 @@ test.each([
 
 test('a Job whose end was seen before that of its pod is waited for', () => {
   const first = plan(stored(), TRAINED);
-  const observed = withReadout(TRAINED, ended(jobOf(first), 'Complete'), [aPod('readout')]);
+  const observed = withEvaluation(TRAINED, ended(jobOf(first), 'Complete'), [aPod('evaluation')]);
   expect(plan(following(stored(), first), observed).status).toEqual(
     expect.objectContaining({ phase: 'Evaluating' }),
   );
@@ -218,37 +219,37 @@ test('a Job whose end was seen before that of its pod is waited for', () => {
 
 const WAITS = 'no GPU is free; add nodes that fit, or ask for less in resources and podTemplate';
 
-test('a pod of the readout that waits is told of in the words of the scheduler', () => {
+test('a waiting pod of an evaluation is reported with the message of the scheduler', () => {
   const first = plan(stored(), TRAINED);
-  const pod = aPendingPod('readout', {
+  const pod = aPendingPod('evaluation', {
     conditions: [{ type: 'PodScheduled', status: 'False', message: 'no GPU is free' }],
   });
-  const waiting = plan(following(stored(), first), withReadout(TRAINED, jobOf(first), [pod]));
+  const waiting = plan(following(stored(), first), withEvaluation(TRAINED, jobOf(first), [pod]));
   expect(waiting.status).toMatchObject({ phase: 'Evaluating', message: WAITS });
   expect(condition(waiting, 'Evaluated')?.message).toMatch(/its pod waits: no GPU is free/);
   expect(waiting.events).toEqual([]);
 });
 
-test('other resources for a readout that waits replace its Job', () => {
+test('other resources for a waiting evaluation replace its Job', () => {
   const first = plan(stored(), TRAINED);
   const changed = stored({ resources: { limits: { 'nvidia.com/gpu': 0 } } });
-  const planned = plan(following(changed, first), withReadout(TRAINED, jobOf(first)));
+  const planned = plan(following(changed, first), withEvaluation(TRAINED, jobOf(first)));
   expect(removed(planned)).toEqual(['Job/small--evaluation-end']);
-  expect(readoutsIn(planned)).toEqual([]);
+  expect(evaluationsIn(planned)).toEqual([]);
 });
 
-test('a deadline that ends while the run is read out leaves it complete', () => {
+test('a deadline that ends during the evaluation leaves the run complete', () => {
   const run = stored({}, { activeDeadlineSeconds: 60 }, { startTime: '2026-01-01T00:00:00Z' });
   const first = plan(run, TRAINED, after(50));
-  const late = plan(following(run, first), withReadout(TRAINED, jobOf(first)), after(60));
+  const late = plan(following(run, first), withEvaluation(TRAINED, jobOf(first)), after(60));
   expect(late.status.phase).toBe('Complete');
   expect(condition(late, 'Evaluated')?.reason).toBe('DeadlineExceeded');
   expect(removed(late)).toEqual(['Job/small--evaluation-end']);
 });
 
-test('a run that is suspended while it is read out is read out again later', () => {
+test('a run that is suspended during its evaluation is evaluated again later', () => {
   const first = plan(stored(), TRAINED);
-  const observed = withReadout(TRAINED, jobOf(first));
+  const observed = withEvaluation(TRAINED, jobOf(first));
   const suspended = plan(following(stored({}, { suspend: true }), first), observed);
   expect(suspended.status.phase).toBe('Suspended');
   expect(removed(suspended)).toEqual(['Job/small--evaluation-end']);
@@ -256,7 +257,7 @@ test('a run that is suspended while it is read out is read out again later', () 
   expect(namesIn(plan(following(stored(), suspended), TRAINED))).toHaveLength(1);
 });
 
-test('without a claim a run says from the start that it cannot be read out, and completes', () => {
+test('without a claim a run reports from the start that it cannot be evaluated, and completes', () => {
   const first = plan(aRun());
   expect(condition(first, 'Evaluated')).toMatchObject({
     status: 'False',
@@ -266,10 +267,10 @@ test('without a claim a run says from the start that it cannot be read out, and 
   expect(first.events).toEqual([]);
   const complete = plan(following(aRun(), first), TRAINED);
   expect(complete.status.phase).toBe('Complete');
-  expect(readoutsIn(complete)).toEqual([]);
+  expect(evaluationsIn(complete)).toEqual([]);
 });
 
-test('a run that asks for no readout has none, and says nothing of any', () => {
+test('a run without evaluation has no condition for one', () => {
   const complete = plan(stored({ atEnd: false }), TRAINED);
   expect(complete.status.phase).toBe('Complete');
   expect(condition(complete, 'Evaluated')).toBeUndefined();
@@ -282,7 +283,7 @@ test.each([
   ['before every module has a checkpoint', trainedOn(300, null), []],
   [
     'while another is at work',
-    withReadout(trainedOn(399), jobOf(plan(stored({ everySamples: 100 }), trainedOn(200)))),
+    withEvaluation(trainedOn(399), jobOf(plan(stored({ everySamples: 100 }), trainedOn(200)))),
     [],
   ],
   ['after it was done', trainedOn(399), [], { evaluatedSamples: 300 }],
@@ -296,40 +297,40 @@ function forwarding(): Partial<Observed> {
   return { reports: [aReport('first', spent), aReport('second', spent)] };
 }
 
-test('readouts of a run that trains show in status, and make room for the next', () => {
+test('evaluations of a training run show in status, and make room for the next', () => {
   const run = stored({ everySamples: 100 });
   const first = plan(run, trainedOn(320));
   const job = ended(jobOf(first), 'Complete');
-  const observed = withReadout(trainedOn(340), job, [donePod(RESULT)]);
+  const observed = withEvaluation(trainedOn(340), job, [donePod(RESULT)]);
   const read = plan(following(run, first), observed);
   expect(read.status).toMatchObject({ phase: 'Training', evaluatedSamples: 300 });
   expect(row(read, 'first')).toMatchObject({ accuracy: 0.5 });
   expect(removed(read)).toEqual([]);
 
-  const second = plan(following(run, read), withReadout(trainedOn(400), job, [donePod(RESULT)]));
+  const second = plan(following(run, read), withEvaluation(trainedOn(400), job, [donePod(RESULT)]));
   expect(namesIn(second)).toEqual(['small--evaluation-400']);
   const next = { ...jobOf(second), metadata: { ...jobOf(second).metadata, uid: 'job-next' } };
   const failed = ended(next, 'Failed', { message: 'boom' });
-  const both = withReadout(withReadout(trainedOn(450), job, [donePod(RESULT)]), failed);
+  const both = withEvaluation(withEvaluation(trainedOn(450), job, [donePod(RESULT)]), failed);
   const after400 = plan(following(run, second), both);
   expect(after400.status.evaluatedSamples).toBe(400);
   expect(condition(after400, 'Evaluated')).toMatchObject({
     status: 'False',
-    message: 'the readouts after 400 samples failed: boom',
+    message: 'the evaluation after 400 samples failed: boom',
   });
   expect(row(after400, 'first')).toMatchObject({ accuracy: 0.5 });
   expect(removed(after400)).toEqual(['Job/small--evaluation-300']);
 });
 
-test('the readout of the end takes the place of one still at work', () => {
+test('the final evaluation replaces one that is still running', () => {
   const run = stored({ everySamples: 100 });
   const job = jobOf(plan(run, trainedOn(600)));
-  const planned = plan(run, withReadout(TRAINED, job));
+  const planned = plan(run, withEvaluation(TRAINED, job));
   expect(namesIn(planned)).toEqual(['small--evaluation-end']);
   expect(removed(planned)).toEqual(['Job/small--evaluation-600']);
 });
 
-test('a run that fails takes a readout at work along', () => {
+test('a run that fails removes its running evaluation', () => {
   const run = stored({ everySamples: 100 });
   const first = plan(run, trainedOn(300));
   const jobs = [ended(aJob('first', run), 'Failed'), aJob('second', run), jobOf(first)];
@@ -339,10 +340,10 @@ test('a run that fails takes a readout at work along', () => {
   expect(removed(failed)).toEqual(['Job/small-second', 'Job/small--evaluation-300']);
 });
 
-test('a readout at work leaves nothing to write', () => {
+test('a running evaluation leaves nothing to write', () => {
   const run = stored({ everySamples: 100 });
   const first = plan(run, trainedOn(300));
-  const observed = withReadout(trainedOn(300), jobOf(first), [aPod('readout')]);
+  const observed = withEvaluation(trainedOn(300), jobOf(first), [aPod('evaluation')]);
   const settled = plan(following(run, first), observed);
   const again = plan(following(run, settled), observed, after(7));
   expect(again.status).toEqual(settled.status);

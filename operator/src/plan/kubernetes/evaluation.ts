@@ -1,25 +1,25 @@
 import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { V1ConfigMap, V1Job } from '@kubernetes/client-node';
-import { dueReadout } from '../readouts.ts';
+import { dueEvaluation } from '../due-evaluation.ts';
 import { conditionOf, type NewCondition } from './conditions.ts';
-import { type ReadoutTarget, readoutJob, readoutName } from './evaluation-job.ts';
-import type { Readout } from './evaluation-results.ts';
+import { type EvaluationTarget, evaluationJob, evaluationName } from './evaluation-job.ts';
+import type { ObservedEvaluation } from './evaluation-results.ts';
 import { isOutdated } from './jobs.ts';
 import { hasSpentBudget } from './module-status.ts';
 import { REASONS } from './names.ts';
 import { jobRef } from './objects.ts';
 import type { Cause, KubernetesPlan, KubernetesRun, ModuleRow, PlanOptions } from './types.ts';
 
-/** When a run is read out, and what status says of it. */
+/** Plans when a run is evaluated, and what status says of it. */
 
-export interface Evaluation {
+export interface EvaluationPlan {
   /** What there should be a Job for now. */
-  target?: ReadoutTarget;
+  target?: EvaluationTarget;
   /** The Job at work. */
   current?: V1Job;
   /** Jobs that are of no use any more. */
   useless: V1Job[];
-  /** Whether the run must wait for its last readouts. */
+  /** Reports whether the run must wait for its final evaluation. */
   pending: boolean;
   /** Why `current` does not run. */
   waits?: Cause;
@@ -29,30 +29,30 @@ export interface Evaluation {
 }
 
 /** `rows` are those of all modules, with the accuracies that are known. */
-export function evaluationOf(
+export function planEvaluation(
   run: KubernetesRun,
-  readouts: readonly Readout[],
+  evaluations: readonly ObservedEvaluation[],
   rows: readonly ModuleRow[],
-): Evaluation {
+): EvaluationPlan {
   const { atEnd, everySamples } = run.spec.evaluation;
   const asked = atEnd || everySamples !== undefined;
   if (asked && run.spec.checkpoints.storage === undefined) {
-    return { useless: jobsOf(readouts), pending: false, condition: NO_VOLUME };
+    return { useless: jobsOf(evaluations), pending: false, condition: NO_VOLUME };
   }
-  const ended = readouts.filter(({ state }) => state !== 'underWay');
+  const ended = evaluations.filter(({ state }) => state !== 'underWay');
   const newest = ended.at(-1);
   const evaluatedSamples = Math.max(run.status?.evaluatedSamples ?? 0, newest?.samples ?? 0);
   const trained = rows.every(({ phase }) => phase === 'Complete');
   const end = trained && atEnd ? { samples: slowestOf(rows), final: true } : undefined;
-  const isOfEnd = ({ job }: Readout) =>
-    end !== undefined && job.metadata?.name === readoutName(run, end);
+  const isOfEnd = ({ job }: ObservedEvaluation) =>
+    end !== undefined && job.metadata?.name === evaluationName(run, end);
   const pending = end !== undefined && !ended.some(isOfEnd);
 
-  const underWay = readouts.filter(({ state }) => state === 'underWay');
+  const underWay = evaluations.filter(({ state }) => state === 'underWay');
   const active = asked && !run.spec.suspend;
   // Those of the end take the place of any that are still under way by then.
   const current = active ? underWay.find((each) => !trained || isOfEnd(each)) : undefined;
-  let target: ReadoutTarget | undefined;
+  let target: EvaluationTarget | undefined;
   if (active && trained) target = pending ? end : undefined;
   else if (active && current) target = { samples: current.samples, final: false };
   else if (active) target = dueTarget(run, rows, evaluatedSamples);
@@ -72,41 +72,42 @@ export function evaluationOf(
 }
 
 /** The Jobs to apply and to delete. `configMaps` are those of `modules`. */
-export function readoutObjects(
+export function evaluationObjects(
   run: KubernetesRun,
-  { target, current, useless }: Evaluation,
+  { target, current, useless }: EvaluationPlan,
   modules: readonly ModuleConfig[],
   configMaps: readonly V1ConfigMap[],
   options: PlanOptions,
 ): Pick<KubernetesPlan, 'apply' | 'remove'> {
   const remove = useless.filter((job) => !isGoing(job));
   if (target === undefined) return { apply: [], remove: remove.map(jobRef) };
-  const planned = readoutJob(run, target, modules, configMaps, options);
+  const planned = evaluationJob(run, target, modules, configMaps, options);
   if (current === undefined) return { apply: [planned], remove: remove.map(jobRef) };
   // Its name is taken until its last pod has ended.
   if (isOutdated(current, planned) && !isGoing(current)) remove.push(current);
   return { apply: [], remove: remove.map(jobRef) };
 }
 
-const jobsOf = (readouts: readonly Readout[]): V1Job[] => readouts.map(({ job }) => job);
+const jobsOf = (evaluations: readonly ObservedEvaluation[]): V1Job[] =>
+  evaluations.map(({ job }) => job);
 
 const isGoing = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
 const slowestOf = (rows: readonly ModuleRow[]): number =>
   Math.min(...rows.map(({ samples = 0 }) => samples));
 
-/** Readouts of a run that trains: those of the newest multiple of `everySamples` that has none yet. */
+/** Returns the evaluation that is due while a run trains: at the newest multiple of `everySamples` without one. */
 function dueTarget(
   { spec }: KubernetesRun,
   rows: readonly ModuleRow[],
   evaluatedSamples: number,
-): ReadoutTarget | undefined {
+): EvaluationTarget | undefined {
   const { atEnd, everySamples } = spec.evaluation;
   if (everySamples === undefined) return undefined;
   // Those of the end will not be long.
   if (atEnd && rows.every(hasSpentBudget)) return undefined;
   if (rows.some(({ checkpointStep }) => checkpointStep === undefined)) return undefined;
-  const samples = dueReadout(everySamples, slowestOf(rows), evaluatedSamples);
+  const samples = dueEvaluation(everySamples, slowestOf(rows), evaluatedSamples);
   return samples === undefined ? undefined : { samples, final: false };
 }
 
@@ -120,46 +121,49 @@ const condition = (status: boolean, reason: string, message: string): NewConditi
 const NO_VOLUME = condition(
   false,
   REASONS.noVolume,
-  'checkpoints end with their pods, so modules cannot be read out; name a claim in checkpoints.storage.volumeClaimName, or give checkpoints.storage.objectStore, or set evaluation.atEnd to false',
+  'checkpoints end with their pods, so modules cannot be evaluated; name a claim in checkpoints.storage.volumeClaimName, or give checkpoints.storage.objectStore, or set evaluation.atEnd to false',
 );
 
 /** undefined: what status says already still holds. */
 function conditionFor(
   run: KubernetesRun,
-  target: ReadoutTarget | undefined,
+  target: EvaluationTarget | undefined,
   waits: Cause | undefined,
-  newest: Readout | undefined,
+  newest: ObservedEvaluation | undefined,
 ): NewCondition | undefined {
   if (target) {
-    const words = `reads out all modules after ${target.samples} samples`;
+    const words = `evaluates all modules after ${target.samples} samples`;
     const waiting = waits ? `; its pod waits: ${waits.message}` : '';
     return condition(false, REASONS.evaluating, words + waiting);
   }
   if (newest?.result) return condition(true, REASONS.evaluated, accuracies(run, newest.result));
   if (newest) {
-    const words = `the readouts after ${newest.samples} samples failed: ${newest.failure}`;
+    const words = `the evaluation after ${newest.samples} samples failed: ${newest.failure}`;
     return condition(false, REASONS.evaluationFailed, words);
   }
   return stopped(run);
 }
 
-/** Readouts that were under way and are not any more, with nothing to show. */
+/** Returns the condition of a run that ended during an evaluation. */
 export function stopped({ status }: KubernetesRun): NewCondition | undefined {
   if (conditionOf(status?.conditions, 'Evaluated')?.reason !== REASONS.evaluating) return undefined;
   return condition(
     false,
     REASONS.evaluationStopped,
-    'the readouts were stopped with the run, before they were through',
+    'the evaluation was stopped with the run before it ended',
   );
 }
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
-function accuracies({ spec }: KubernetesRun, { samples, modules }: NonNullable<Readout['result']>) {
+function accuracies(
+  { spec }: KubernetesRun,
+  { samples, modules }: NonNullable<ObservedEvaluation['result']>,
+) {
   const each = spec.modules.flatMap(({ name }) => {
     const [accuracy, untrained] = modules[name] ?? [];
     if (accuracy === undefined || untrained === undefined) return [];
     return `${name} ${percent(accuracy)} (untrained ${percent(untrained)})`;
   });
-  return `readout accuracy after ${samples} samples: ${each.join(', ')}`;
+  return `probe accuracy after ${samples} samples: ${each.join(', ')}`;
 }

@@ -14,7 +14,7 @@ export const TEMPLATE_HASH = `${API_GROUP}/template-hash`;
 /** On a run: a whole number, 0 by default. A higher one revokes the run's NATS credentials and makes new ones. */
 export const CREDENTIALS_GENERATION = `${API_GROUP}/credentials-generation`;
 
-/** On the Job of a readout: the samples of the slowest module when it was asked for. */
+/** Annotation of an evaluation Job: samples of the slowest module when the evaluation was requested. */
 export const EVALUATED_SAMPLES = `${API_GROUP}/samples`;
 
 /** Labels of a run that Kueue reads on the Jobs. */
@@ -53,7 +53,7 @@ export const USER_ID = 65_532;
 export const GRACE_SECONDS = 60;
 /** Failures of a module's pods, disruptions not counted, after which its Job fails. */
 export const BACKOFF_LIMIT = 6;
-/** The same for readouts. A run waits for its last ones, and does not fail with them. */
+/** Condition type of evaluations. A run waits for its final evaluation, and does not fail with it. */
 export const EVALUATION_BACKOFF_LIMIT = 2;
 /** Resources of the pod that removes checkpoints; limits, too, as some quotas ask for them. */
 export const CLEANUP_RESOURCES = {
@@ -142,13 +142,13 @@ export const REASONS = {
   scaled: 'Scaled',
   /** Somebody scaled a module whose replicas the run sets. */
   scaleUndone: 'ScaleUndone',
-  /** Readouts are under way, or their pod waits. */
+  /** An evaluation runs, or its pod waits. */
   evaluating: 'Evaluating',
   evaluated: 'Evaluated',
   evaluationStarted: 'EvaluationStarted',
   evaluationFailed: 'EvaluationFailed',
   /** The run was suspended or failed meanwhile. */
   evaluationStopped: 'EvaluationStopped',
-  /** Checkpoints end with their pods, so that there is nothing to read out. */
+  /** Checkpoints end with their pods, so there is nothing to evaluate. */
   noVolume: 'NoCheckpointVolume',
 } as const;

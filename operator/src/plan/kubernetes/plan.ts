@@ -14,8 +14,8 @@ import { configMap, unusedConfigMaps } from './children.ts';
 import { formerCleanups, plannedCleanup } from './cleanup.ts';
 import { completionOf } from './completion.ts';
 import { deadlineCause, deadlineLeft } from './deadline.ts';
-import { type Evaluation, evaluationOf, readoutObjects, stopped } from './evaluation.ts';
-import { accuraciesOf, readoutsOf } from './evaluation-results.ts';
+import { type EvaluationPlan, evaluationObjects, planEvaluation, stopped } from './evaluation.ts';
+import { accuraciesOf, observedEvaluations } from './evaluation-results.ts';
 import { transitions } from './events.ts';
 import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
 import { hasSpentBudget, type ModuleState, moduleRow, moduleStatuses } from './module-status.ts';
@@ -71,8 +71,8 @@ function planTraining(input: PlanInput): KubernetesPlan {
   const { run, now } = input;
   const observed = own(run, input.observed);
   const isFolderInUse = formerCleanups(input.observed.jobs, run).length > 0;
-  const readouts = readoutsOf(run, observed, now);
-  const accuracies = accuraciesOf(readouts);
+  const evaluations = observedEvaluations(run, observed, now);
+  const accuracies = accuraciesOf(evaluations);
   const states: ModuleState[] = [];
   const rows: ModuleRow[] = [];
   for (const module of run.spec.modules) {
@@ -89,7 +89,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
     });
     rows.push(moduleRow(states.at(-1) as ModuleState));
   }
-  const evaluation = evaluationOf(run, readouts, rows);
+  const evaluation = planEvaluation(run, evaluations, rows);
   const released = run.spec.modules.map(({ name }) => name);
   const withStatus = (status: RunStatus) => ({
     moduleStatus: moduleStatuses(states, rows, status),
@@ -232,8 +232,8 @@ function finish(run: KubernetesRun, jobs: readonly V1Job[], now: Date) {
   };
 }
 
-/** What a run that fails says of readouts: those that were under way end with it. */
-const unlessUnderWay = (run: KubernetesRun, { target, condition }: Evaluation) =>
+/** Returns the evaluation condition of a run that fails: a running evaluation ends with it. */
+const unlessUnderWay = (run: KubernetesRun, { target, condition }: EvaluationPlan) =>
   target ? stopped(run) : condition;
 
 const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
@@ -298,7 +298,7 @@ function children(
   observed: Observed,
   states: readonly ModuleState[],
   { modules: configs }: RunPlan,
-  evaluation: Evaluation,
+  evaluation: EvaluationPlan,
 ): Pick<KubernetesPlan, 'apply' | 'remove'> {
   const configMaps = configs.map((config) => configMap(run, config));
   const plan: Pick<KubernetesPlan, 'apply' | 'remove'> = {
@@ -336,6 +336,9 @@ function children(
       plan.remove.push(...(job ? [jobRef(job)] : []));
     else plan.apply.push(planned);
   }
-  const readout = readoutObjects(run, evaluation, configs, configMaps, options);
-  return { apply: [...plan.apply, ...readout.apply], remove: [...plan.remove, ...readout.remove] };
+  const evaluationChanges = evaluationObjects(run, evaluation, configs, configMaps, options);
+  return {
+    apply: [...plan.apply, ...evaluationChanges.apply],
+    remove: [...plan.remove, ...evaluationChanges.remove],
+  };
 }

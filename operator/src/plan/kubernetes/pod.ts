@@ -99,7 +99,7 @@ export function trainerPod(
 
 /** Parts of a run's pod that depend on its component. */
 interface PodParts {
-  component: 'trainer' | 'readout' | 'cleanup';
+  component: 'trainer' | 'evaluation' | 'cleanup';
   labels: Record<string, string>;
   container: Omit<V1Container, 'name' | 'image'>;
   volumes: V1Volume[];

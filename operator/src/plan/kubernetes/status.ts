@@ -1,6 +1,6 @@
 import { conditionOf, isTrue, type NewCondition, withConditions } from './conditions.ts';
 import { humanDuration } from './duration.ts';
-import type { Evaluation } from './evaluation.ts';
+import type { EvaluationPlan } from './evaluation.ts';
 import { REASONS } from './names.ts';
 import { millis, timestamp } from './objects.ts';
 import {
@@ -30,7 +30,7 @@ export interface ActiveRun {
   run: KubernetesRun;
   rows: ModuleRow[];
   activePods: number;
-  evaluation: Evaluation;
+  evaluation: EvaluationPlan;
   reports: readonly ObservedReport[];
   /** Why the operator cannot use NATS; undefined if it can. */
   nats: Cause | undefined;
@@ -79,7 +79,7 @@ export function endedStatus(
   run: KubernetesRun,
   rows: readonly ModuleRow[],
   { type, reason, message }: Ending,
-  evaluation: Pick<Evaluation, 'condition' | 'evaluatedSamples'>,
+  evaluation: Pick<EvaluationPlan, 'condition' | 'evaluatedSamples'>,
   now: Date,
 ): RunStatus {
   const modules = rows.map((row) => (type === 'Failed' ? stopped(row) : row));
@@ -154,7 +154,7 @@ function evaluationPhase({ spec }: KubernetesRun, activePods: number): Phase {
   return activePods > 0 ? 'Suspending' : 'Suspended';
 }
 
-const evaluated = ({ evaluatedSamples }: Pick<Evaluation, 'evaluatedSamples'>) =>
+const evaluated = ({ evaluatedSamples }: Pick<EvaluationPlan, 'evaluatedSamples'>) =>
   evaluatedSamples === undefined ? {} : { evaluatedSamples };
 
 /** The phase of the module that is furthest behind. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readoutAccuracy } from './readout.ts';
+import { probeAccuracy } from './linear-probe.ts';
 
 const evaluation = { epochs: 40, batchSize: 16, learningRate: 0.01 };
 const options = { channels: 3, classes: 3, evaluation, seed: 1 };
@@ -14,9 +14,9 @@ function clouds(samples: number, spread: number, scale = 1, shift = 0) {
   return { features, labels };
 }
 
-describe('a linear readout', () => {
+describe('a linear probe', () => {
   it('tells classes that a line can tell', () => {
-    expect(readoutAccuracy(clouds(300, 0.1), clouds(90, 0.1), options)).toBeGreaterThan(0.98);
+    expect(probeAccuracy(clouds(300, 0.1), clouds(90, 0.1), options)).toBeGreaterThan(0.98);
   });
 
   it('does no better than chance where the features say nothing of the class', () => {
@@ -27,14 +27,14 @@ describe('a linear readout', () => {
         (_, i) => Math.sin((i + phase) * 78.233) * 43,
       ),
     });
-    const accuracy = readoutAccuracy(noise(600, 0), noise(600, 5000), options);
+    const accuracy = probeAccuracy(noise(600, 0), noise(600, 5000), options);
     expect(accuracy).toBeGreaterThan(0.2);
     expect(accuracy).toBeLessThan(0.47);
   });
 
   it('does not depend on the scale or the offset of the features', () => {
-    const plain = readoutAccuracy(clouds(300, 0.4), clouds(90, 0.4), options);
-    const scaled = readoutAccuracy(
+    const plain = probeAccuracy(clouds(300, 0.4), clouds(90, 0.4), options);
+    const scaled = probeAccuracy(
       { ...clouds(300, 0.4), features: clouds(300, 0.4).features.map((x) => 1e-3 * x + 5) },
       { ...clouds(90, 0.4), features: clouds(90, 0.4).features.map((x) => 1e-3 * x + 5) },
       options,
@@ -53,8 +53,8 @@ describe('a linear readout', () => {
         ),
       };
     };
-    const together = readoutAccuracy(training, test, options);
-    const apart = [0, 1, 2].map((label) => readoutAccuracy(training, of(label), options));
+    const together = probeAccuracy(training, test, options);
+    const apart = [0, 1, 2].map((label) => probeAccuracy(training, of(label), options));
     expect(apart.reduce((sum, accuracy) => sum + accuracy / 3, 0)).toBeCloseTo(together, 10);
     expect(together).toBeGreaterThan(0.6);
     expect(together).toBeLessThan(1);
@@ -72,8 +72,8 @@ describe('a linear readout', () => {
       ),
     });
     const [training, test] = [clouds(300, 0.3), clouds(90, 0.3)];
-    const plain = readoutAccuracy(training, test, options);
-    const other = readoutAccuracy(measured(training, 7), measured(test, 8), {
+    const plain = probeAccuracy(training, test, options);
+    const other = probeAccuracy(measured(training, 7), measured(test, 8), {
       ...options,
       channels: 4,
     });
@@ -94,11 +94,11 @@ describe('a linear readout', () => {
     };
     const once = { epochs: 1, batchSize: 10, learningRate: 0.1 };
     expect(
-      readoutAccuracy(sorted, clouds(90, 0.5), { ...options, evaluation: once }),
+      probeAccuracy(sorted, clouds(90, 0.5), { ...options, evaluation: once }),
     ).toBeGreaterThan(0.95);
   });
 
   it('takes fewer samples than a batch', () => {
-    expect(readoutAccuracy(clouds(12, 0.01), clouds(12, 0.01), options)).toBeGreaterThan(0.9);
+    expect(probeAccuracy(clouds(12, 0.01), clouds(12, 0.01), options)).toBeGreaterThan(0.9);
   });
 });

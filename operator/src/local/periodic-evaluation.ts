@@ -1,55 +1,55 @@
 import type { Report } from '@greedy-infomax/crds';
-import { dueReadout } from '../plan/readouts.ts';
+import { dueEvaluation } from '../plan/due-evaluation.ts';
 import { evaluateRun } from './evaluation.ts';
 import { InterruptedError } from './interrupted.ts';
 
-export interface PeriodicReadoutsOptions {
+export interface PeriodicEvaluationOptions {
   out: string;
-  /** Of the slowest module, between one readout and the next; undefined: none. */
+  /** Samples of the slowest module between two evaluations; undefined: no evaluation. */
   everySamples: number | undefined;
   modules: readonly string[];
-  /** Gets a line for each module that is read out, and what went wrong. */
+  /** Gets a line for each evaluated module, and the message of a failure. */
   note: (line: string) => void;
   /** Default: the program of this project. */
   command?: readonly string[];
 }
 
-/** Reads a run out from its newest checkpoints while it trains. What fails in that does not end the run. */
-export class PeriodicReadouts {
-  readonly #options: PeriodicReadoutsOptions;
+/** Evaluates a run from its newest checkpoints while it trains. A failure does not end the run. */
+export class PeriodicEvaluation {
+  readonly #options: PeriodicEvaluationOptions;
   readonly #stop = new AbortController();
   #evaluated = 0;
   #atWork: Promise<void> | undefined;
 
-  constructor(options: PeriodicReadoutsOptions) {
+  constructor(options: PeriodicEvaluationOptions) {
     this.#options = options;
   }
 
-  /** Starts the readouts that the newest reports make due, unless others are at work. */
+  /** Starts the evaluation that the newest reports make due, unless one is running. */
   consider(reports: ReadonlyMap<string, Report>): void {
     const { everySamples, modules } = this.#options;
     if (everySamples === undefined || this.#atWork || this.#stop.signal.aborted) return;
     const newest = modules.flatMap((module) => reports.get(module) ?? []);
     if (newest.length < modules.length) return;
     if (newest.some(({ checkpointStep }) => checkpointStep === null)) return;
-    // A run that is trained is about to be read out anyway, or wants no more of it.
+    // The final evaluation of a trained run follows anyway, if the run wants one.
     if (newest.every(({ samplesTrained, samplesTotal }) => samplesTrained >= samplesTotal)) return;
     const slowest = Math.min(...newest.map(({ samplesTrained }) => samplesTrained));
-    const due = dueReadout(everySamples, slowest, this.#evaluated);
+    const due = dueEvaluation(everySamples, slowest, this.#evaluated);
     if (due === undefined) return;
     this.#evaluated = due;
-    this.#atWork = this.#readOut(due).finally(() => {
+    this.#atWork = this.#evaluate(due).finally(() => {
       this.#atWork = undefined;
     });
   }
 
-  /** Ends readouts that are at work; there are no others from now on. */
+  /** Ends a running evaluation and starts no other. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#atWork;
   }
 
-  async #readOut(samples: number): Promise<void> {
+  async #evaluate(samples: number): Promise<void> {
     const { out, note, command } = this.#options;
     const onLine = (line: string) => note(`after ${samples} samples: ${line}`);
     try {

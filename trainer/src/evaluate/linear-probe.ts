@@ -1,4 +1,4 @@
-import type { ReadoutSettings } from '@greedy-infomax/crds';
+import type { ProbeSettings } from '@greedy-infomax/crds';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { initialWeights } from '../model/initialise.ts';
@@ -6,7 +6,7 @@ import type { StepFunction } from '../step/function.ts';
 import { Program } from '../step/program.ts';
 import { type Tensor, type Tfjs, tf } from '../tf.ts';
 
-/** A linear readout: how well a linear classifier on frozen features tells the classes. */
+/** A linear probe: a linear classifier on frozen features, and its accuracy. */
 
 export interface LabelledFeatures {
   /** float32 [samples, channels]. */
@@ -19,7 +19,7 @@ export interface LabelledFeatures {
  * Features are brought to mean 0 and deviation 1 over the training set first: that changes no linear
  * classifier's reach, and lets one learning rate serve modules whose activations differ in scale.
  */
-export function readoutAccuracy(
+export function probeAccuracy(
   training: LabelledFeatures,
   test: LabelledFeatures,
   {
@@ -30,14 +30,14 @@ export function readoutAccuracy(
   }: {
     channels: number;
     classes: number;
-    evaluation: ReadoutSettings;
+    evaluation: ProbeSettings;
     seed: number;
   },
 ): number {
   const scale = standardiser(training.features, channels);
   const samples = training.labels.length;
   const batch = Math.min(evaluation.batchSize, samples);
-  const program = compileReadout(batch, channels, classes, evaluation, seed);
+  const program = compileProbe(batch, channels, classes, evaluation, seed);
   const standardised = scale(training.features);
   const order = Uint32Array.from({ length: samples }, (_, i) => i);
   const random = xoroshiro128plus(seed);
@@ -62,16 +62,16 @@ export function readoutAccuracy(
   return accuracy(
     scale(test.features),
     test.labels,
-    weights['readout.weight']?.values as Float32Array,
-    weights['readout.bias']?.values as Float32Array,
+    weights['probe.weight']?.values as Float32Array,
+    weights['probe.bias']?.values as Float32Array,
   );
 }
 
-function compileReadout(
+function compileProbe(
   batch: number,
   channels: number,
   classes: number,
-  { learningRate }: ReadoutSettings,
+  { learningRate }: ProbeSettings,
   seed: number,
 ) {
   const train: StepFunction = {
@@ -81,8 +81,8 @@ function compileReadout(
     },
     build: ({ x, labels }, w) => {
       const logits = tf.add(
-        tf.matMul(x as Tfjs.Tensor2D, w['readout.weight'] as Tfjs.Tensor2D),
-        w['readout.bias'] as Tensor,
+        tf.matMul(x as Tfjs.Tensor2D, w['probe.weight'] as Tfjs.Tensor2D),
+        w['probe.bias'] as Tensor,
       );
       const wanted = tf.oneHot(labels as Tfjs.Tensor1D, classes);
       return { loss: tf.neg(tf.mean(tf.sum(tf.mul(wanted, tf.logSoftmax(logits)), 1))) };
@@ -92,8 +92,8 @@ function compileReadout(
   return Program.compile({
     weights: initialWeights(
       [
-        { name: 'readout.weight', shape: [channels, classes], fanIn: channels },
-        { name: 'readout.bias', shape: [classes], fanIn: channels },
+        { name: 'probe.weight', shape: [channels, classes], fanIn: channels },
+        { name: 'probe.bias', shape: [classes], fanIn: channels },
       ],
       seed,
     ),

@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import type { Report } from '@greedy-infomax/crds';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { aReport } from '../plan/kubernetes/testing/builders.ts';
-import { PeriodicReadouts } from './periodic-readouts.ts';
+import { PeriodicEvaluation } from './periodic-evaluation.ts';
 
 let out: string;
 let notes: string[];
 beforeEach(() => {
-  out = mkdtempSync(join(tmpdir(), 'greedy-infomax-readouts-'));
+  out = mkdtempSync(join(tmpdir(), 'greedy-infomax-evaluations-'));
   notes = [];
 });
 afterEach(() => rmSync(out, { recursive: true }));
 
-/** Does what the program that reads out does with its folder. */
+/** Writes what the evaluation program writes into its folder. */
 const PROGRAM = `
 const result = { name: 'first', accuracy: 0.5, accuracyUntrained: 0.25 };
 console.log(JSON.stringify(result));
 require('node:fs').writeFileSync(process.argv.at(-1) + '/evaluation.json', JSON.stringify({ modules: [result] }));`;
 
-const readoutsWith = (program: string) =>
-  new PeriodicReadouts({
+const evaluationWith = (program: string) =>
+  new PeriodicEvaluation({
     out,
     everySamples: 100,
     modules: ['first', 'second'],
@@ -46,21 +46,21 @@ const history = () => {
   }
 };
 
-it('reads out once at each multiple that the slowest module reaches, and keeps what was found', async () => {
-  const readouts = readoutsWith(PROGRAM);
-  readouts.consider(trainedOn(300, 99));
-  readouts.consider(trainedOn(300, 250));
-  readouts.consider(trainedOn(300, 299)); // the one at 200 samples is at work
+it('evaluates once at each multiple that the slowest module reaches, and keeps the results', async () => {
+  const evaluations = evaluationWith(PROGRAM);
+  evaluations.consider(trainedOn(300, 99));
+  evaluations.consider(trainedOn(300, 250));
+  evaluations.consider(trainedOn(300, 299)); // the one at 200 samples is at work
   await until(() => history().length === 1);
-  readouts.consider(trainedOn(300, 299));
+  evaluations.consider(trainedOn(300, 299));
   await until(() => {
-    readouts.consider(trainedOn(300, 310));
+    evaluations.consider(trainedOn(300, 310));
     return history().length === 2;
   });
-  await readouts.stop();
+  await evaluations.stop();
   expect(notes).toEqual([
-    'after 200 samples: first: readout 50.0%, untrained 25.0%',
-    'after 300 samples: first: readout 50.0%, untrained 25.0%',
+    'after 200 samples: first: linear probe 50.0%, untrained 25.0%',
+    'after 300 samples: first: linear probe 50.0%, untrained 25.0%',
   ]);
 });
 
@@ -68,29 +68,29 @@ it.each([
   ['before every module has a checkpoint', trainedOn(300, 300, { checkpointStep: null })],
   ['before every module has reported', new Map([['first', aReport('first')]])],
   ['when all are trained', trainedOn(640, 640)],
-])('reads nothing out %s', async (_, reports) => {
-  const readouts = readoutsWith(PROGRAM);
-  readouts.consider(reports);
-  await readouts.stop();
+])('evaluates nothing %s', async (_, reports) => {
+  const evaluations = evaluationWith(PROGRAM);
+  evaluations.consider(reports);
+  await evaluations.stop();
   expect(notes).toEqual([]);
   expect(history()).toEqual([]);
 });
 
 it('says what went wrong and goes on', async () => {
-  const readouts = readoutsWith('console.error("no labels"); process.exit(1)');
-  readouts.consider(trainedOn(100, 100));
+  const evaluations = evaluationWith('console.error("no labels"); process.exit(1)');
+  evaluations.consider(trainedOn(100, 100));
   await until(() => notes.length === 1);
   expect(notes[0]).toMatch(/^the evaluation of .* failed: no labels/);
   await until(() => {
-    readouts.consider(trainedOn(200, 200));
+    evaluations.consider(trainedOn(200, 200));
     return notes.length === 2;
   });
-  await readouts.stop();
+  await evaluations.stop();
 });
 
-it('ends readouts at work without a word', async () => {
-  const readouts = readoutsWith('setTimeout(() => {}, 60_000)');
-  readouts.consider(trainedOn(100, 100));
-  await readouts.stop();
+it('ends a running evaluation without a message', async () => {
+  const evaluations = evaluationWith('setTimeout(() => {}, 60_000)');
+  evaluations.consider(trainedOn(100, 100));
+  await evaluations.stop();
   expect(notes).toEqual([]);
 });

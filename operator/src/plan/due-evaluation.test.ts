@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { dueReadout } from './readouts.ts';
+import { dueEvaluation } from './due-evaluation.ts';
 
 const samples = fc.integer({ min: 0, max: 10_000 });
 
@@ -12,10 +12,12 @@ it('an evaluation is due at the newest multiple that the slowest module has pass
         (_, i) => (i + 1) * every,
       );
       const newest = multiples.at(-1) ?? 0;
-      expect(dueReadout(every, slowest, evaluated)).toBe(newest > evaluated ? newest : undefined);
-      expect(dueReadout(every, slowest, newest)).toBeUndefined();
+      expect(dueEvaluation(every, slowest, evaluated)).toBe(
+        newest > evaluated ? newest : undefined,
+      );
+      expect(dueEvaluation(every, slowest, newest)).toBeUndefined();
     }),
   );
-  expect(dueReadout(100, 250, 0)).toBe(200);
-  expect(dueReadout(100, 99, 0)).toBeUndefined();
+  expect(dueEvaluation(100, 250, 0)).toBe(200);
+  expect(dueEvaluation(100, 99, 0)).toBeUndefined();
 });

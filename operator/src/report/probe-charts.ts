@@ -12,13 +12,13 @@ export const classColour = (index: number): string =>
 /** The colours of the questions that are asked of each module. */
 const QUESTIONS = ['#3b82f6', '#e8710a', '#17a673'];
 
-/** Error of the readout from module to module: drawn through once trained, dashed before training. */
+/** Charts the probe error of each module: solid once trained, dashed before training. */
 export function errorChart(
   modules: readonly ModuleRecord[],
   evaluation: EvaluationResult,
 ): Promise<string> {
   const values = evaluation.modules.flatMap(({ name, accuracies, ...pair }) =>
-    Object.entries(accuracies ?? { readout: pair }).flatMap(([question, found]) => [
+    Object.entries(accuracies ?? { 'linear probe': pair }).flatMap(([question, found]) => [
       { name, question, weights: 'trained', error: 1 - found.accuracy },
       { name, question, weights: 'untrained', error: 1 - found.accuracyUntrained },
     ]),
@@ -46,7 +46,7 @@ export function errorChart(
       legend: null,
     },
   } as const;
-  return render(`Readout error of ${names(modules)}, trained and untrained`, {
+  return render(`Probe error of ${names(modules)}, trained and untrained`, {
     data: { values },
     layer: [
       {

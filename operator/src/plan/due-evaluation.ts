@@ -1,8 +1,8 @@
 /**
  * The newest multiple of `everySamples` that the slowest module, trained on `slowest` samples, has reached,
- * if the run was not read out there yet; `evaluated` is where it last was.
+ * if the run was not evaluated there yet; `evaluated` is where it last was.
  */
-export function dueReadout(
+export function dueEvaluation(
   everySamples: number,
   slowest: number,
   evaluated: number,
