@@ -12,7 +12,7 @@ export class UndescribedValueError extends Error {
   override readonly name = 'UndescribedValueError';
 
   constructor(path: string) {
-    super(`values.yaml has no comment above ${path}: say in a sentence what it does`);
+    super(`values.yaml has no comment above ${path}; describe the value in a sentence`);
   }
 }
 

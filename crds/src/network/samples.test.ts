@@ -104,14 +104,14 @@ describe('layers', () => {
       expect.objectContaining({
         name: 'ShapeError',
         message:
-          'layers[1] (conv) with input [4, 4, 4]: a filter of 7 does not fit into 4 positions with padding 1; make the kernel smaller, the padding larger, or the strides before it smaller',
+          'layers[1] (conv) with input [4, 4, 4]: a kernel of 7 does not fit into 4 positions with padding 1; use a smaller kernel, more padding, or smaller strides before it',
       }),
     );
     expect(() => applyLayers([gru], [4, 3, 2])).toThrow(/layers\[0\] \(gru\).*3 columns/);
     expect(applyLayers([gru], [4, 1, 2]).output).toEqual([4, 1, 4]);
   });
 
-  it('count the effectiveMacs with their input in the first layer only', () => {
+  it('count MACs of the input only in the first layer', () => {
     const [first, second] = [applyLayers([conv], [4, 4, 3]), applyLayers([conv], [4, 4, 4])];
     const both = applyLayers([conv, conv], [4, 4, 3]);
     expect(first.cost.effectiveInputMacs).toBe(first.cost.effectiveMacs);

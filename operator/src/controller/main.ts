@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { API_GROUP, API_VERSION, checkRun } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { Client } from '../kube/client.ts';
 import { openHealthServer } from '../kube/health.ts';
@@ -15,7 +16,7 @@ import { Controller } from './controller.ts';
 import { CrdVersions } from './crd-versions.ts';
 import { Metrics } from './metrics.ts';
 
-/** The operator: reconciles GreedyInfoMaxRun objects on a cluster. */
+/** Runs the operator, which reconciles GreedyInfoMaxRun objects of a cluster. */
 
 const { values } = parseArgs({
   options: {
@@ -42,7 +43,7 @@ const { values } = parseArgs({
 
 const log = pino({ level: process.env.LOG_LEVEL ?? 'info' });
 const LEASE = 'greedy-infomax-operator';
-/** Of this process; another start on the same host is another. */
+/** Identity of this process for leader election. Unique, because the host name remains after a restart. */
 const identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
 
 process.exitCode = await main().catch((error: unknown) => {
@@ -99,6 +100,7 @@ async function main(): Promise<number> {
     metrics,
   });
 
+  compileValidator();
   const crds = new CrdVersions(client, log);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
@@ -130,14 +132,14 @@ async function main(): Promise<number> {
         if (conflict !== undefined) process.exit(1); // the next start waits
       });
     },
-    // At once: whoever leads next does not wait until the work under way here has ended.
+    // Exit at once, because the next leader does not wait for reconciles that are still running here.
     onLost: () => process.exit(1),
   });
   const waiting = AbortSignal.any([stop.signal, electing.signal]);
   const elections = neighbours.whenAlone(waiting).then(() => election.run(electing.signal));
   await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
   log.info('stopping');
-  await leading; // the lease is freed only when no work is under way
+  await leading; // release the lease only after the last reconcile
   electing.abort();
   await elections;
   watching.abort();
@@ -145,4 +147,24 @@ async function main(): Promise<number> {
   await Promise.all([health.close(), served.close(), client.close()]);
   setTimeout(() => process.exit(), 1000).unref(); // the NATS client may still be trying to connect
   return 0;
+}
+
+/**
+ * Validates a small run. The zod validator compiles itself at the first call, which would block the event loop for more
+ * than 50 ms in the reconcile of the first run.
+ */
+function compileValidator(): void {
+  checkRun({
+    apiVersion: `${API_GROUP}/${API_VERSION}`,
+    kind: 'GreedyInfoMaxRun',
+    metadata: { name: 'small' },
+    spec: {
+      data: { format: 'digits' },
+      augmentation: { crop: 28 },
+      patches: { size: 4, stride: 4 },
+      modules: [{ name: 'first', layers: [{ type: 'conv', channels: 8 }] }],
+      objective: { type: 'infoNCE' },
+      training: { samples: 640 },
+    },
+  });
 }
