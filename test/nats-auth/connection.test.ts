@@ -83,7 +83,7 @@ it('a missing or invalid file is named at once', async () => {
   const natsUrl = 'nats://127.0.0.1:1';
   const missing = join(folder, 'missing.creds');
   await expect(connectNats({ natsUrl, natsCreds: missing }, 'x')).rejects.toThrow(
-    `${missing}, which is needed to reach NATS, cannot be read (ENOENT)`,
+    `cannot read ${missing}, which is needed to connect to NATS (ENOENT)`,
   );
   await expect(connectNats({ natsUrl, natsCa: missing }, 'x')).rejects.toThrow(/cannot be read/);
   const wrong = join(folder, 'wrong.creds');

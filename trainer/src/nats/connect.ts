@@ -8,36 +8,35 @@ import {
 } from '@nats-io/transport-node';
 import { connect } from './transport.ts';
 
-/** How every part of a trainer reaches NATS. */
-
+/** Address and credentials of the NATS server. */
 export interface NatsAccess {
   natsUrl: string;
-  /** Credentials file; none: a server that lets everybody in. */
+  /** Path of the credentials file. Default: connect without credentials. */
   natsCreds?: string;
-  /** Certificate of who signed the server's own; with it nothing is said to a server without TLS. */
+  /** Path of the CA certificate that signed the server's. If set, TLS is required. */
   natsCa?: string;
-  /** Where answers to this client come: credentials allow one prefix only. */
+  /** Prefix of inbox subjects; credentials allow only one. */
   inboxPrefix?: string;
 }
 
-/** A file that is needed to reach NATS is not there or is something else. Its content is never told. */
+/** A file for the connection to NATS is missing or invalid. The message never contains its content. */
 export class NatsFileError extends Error {
   override readonly name = 'NatsFileError';
 }
 
-/** The server does not let this client in. */
+/** The server refuses this client. */
 export class NatsRefusedError extends Error {
   override readonly name = 'NatsRefusedError';
 }
 
 /** Milliseconds between attempts to connect. */
 const RETRY = 250;
-/** Refusals in a row that count: the server may be busy, or the operator may still be pushing the account to it. */
+/** Consecutive refusals until an error: the server may be busy, or the operator may still push the account to it. */
 const REFUSALS = 20;
 
 /**
- * Waits for a server as long as it takes, and comes back to it for ever after. Credentials are read again
- * at each attempt, as they may have been renewed.
+ * Connects to NATS. Waits for the server without limit, and reconnects without limit. Reads the credentials again at each
+ * attempt, because they may have been renewed.
  * @throws NatsFileError; NatsRefusedError
  */
 export async function connectNats(access: NatsAccess, name: string): Promise<NatsConnection> {
@@ -85,19 +84,19 @@ function read(file: string): Uint8Array {
     return readFileSync(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new NatsFileError(`${file}, which is needed to reach NATS, cannot be read (${code})`);
+    throw new NatsFileError(`cannot read ${file}, which is needed to connect to NATS (${code})`);
   }
 }
 
 function refused({ natsUrl, natsCreds }: NatsAccess, cause: unknown): NatsRefusedError {
   const what = natsCreds ? `the credentials in ${natsCreds}` : 'clients without credentials';
-  const right = natsCreds ? 'they must come from whoever runs it' : 'NATS_CREDS must name a file';
+  const right = natsCreds ? 'get valid ones from the administrator of the server' : 'NATS_CREDS must name a file';
   return new NatsRefusedError(`the NATS server ${hostOf(natsUrl)} refuses ${what}; ${right}`, {
     cause,
   });
 }
 
-/** A URL may hold a password. */
+/** Returns the host of a URL, without its password. */
 function hostOf(url: string): string {
   try {
     return new URL(url.includes('://') ? url : `nats://${url}`).host;

@@ -1,21 +1,21 @@
 /**
- * Memory of large messages that came. Once nobody needs a message its memory is given back, and the next one is read
- * into it. Where nobody gives it back the garbage collector finds it, as any other; but V8 collects all garbage for each
- * 64 MB that were allocated so, which at the rate of an edge is several times a second, and the system clears new memory.
+ * Pool of memory for large received messages: memory that is given back is reused for the next message. Memory that is not
+ * given back is garbage collected as usual. The pool saves time: V8 runs a full garbage collection for each 64 MB of such
+ * allocations, several times a second at the rate of an edge, and the system clears new memory.
  */
 
-/** Sizes are multiples of it, so that messages of nearly the same size use the same memory. */
+/** Granularity of sizes in bytes, so that messages of nearly the same size reuse the same memory. */
 const STEP = 64 << 10;
-/** Bytes that are kept for messages to come; what is given back beyond them is freed. */
+/** Maximum bytes that the pool keeps; memory beyond it is freed. */
 const MAX_KEPT = 64 << 20;
 
-/** What was taken and not given back. */
+/** Memory that was taken and not given back. */
 const taken = new WeakSet<ArrayBufferLike>();
-/** What was given back, by size. */
+/** Memory that was given back, by size. */
 const kept = new Map<number, ArrayBuffer[]>();
 let keptBytes = 0;
 
-/** So many bytes, which may be those of a message before. */
+/** Returns memory of `bytes` bytes, with unspecified content. */
 export function takeMemory(bytes: number): Buffer {
   const size = Math.ceil(bytes / STEP) * STEP;
   let memory: ArrayBufferLike | undefined = kept.get(size)?.pop();
@@ -26,8 +26,8 @@ export function takeMemory(bytes: number): Buffer {
 }
 
 /**
- * Gives back the memory in which `view` is, if `takeMemory` gave it, and does nothing for any other. All views of it are
- * empty from then on: nobody can read another message in the place of the one that it was given.
+ * Returns the memory of `view` to the pool. Does nothing if it is not from `takeMemory`. Detaches all views of it, so that
+ * no reader of the old message can see the next one.
  */
 export function giveBack({ buffer }: Uint8Array): void {
   if (!taken.delete(buffer)) return;

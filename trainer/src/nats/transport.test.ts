@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => nats.stop());
 
-test('a small message alone arrives, with nothing sent after it', async () => {
+test('a single small message arrives without another one after it', async () => {
   await using listener = await listen('c');
   const connection = await connect({ servers: nats.url });
   connection.publish('c', 'small');
@@ -19,7 +19,7 @@ test('a small message alone arrives, with nothing sent after it', async () => {
   await connection.close();
 });
 
-test('what is published at once after connecting arrives whole and in order', async () => {
+test('messages published right after connecting arrive whole and in order', async () => {
   await using listener = await listen('a.>');
   const connection = await connect({ servers: nats.url });
   const published = Array.from({ length: 60 }, (_, i) => payload(i));
@@ -37,7 +37,7 @@ test('what is published at once after connecting arrives whole and in order', as
   await connection.close();
 });
 
-test('what is published after the server was away arrives as before', async () => {
+test('messages published after a reconnect arrive whole and in order', async () => {
   const connection = await connect({
     servers: nats.url,
     maxReconnectAttempts: -1,
@@ -55,7 +55,7 @@ test('what is published after the server was away arrives as before', async () =
   await connection.close();
 });
 
-test('what is to be sent goes out as the memory that it lies in, each piece once', () => {
+test('pieces are sent without a copy, each once', () => {
   const sent: Uint8Array[] = [];
   const pieces = new Pieces((piece) => sent.push(piece));
   expect(pieces.drain()).toHaveLength(0);
@@ -68,7 +68,7 @@ test('what is to be sent goes out as the memory that it lies in, each piece once
   expect([pieces.size(), pieces.length(), pieces.drain().length]).toEqual([0, 0, 0]);
 });
 
-/** By the client as it is. */
+/** Receives with the unmodified client. */
 async function listen(subject: string) {
   const connection = await connectPlainly({ servers: nats.url });
   const messages = connection.subscribe(subject)[Symbol.asyncIterator]();
@@ -79,7 +79,7 @@ async function listen(subject: string) {
   };
 }
 
-/** Of many sizes; each message has bytes of its own. */
+/** Returns payload `i`: sizes vary, bytes differ between messages. */
 function payload(i: number): Uint8Array {
   return new Uint8Array(SIZES[i % SIZES.length] as number).fill(i + 1);
 }

@@ -10,25 +10,25 @@ import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node
 import { WholeMessages } from './whole-messages.ts';
 
 /**
- * Connects as `connect` of @nats-io/transport-node does, with other ways to read and to write (decision 11). What is
- * published must keep its bytes until the server has it.
+ * Connects like `connect` of @nats-io/transport-node, but reads and writes without copies (decision 11). The bytes of a
+ * published payload must not change until the server has received it.
  */
 export async function connect(options: ConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new WholeTransport(), dnsResolveFn: nodeResolveHost });
   const connection = (await NatsConnectionImpl.connect(options)) as NatsConnectionImpl;
   const { protocol } = connection;
-  const pieces = new Pieces((piece) => protocol.transport.send(piece)); // of the connection of the moment
+  const pieces = new Pieces((piece) => protocol.transport.send(piece)); // `transport` is another one after a reconnect
   if (protocol.outbound.size() > 0) pieces.fill(protocol.outbound.drain());
   protocol.outbound = pieces;
   return connection;
 }
 
 /**
- * The transport of the NATS client, but what it hands to the parser is whole messages. With TLS it reads as the client's
- * own does: Node gives the socket's bytes to the TLS socket above it.
+ * Transport of the NATS client that passes whole messages to the parser. With TLS it reads like the client's own transport,
+ * because Node passes the socket's bytes to the TLS socket.
  */
 class WholeTransport extends NodeTransport {
-  /** What is sent in one go is written at once. */
+  /** Collects all frames of one tick of the event loop into one write. */
   override send(frame: Uint8Array): void {
     const { socket } = this;
     socket?.cork();
@@ -48,7 +48,7 @@ class WholeTransport extends NodeTransport {
           callback: (bytes) => {
             try {
               const whole = messages.take(bytes);
-              if (whole) socket.emit('data', whole); // Node's own sockets do not, when they are given memory
+              if (whole) socket.emit('data', whole); // with `onread`, Node does not emit it
             } catch (error) {
               socket.destroy(error as Error);
             }
@@ -66,21 +66,21 @@ class WholeTransport extends NodeTransport {
 }
 
 /**
- * What the NATS client has to send. The client's own joins all of it into new memory before each write; here the
- * socket is given the pieces as they are: a payload is read by the system from where it lies.
+ * Send buffer of the NATS client. The client's own buffer joins everything into new memory before each write; this one
+ * passes the pieces to the socket without a copy.
  *
- * So a payload must keep its bytes until the server has them, which an acknowledgement tells, or a flush.
+ * A payload must therefore not change until an acknowledgement or a flush shows that the server has received it.
  */
 export class Pieces extends DataBuffer {
   readonly #send: (piece: Uint8Array) => void;
 
-  /** `send` is called with all pieces but the last, in order, before the last is handed out. */
+  /** `send` gets all pieces but the last, in order, before `drain` returns the last one. */
   constructor(send: (piece: Uint8Array) => void) {
     super();
     this.#send = send;
   }
 
-  /** The client sends what this returns. It asks for all, never for `n` bytes of it. */
+  /** Returns the last piece, which the client sends. The client always drains everything, never `n` bytes. */
   override drain(): Uint8Array {
     const last = this.buffers.pop() ?? new Uint8Array(0);
     for (const piece of this.buffers) this.#send(piece);

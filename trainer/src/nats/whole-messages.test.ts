@@ -4,10 +4,10 @@ import { WholeMessages } from './whole-messages.ts';
 
 const MEGABYTE = 1 << 20;
 
-test('messages come out whole and unchanged, however they were cut on the way', () => {
+test('messages are whole and unchanged for any size of reads', () => {
   const sent = Buffer.concat([
     Buffer.from('INFO {"max_payload":1048576}\r\nPONG\r\n'),
-    message('a.b', Buffer.from('PING\r\nMSG x 1 5\r\n')), // what looks like operations is payload
+    message('a.b', Buffer.from('PING\r\nMSG x 1 5\r\n')), // looks like operations, but is payload
     message('a.b', Buffer.alloc(0)),
     withHeaders('a.b', 'NATS/1.0\r\nNats-Msg-Id: 7\r\n\r\n', Buffer.alloc(300_000, '\n')),
     Buffer.from('+OK\r\nPING\r\n'),
@@ -23,12 +23,12 @@ test('messages come out whole and unchanged, however they were cut on the way', 
   }
 });
 
-test('a message that is cut in many reads comes out as one', () => {
+test('a message from many reads is returned as one', () => {
   const sent = message('a', Buffer.alloc(MEGABYTE, 'x'));
   expect(pass(sent, 1000)).toHaveLength(1);
 });
 
-test('memory that was handed on keeps its bytes', () => {
+test('memory that was passed on keeps its bytes', () => {
   const messages = Array.from({ length: 40 }, (_, i) =>
     message('a', Buffer.alloc(i % 3 === 0 ? 1000 : 400_000, i)),
   );
@@ -36,7 +36,7 @@ test('memory that was handed on keeps its bytes', () => {
   expect(Buffer.concat(pieces).equals(Buffer.concat(messages))).toBe(true);
 });
 
-test('a large message is read into the memory of one that was given back', () => {
+test('a large message reuses memory that was given back', () => {
   const [first] = pass(message('a', Buffer.alloc(MEGABYTE, 'x')), 30_000) as [Buffer];
   giveBack(first);
   const messages = new WholeMessages();
@@ -45,7 +45,7 @@ test('a large message is read into the memory of one that was given back', () =>
   expect(messages.room().toString('latin1', 0, 5)).toBe('xxxxx');
 });
 
-test('a message larger than the memory that is kept ready fits too', () => {
+test('a message may be larger than the shared memory', () => {
   const sent = message('a', Buffer.alloc(30 * MEGABYTE, 'x'));
   const pieces = pass(Buffer.concat([sent, sent]), 600_000);
   expect(pieces.map(({ length }) => length)).toEqual([sent.length, sent.length]);
@@ -58,7 +58,7 @@ test.each(['MSG a 1 many\r\n', 'MSG a 1 -5\r\n', 'HMSG a 1 5 99999999999\r\n'])(
   },
 );
 
-/** What comes out when at most so many bytes are read at a time. */
+/** Returns the output for reads of at most `most` bytes. */
 function pass(sent: Buffer, most: number): Buffer[] {
   const messages = new WholeMessages();
   const pieces: Buffer[] = [];

@@ -1,36 +1,35 @@
 import { takeMemory } from './message-memory.ts';
 
 /**
- * What comes from a NATS server, cut where messages end. The client's parser takes a message out of the memory that it
- * was read into if it lies there whole; one that comes in several reads it copies, into memory that it doubles until
- * all fits. So what comes is handed on once it is whole, and a large message is read into memory of its own, which whoever
- * gets it may give back (`message-memory.ts`).
+ * Cuts the bytes from a NATS server at the ends of messages. The client's parser does not copy a message that is whole in
+ * one buffer; it copies one from several reads into memory that it doubles until all fits. Bytes are therefore passed on once
+ * they are whole. A large message is read into memory of its own, which its reader may give back (`message-memory.ts`).
  */
 
-/** Bytes of memory that small messages share. */
+/** Bytes of the memory that small messages share. */
 const SHARED = 1 << 20;
-/** Bytes read at a time while no large message is coming; what of one comes with them is copied. */
+/** Maximum bytes of a read into the shared memory. The start of a large message in it is copied. */
 const READ = 64 << 10;
-/** Bytes from which on a message that is not whole yet is large. */
+/** Minimum bytes of a large message. */
 const LARGE = 64 << 10;
-/** The most that a NATS server lets a message have. */
+/** Maximum payload of a NATS server, in bytes. */
 const MAX_PAYLOAD = 64 << 20;
 
 const LINE_FEED = 10;
-/** With which MSG and HMSG begin, and no other operation of a server. */
+/** First letters of MSG and HMSG, and of no other operation of a server. */
 const MESSAGES = new Set([...'MH'].map((letter) => letter.charCodeAt(0)));
-/** CR LF behind a payload. */
+/** Bytes of CR LF after a payload. */
 const END = 2;
 
 export class WholeMessages {
   #shared = Buffer.allocUnsafeSlow(SHARED);
-  /** Where in the shared memory what was not handed on begins and ends. */
+  /** Start and end, in the shared memory, of bytes that are not passed on yet. */
   #begin = 0;
   #end = 0;
-  /** A large message that is coming, and how many bytes of it have come. */
+  /** A large message that is incomplete, and the number of its bytes read so far. */
   #large: { memory: Buffer; bytes: number } | null = null;
 
-  /** Where the next read goes. Valid until the next call. */
+  /** Returns the memory for the next read. Valid until the next call. */
   room(): Buffer {
     if (this.#large) return this.#large.memory.subarray(this.#large.bytes);
     if (this.#shared.length - this.#end < READ) {
@@ -43,9 +42,9 @@ export class WholeMessages {
   }
 
   /**
-   * Takes note of so many bytes that were read into `room()`. Returns what is whole now, often several messages, and
-   * null if nothing is. Its memory is not used again, unless it is given back.
-   * @throws RangeError for a message that no server sends
+   * Takes `bytes` bytes that were read into `room()`. Returns all whole messages, often several; null without one. Their
+   * memory is not reused unless it is given back.
+   * @throws RangeError for an invalid size
    */
   take(bytes: number): Buffer | null {
     if (this.#large) return this.#takeLarge(this.#large, bytes);
@@ -72,20 +71,20 @@ export class WholeMessages {
     return large.memory;
   }
 
-  /** Brings what has come of a message of so many bytes to where the rest is read to. */
+  /** Moves the start of a large message of `bytes` bytes into memory of its own. */
   #moveLarge(bytes: number): void {
     const memory = takeMemory(bytes);
     this.#large = { memory, bytes: this.#shared.copy(memory, 0, this.#begin, this.#end) };
     this.#end = this.#begin;
   }
 
-  /** Bytes behind the line of an operation. */
+  /** Returns the bytes after the line of an operation. */
   #payload(begin: number, end: number): number {
     if (!MESSAGES.has(this.#shared[begin] as number)) return 0;
     const line = this.#shared.toString('latin1', begin, end).trimEnd();
     const size = Number(line.slice(line.lastIndexOf(' ') + 1));
     if (!Number.isSafeInteger(size) || size < 0 || size > MAX_PAYLOAD) {
-      throw new RangeError(`the NATS server announces a message that has no size: ${line}`);
+      throw new RangeError(`the NATS server sent a message without a valid size: ${line}`);
     }
     return size + END;
   }

@@ -52,8 +52,8 @@ const inOrder = (...drawn: number[][]): number[] => drawn.flat().toSorted((a, b)
 const batches = (from: number, count: number): number[] =>
   Array.from({ length: count }, (_, i) => (from + i) * BATCH);
 
-describe('positions', () => {
-  it('of a trainer alone go on from where its checkpoint was, without a server', async () => {
+describe('the data position', () => {
+  it('of a single trainer continues from its checkpoint without a server', async () => {
     const gone = { read: () => Promise.reject(new Error('gone')), replace: () => Promise.reject() };
     const alone = await DataPosition.open({
       messages: gone,
@@ -66,14 +66,14 @@ describe('positions', () => {
     expect(await draws(alone, 3)).toEqual([40, 44, 48]);
   });
 
-  it('of several trainers are each drawn once, none left out', async () => {
+  it('of several trainers is drawn once each, without gaps', async () => {
     const trainers = await Promise.all([open(0), open(1), open(2)]);
     for (const each of trainers) each.share(3);
     const drawn = await Promise.all(trainers.map((each) => draws(each, 50)));
     expect(inOrder(...drawn)).toEqual(batches(0, 150));
   });
 
-  it('are each drawn once while trainers come and go and hear of it at different times', async () => {
+  it('is drawn once each while trainers start, stop and learn of it at different times', async () => {
     const first = await open(0);
     const alone = await draws(first, 5);
     const second = await open(1);
@@ -91,7 +91,7 @@ describe('positions', () => {
     await expect(late).rejects.toThrow();
   });
 
-  it('of a first trainer that starts again go on where the others are', async () => {
+  it('of a restarted replica 0 continues from its peers', async () => {
     const [first, second] = [await open(0), await open(1)];
     for (const each of [first, second]) each.share(2);
     const before = [await draws(first, 3), await draws(second, 3)];
@@ -101,7 +101,7 @@ describe('positions', () => {
     );
   });
 
-  it('are not drawn again when the server has lost them', async () => {
+  it('is not drawn again after the server lost it', async () => {
     const [first, second] = [await open(0), await open(1)];
     for (const each of [first, second]) each.share(2);
     const before = [...(await draws(first, 3)), ...(await draws(second, 3))];
@@ -113,12 +113,12 @@ describe('positions', () => {
       );
     }
     const after = [await draws(first, 2), await draws(second, 2)];
-    // The first knows of its own batches, and shares the position anew from behind them.
+    // Replica 0 knows its own batches and shares the position after them.
     expect(new Set([...before, ...after.flat()]).size).toBeGreaterThanOrEqual(8);
     expect(after[1]?.filter((first) => before.includes(first))).toEqual([]);
   });
 
-  it('end with the trainer, however long it would have to wait', async () => {
+  it('ends its wait when the trainer stops', async () => {
     const second = await open(1);
     const waiting = second.draw();
     stop.abort();

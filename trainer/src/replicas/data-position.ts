@@ -3,21 +3,20 @@ import { z } from 'zod';
 import type { LastMessage, LastMessages } from './last-messages.ts';
 
 /**
- * Which samples of the data set a trainer draws, so that no two of a module draw the same one.
+ * Position of a module's replicas in the data set: no two replicas draw the same sample.
  *
- * A trainer alone counts for itself and needs nobody. With others it takes every batch from the subject of the
- * position, on which all take turns: who puts the next position there while the last one is still the one that it
- * read has the samples between the two. Only the first replica puts the position there, and it takes it away before
- * it counts for itself again, so a count that changes at different times for different trainers gives no sample
- * twice. A trainer that dies takes at most the batch that it had drawn with it.
+ * A single trainer counts locally. Several trainers take every batch from a shared position, the last message on a subject.
+ * A trainer that replaces the message it has read (compare and swap) owns the samples between the two positions. Only
+ * replica 0 publishes the first position, and it removes it before it counts locally again. So no sample is drawn twice
+ * while trainers learn of a new number of replicas at different times. A trainer that dies loses at most one batch.
  */
 
 const messageSchema = z.strictObject({
-  /** Ordinal of the sample to draw next; null: the first replica counts for itself. */
+  /** Ordinal of the next sample; null while replica 0 counts locally. */
   next: z.int().min(0).nullable(),
 });
 
-/** Milliseconds between two attempts, for a server that is gone or a position that is not there yet. */
+/** Milliseconds between two attempts while the server or the position is missing. */
 const RETRY = 250;
 
 export interface DataPositionOptions {
@@ -25,22 +24,23 @@ export interface DataPositionOptions {
   subject: string;
   replica: number;
   batchSize: number;
-  /** Ordinal to go on from. */
+  /** Ordinal of the first sample. */
   start: number;
-  /** Aborted when no more samples are wanted. */
+  /** Aborted when no more samples are needed. */
   stop: AbortSignal;
 }
 
 export class DataPosition {
   readonly #options: DataPositionOptions;
-  /** Behind all that this trainer has drawn. */
+  /** Ordinal after the last sample that this trainer has drawn. */
   #next: number;
-  /** Trainers of the module, as far as this one has heard. */
+  /** Number of trainers of the module, as far as known. */
   #trainers = 1;
+  /** True while this trainer counts locally. */
   #alone: boolean;
   #last: LastMessage | null = null;
 
-  /** Looks whether the position is shared already. */
+  /** Opens the position; reads whether it is shared already. */
   static async open(options: DataPositionOptions): Promise<DataPosition> {
     const position = new DataPosition(options);
     if (options.replica > 0) return position;
@@ -48,9 +48,9 @@ export class DataPosition {
       position.#last = await options.messages.read(options.subject);
       position.#alone = nextIn(position.#last) === null;
     } catch {
-      // No server or no stream: nobody shares anything.
+      // No server or no stream: no position is shared.
     }
-    if (!position.#alone) position.#trainers = 2; // until it hears better
+    if (!position.#alone) position.#trainers = 2; // until the number of trainers is known
     return position;
   }
 
@@ -60,11 +60,12 @@ export class DataPosition {
     this.#alone = options.replica === 0;
   }
 
+  /** Sets the number of trainers of the module. */
   share(trainers: number): void {
     this.#trainers = trainers;
   }
 
-  /** Ordinal of the first sample of a batch that no other trainer gets. Rejects when `stop` is aborted. */
+  /** Draws a batch that no other trainer gets; returns the ordinal of its first sample. Rejects when `stop` is aborted. */
   async draw(): Promise<number> {
     const { stop, replica } = this.#options;
     for (;;) {
@@ -81,7 +82,7 @@ export class DataPosition {
     }
   }
 
-  /** Null when it has to be tried again. */
+  /** Draws from the shared position; null if another attempt is needed. */
   async #drawShared(): Promise<number | null> {
     const { batchSize, replica, stop } = this.#options;
     this.#last ??= await this.#read();
@@ -91,13 +92,14 @@ export class DataPosition {
       await pause(stop);
       return null;
     }
-    // What is there may be older than what this trainer knows, if the server has lost it.
+    // The shared position may be older than this trainer's own, if the server lost messages.
     const first = Math.max(shared ?? 0, this.#next);
     if (!(await this.#replace(first + batchSize))) return null;
     this.#alone = false;
     return this.#advance(first);
   }
 
+  /** Removes the shared position and draws a batch; null if another attempt is needed. */
   async #takeAway(): Promise<number | null> {
     this.#last ??= await this.#read();
     const first = Math.max(nextIn(this.#last) ?? 0, this.#next);
@@ -127,7 +129,7 @@ function nextIn(message: LastMessage | null): number | null {
   try {
     return messageSchema.parse(JSON.parse(new TextDecoder().decode(message.data))).next;
   } catch {
-    return null; // not ours
+    return null; // not a position
   }
 }
 

@@ -8,11 +8,11 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-/** The run's stream of state: the last message of each subject, to be read and replaced. */
+/** The run's stream of state: reads and replaces the last message of each subject. */
 
 export interface LastMessage {
   data: Uint8Array;
-  /** Number in the stream; tells it from every other message. */
+  /** Sequence number in the stream, which identifies the message. */
   sequence: number;
 }
 
@@ -31,26 +31,26 @@ export class LastMessages {
   }
 
   /**
-   * The last message on `subject`, or null; null too if its number is not above `after`, which costs next to nothing
-   * however large it is. Throws when the server or the stream is not there.
+   * Returns the last message on `subject`; null if there is none, or if its number is not above `after`. The check of
+   * `after` does not transfer the message. Throws if the server or the stream is missing.
    */
   async read(subject: string, after = 0): Promise<LastMessage | null> {
     const { direct } = await this.#manager;
-    // There is one at most.
+    // There is at most one.
     const query =
       after === 0 ? { last_by_subj: subject } : { next_by_subj: subject, seq: after + 1 };
     const message = await direct.getMessage(this.#stream, query);
     return message && { data: message.data, sequence: message.seq };
   }
 
-  /** Resolves with the number of the message. Throws when the server or the stream is not there. */
+  /** Writes a message and returns its number. Throws if the server or the stream is missing. */
   async write(subject: string, data: Uint8Array): Promise<number> {
     return (await this.#js.publish(subject, data)).seq;
   }
 
   /**
-   * Replaces the message with the number `sequence`, 0 for none. Resolves with the number of the new one, or null
-   * if another is there meanwhile. Throws when the server or the stream is not there.
+   * Replaces the message with the number `sequence`, 0 for none. Returns the new number; null if another message was
+   * written meanwhile. Throws if the server or the stream is missing.
    */
   async replace(subject: string, sequence: number, data: Uint8Array): Promise<number | null> {
     try {

@@ -9,7 +9,7 @@ const next = (of: ReturnType<typeof rule>, own: number[], mean: number[]) => [
 ];
 
 describe('the mean', () => {
-  it('is taken weight by weight', () => {
+  it('is computed for each weight', () => {
     const all = [
       [1, 2],
       [3, 4],
@@ -21,21 +21,21 @@ describe('the mean', () => {
 });
 
 describe('a rule', () => {
-  it('average takes the mean', () => {
+  it('average returns the mean', () => {
     expect(next(rule({ rule: 'average' }, [0]), [1], [3])).toEqual([3]);
   });
 
-  it('elastic goes a part of the way to the mean', () => {
+  it('elastic moves part of the way to the mean', () => {
     expect(next(rule({ rule: 'elastic', pull: 0.25 }, [0, 0]), [1, 2], [5, -2])).toEqual([2, 1]);
   });
 
-  it('diloco is the mean itself with a step of 1 and no momentum', () => {
+  it('diloco with learning rate 1 and no momentum returns the mean', () => {
     const plain = rule({ rule: 'diloco', outerLearningRate: 1, outerMomentum: 0 }, [1]);
     expect(next(plain, [9], [2])).toEqual([2]);
     expect(next(plain, [9], [4])).toEqual([4]);
   });
 
-  it('diloco goes on with Nesterov momentum from where its last round ended', () => {
+  it('diloco continues from its last round with Nesterov momentum', () => {
     const outer = rule({ rule: 'diloco', outerLearningRate: 0.5, outerMomentum: 0.5 }, [0]);
     // Gradient -2, momentum -2: 0 + 0.5 * (2 + 0.5 * 2).
     expect(next(outer, [9], [2])).toEqual([1.5]);
@@ -43,7 +43,7 @@ describe('a rule', () => {
     expect(next(outer, [9], [2.5])).toEqual([2.5]);
   });
 
-  it('diloco keeps its state apart from the arrays that it is given and returns', () => {
+  it('diloco does not share its state with its arguments and results', () => {
     const [start, mean] = [Float32Array.of(0), Float32Array.of(2)];
     const settings = { rule: 'diloco', outerLearningRate: 0.5, outerMomentum: 0.5 };
     const outer = openRule(averagingSchema.parse(settings), start);

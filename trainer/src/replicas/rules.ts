@@ -1,16 +1,16 @@
 import type { Averaging } from '@greedy-infomax/crds';
 
 /**
- * How a trainer's weights change when it has heard of the others'. Each rule gets the mean over itself and the
- * others, and has the state of one trainer; all arrays hold the same weights in the same order.
+ * Rules of weight averaging: how a trainer's weights change when it receives those of its peers. A rule keeps the state of
+ * one trainer; all arrays have the same weights in the same order.
  */
 
 export interface Rule {
-  /** The weights to go on with. May keep `mean`, which is the caller's no more. */
+  /** Returns the new weights from the trainer's own and the mean with its peers. May keep `mean`. */
   next(own: Float32Array, mean: Float32Array): Float32Array;
 }
 
-/** `start`: the weights that the trainer began with. */
+/** Creates the rule of `averaging`. `start`: the trainer's initial weights. */
 export function openRule(averaging: Averaging, start: Float32Array): Rule {
   switch (averaging.rule) {
     case 'average':
@@ -25,8 +25,8 @@ export function openRule(averaging: Averaging, start: Float32Array): Rule {
 }
 
 /**
- * The way from where the last round ended to the mean is taken for a gradient (Douillard et al. 2023): a step
- * of SGD with Nesterov momentum along it.
+ * DiLoCo (Douillard et al. 2023): takes the difference between the weights after the last round and the mean as a gradient
+ * for a step of SGD with Nesterov momentum.
  */
 function diloco({ outerLearningRate, outerMomentum }: Averaging, start: Float32Array): Rule {
   let anchor = start.slice();
@@ -44,7 +44,7 @@ function diloco({ outerLearningRate, outerMomentum }: Averaging, start: Float32A
   };
 }
 
-/** The mean of arrays of one length. */
+/** Returns the mean of arrays of the same length. */
 export function meanOf(all: readonly Float32Array[]): Float32Array {
   const [first, ...others] = all;
   if (first === undefined) throw new RangeError('the mean of no weights');

@@ -1,14 +1,14 @@
 import { MESSAGE_BYTES } from '@greedy-infomax/crds';
 
 /**
- * The weights that a trainer publishes for the others of its module, in parts that fit into messages. Numbers are
+ * Format of the weights that a trainer publishes for its peers, in parts that fit into messages. Numbers are
  * little-endian.
  *
  *     0 magic  4 part  8 parts  12 weights of the whole  16 author  20 step  24 made at (f64)  32 weights (f32) …
  */
 
 export interface Snapshot {
-  /** Tells processes apart; another start of the same trainer is another author. */
+  /** Random id of the process; a restarted trainer is another author. */
   author: number;
   /** Optimizer steps made. */
   step: number;
@@ -22,8 +22,10 @@ const MAGIC = 0x31574947; // 'GIW1'
 const HEADER_BYTES = 32;
 const PART_WEIGHTS = Math.floor((MESSAGE_BYTES - HEADER_BYTES) / 4);
 
+/** Returns the number of parts of a snapshot. */
 export const partsOf = (weights: number): number => Math.max(1, Math.ceil(weights / PART_WEIGHTS));
 
+/** Encodes a snapshot as messages, in the order of its parts. */
 export function encodeParts({ author, step, madeAt, weights }: Snapshot): Uint8Array[] {
   const parts = partsOf(weights.length);
   return Array.from({ length: parts }, (_, part) => {
@@ -42,7 +44,7 @@ export function encodeParts({ author, step, madeAt, weights }: Snapshot): Uint8A
   });
 }
 
-/** What the first part tells of the whole; null if it is no part of a snapshot of `weights` weights. */
+/** Reads the fields of a snapshot from a part; null if it is not part of a snapshot of `weights` weights. */
 export function readHeader(message: Uint8Array, weights: number): Omit<Snapshot, 'weights'> | null {
   if (message.length < HEADER_BYTES) return null;
   const view = viewOf(message);
@@ -58,7 +60,7 @@ export function readHeader(message: Uint8Array, weights: number): Omit<Snapshot,
   };
 }
 
-/** Puts parts, in their order, together; null if they are not all of one snapshot of `weights` finite weights. */
+/** Joins parts in their order; null unless they are one snapshot of `weights` finite weights. */
 export function joinParts(messages: readonly Uint8Array[], weights: number): Snapshot | null {
   const headers = messages.map((message) => readHeader(message, weights));
   const [first] = headers;

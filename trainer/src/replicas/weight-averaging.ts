@@ -7,12 +7,12 @@ import type { Snapshot } from './snapshot.ts';
 import { LIVE, WeightExchange } from './weight-exchange.ts';
 import { FlatWeights } from './weights.ts';
 
-/** Milliseconds that a trainer without weights of its own waits for those of others, and between two looks. */
+/** Maximum milliseconds that a new trainer waits for weights of its peers, and milliseconds between two reads. */
 const WAIT_FOR_WEIGHTS = 30_000;
 const LOOK_EVERY = 250;
-/** Looks, in a round, at what others have published since. */
+/** Reads per round of the weights that peers have published. */
 const LOOKS = 10;
-/** Own rounds that another trainer may take for one of its before it counts as gone. */
+/** Own rounds without a snapshot of a peer until the peer counts as gone. */
 const MISSED_ROUNDS = 3;
 
 export interface WeightAveragingOptions {
@@ -25,8 +25,8 @@ export interface WeightAveragingOptions {
 }
 
 /**
- * The weights of a module that has several trainers. Each publishes its own every so many steps. Whoever sees others'
- * new ones goes on with what the rule makes of them and of its own. Nobody waits, so nobody is missed.
+ * Averages the weights of a module with several trainers. Each trainer publishes its weights every `everySteps` steps and
+ * combines new weights of its peers with its own by the rule. No trainer waits for another.
  */
 export class WeightAveraging {
   readonly #program: ModuleProgram;
@@ -34,15 +34,15 @@ export class WeightAveraging {
   readonly #weights: FlatWeights;
   readonly #exchange: WeightExchange;
   readonly #rule: Rule;
-  /** Trainers of the module, as far as this one has heard. */
+  /** Number of trainers of the module, as far as known. */
   #trainers = 1;
   #lastRound = 0;
-  /** Milliseconds since the epoch. */
+  /** Start of the last round, in milliseconds since the epoch. */
   #lastRoundAt = Date.now();
-  /** Milliseconds. */
+  /** Duration of the last round in milliseconds. */
   #roundTook = 0;
 
-  /** `newcomer`: without a checkpoint; such a one starts from the weights of others, if there are any. */
+  /** Joins the peers. `newcomer`: has no checkpoint, so it starts from the weights of a peer, if there are any. */
   static async join(
     connection: NatsConnection,
     program: ModuleProgram,
@@ -61,7 +61,7 @@ export class WeightAveraging {
     const snapshot = await newest(exchange, options, trainers, newcomer);
     if (snapshot && (newcomer || snapshot.step > program.step)) {
       weights.assign(snapshot.weights);
-      // The moments are of other weights if they are not zero; the next steps replace them.
+      // Moments that are not zero belong to other weights; the next steps replace them.
       if (newcomer) program.momentsFrom = snapshot.step;
       else program.momentsFrom += snapshot.step - program.step;
       program.step = snapshot.step;
@@ -84,20 +84,20 @@ export class WeightAveraging {
     this.#lastRound = program.step;
   }
 
-  /** Tells how many trainers there are now. When others come, they find weights to start from. */
+  /** Sets the number of trainers. Publishes weights for new trainers to start from. */
   async share(trainers: number): Promise<void> {
     const grows = trainers > this.#trainers;
     this.#trainers = trainers;
     if (grows) await this.#tolerant(() => this.#publish());
   }
 
-  /** To be called after each step: publishes if it is time to, or `now`, and averages with what others have published. */
+  /** Publishes the weights if a round is due, or `now`, and averages with those of the peers. Call after each step. */
   async average({ now = false } = {}): Promise<void> {
     const { everySteps } = this.#options.averaging;
     const steps = this.#program.step - this.#lastRound;
     if (this.#trainers < 2 || steps < 1) return;
     const isRound = now || steps >= everySteps;
-    // Weights that were published half a round ago would hold back those that have moved on since.
+    // Reads often: weights that are half a round old would set the trainer back.
     const looks = steps % Math.max(1, Math.floor(everySteps / LOOKS)) === 0;
     if (isRound) this.#beginRound();
     if (isRound || looks) {
@@ -127,7 +127,7 @@ export class WeightAveraging {
     await this.#exchange.publish(this.#program.step, this.#weights.read());
   }
 
-  /** A server that is gone costs this round, not the training. */
+  /** Runs a round. A missing server costs this round, not the training. */
   async #tolerant(round: () => Promise<unknown>): Promise<void> {
     try {
       await round();
@@ -137,7 +137,7 @@ export class WeightAveraging {
   }
 }
 
-/** The snapshot with the most steps. A newcomer among others waits for a new one; an old one is better than none. */
+/** Returns the snapshot with the most steps. A newcomer waits for a recent one, then accepts an old one. */
 async function newest(
   exchange: WeightExchange,
   { replica, stop }: WeightAveragingOptions,
@@ -147,7 +147,7 @@ async function newest(
   const until = Date.now() + (newcomer && replica > 0 ? WAIT_FOR_WEIGHTS : 0);
   for (;;) {
     const isLast = stop.aborted || Date.now() >= until;
-    // Whoever trains alone may follow one that has just left.
+    // A single trainer may succeed one that has just left.
     const all = Math.max(2, trainers);
     const found = await exchange.fresh(all, isLast ? Infinity : LIVE).catch(() => []);
     if (found.length > 0 || isLast) {

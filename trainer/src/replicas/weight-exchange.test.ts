@@ -28,7 +28,7 @@ afterAll(async () => {
   await nats.stop();
 });
 
-/** Trainers of a module of its own. */
+/** Returns exchanges of the trainers of a new module. */
 function trainers(count: number, weights: number): WeightExchange[] {
   const module = `m${counter++}`;
   return Array.from(
@@ -39,7 +39,7 @@ function trainers(count: number, weights: number): WeightExchange[] {
 
 const filled = (length: number, value: number) => new Float32Array(length).fill(value);
 
-describe('an exchange', () => {
+describe('a weight exchange', () => {
   it.each([1, 258_000, 600_000])('carries %i weights whole, once', async (length) => {
     const [one, two] = trainers(2, length) as [WeightExchange, WeightExchange];
     const weights = Float32Array.from({ length }, (_, i) => i / 7);
@@ -52,7 +52,7 @@ describe('an exchange', () => {
     expect((await two.fresh(2)).map(({ step }) => step)).toEqual([6]);
   });
 
-  it('gives the newest of every other trainer, and not its own', async () => {
+  it('returns the newest weights of every peer, not its own', async () => {
     const [one, two, three] = trainers(3, 10) as [WeightExchange, WeightExchange, WeightExchange];
     await one.publish(1, filled(10, 1));
     await one.publish(2, filled(10, 2));
@@ -63,7 +63,7 @@ describe('an exchange', () => {
     expect(await one.fresh(2)).toHaveLength(1);
   });
 
-  it('goes on when its stream was made anew and counts from 1 again', async () => {
+  it('continues with a new stream that counts from 1 again', async () => {
     const [one, two] = trainers(2, 10) as [WeightExchange, WeightExchange];
     for (const step of [1, 2, 3]) await one.publish(step, filled(10, step));
     expect(await two.fresh(2)).toMatchObject([{ step: 3 }]);
@@ -74,16 +74,16 @@ describe('an exchange', () => {
     expect(await two.fresh(2)).toMatchObject([{ step: 4 }]);
   });
 
-  it('leaves out what trainers that are gone have left behind', async () => {
+  it('leaves out weights of trainers that are gone', async () => {
     const [one, two] = trainers(2, 10) as [WeightExchange, WeightExchange];
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - LIVE - 1000 });
     await one.publish(1, filled(10, 1));
     vi.useRealTimers();
     expect(await two.fresh(2)).toEqual([]);
-    expect(await two.fresh(2, 2 * LIVE)).toHaveLength(1); // for who is as slow itself
+    expect(await two.fresh(2, 2 * LIVE)).toHaveLength(1); // for a reader that is as slow itself
   });
 
-  it('leaves out weights of another shape, and what are no weights', async () => {
+  it('leaves out weights of another shape, and invalid messages', async () => {
     const [one] = trainers(1, 11) as [WeightExchange];
     const module = `m${counter - 1}`;
     const two = new WeightExchange(connection, { run, module, replica: 1, weights: 10 });
@@ -122,7 +122,7 @@ describe('parts', () => {
     expect(joinParts(newer.toReversed(), 600_000)).toBeNull();
   });
 
-  it('with a weight that is no number are not joined, so that it spoils one trainer alone', () => {
+  it('with a NaN weight are not joined, so that it affects one trainer only', () => {
     const weights = filled(10, 1);
     weights[3] = Number.NaN;
     expect(joinParts(encodeParts({ ...snapshot(1), weights }), 10)).toBeNull();

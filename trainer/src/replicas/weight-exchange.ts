@@ -4,8 +4,7 @@ import { LastMessages } from './last-messages.ts';
 import { encodeParts, joinParts, partsOf, readHeader, type Snapshot } from './snapshot.ts';
 
 /**
- * Where the trainers of a module leave their newest weights for one another. Nobody waits for anybody: what is
- * there is read, what is not is done without.
+ * Exchange of the newest weights between the trainers of a module. No trainer waits: missing weights are left out.
  */
 
 /** Milliseconds after which a snapshot's author counts as gone, unless the reader itself is slower. */
@@ -15,7 +14,7 @@ export interface WeightExchangeOptions {
   run: RunId;
   module: string;
   replica: number;
-  /** Numbers that a snapshot holds. */
+  /** Number of weights of a snapshot. */
   weights: number;
 }
 
@@ -23,7 +22,7 @@ export class WeightExchange {
   readonly #options: WeightExchangeOptions;
   readonly #messages: LastMessages;
   readonly #author = crypto.getRandomValues(new Uint32Array(1))[0] as number;
-  /** The number, in the stream, of the snapshot of each other replica that was read last. */
+  /** Sequence number of the last snapshot read, by replica. */
   readonly #seen = new Map<number, number>();
 
   constructor(connection: NatsConnection, options: WeightExchangeOptions) {
@@ -31,7 +30,7 @@ export class WeightExchange {
     this.#messages = new LastMessages(connection, stateStream(options.run));
   }
 
-  /** Throws when the server or the stream is not there. */
+  /** Publishes the weights of this replica. Throws if the server or the stream is missing. */
   async publish(step: number, weights: Float32Array<ArrayBuffer>): Promise<void> {
     const parts = encodeParts({ author: this.#author, step, madeAt: Date.now(), weights });
     for (const [part, message] of parts.entries()) {
@@ -39,14 +38,14 @@ export class WeightExchange {
         this.#subject(this.#options.replica, part),
         message,
       );
-      // A stream that was made anew, as after a restart of the server, counts from 1.
+      // A new stream, as after a restart of the server, counts from 1.
       for (const [replica, seen] of this.#seen) if (seen > sequence) this.#seen.delete(replica);
     }
   }
 
   /**
-   * Snapshots of the other `replicas` that are at most `maxAge` milliseconds old and have not been given before.
-   * Throws when the server or the stream is not there.
+   * Returns new snapshots of the other `replicas` that are at most `maxAge` milliseconds old.
+   * Throws if the server or the stream is missing.
    */
   async fresh(replicas: number, maxAge = LIVE): Promise<Snapshot[]> {
     const others = Array.from({ length: replicas }, (_, replica) => replica).filter(
@@ -60,7 +59,7 @@ export class WeightExchange {
     return found;
   }
 
-  /** Null if there is none that was not given before, it is too old, or is being replaced at this moment. */
+  /** Reads the snapshot of a replica; null if it is not new, too old, or being replaced. */
   async #read(replica: number, maxAge: number): Promise<Snapshot | null> {
     const { weights } = this.#options;
     const first = await this.#messages.read(this.#subject(replica, 0), this.#seen.get(replica));

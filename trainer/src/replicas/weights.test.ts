@@ -24,7 +24,7 @@ function compile() {
   });
 }
 
-it('shares the weights and leaves each trainer its own moments', () => {
+it('assigns the weights and keeps the moments of each trainer', () => {
   const program = compile();
   program.run('train', {});
   const flat = new FlatWeights(program);

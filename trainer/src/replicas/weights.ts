@@ -1,13 +1,13 @@
 import type { ModuleProgram } from '../module/program.ts';
 
-/** What names of Adam's moments begin with. They stay each trainer's own. */
+/** Prefix of the names of Adam's moments, which are not averaged. */
 const MOMENT = 'adam.';
 
 /** A module's weights as one array. */
 export class FlatWeights {
   readonly length: number;
   readonly #program: ModuleProgram;
-  /** Where each tensor lies in the array. */
+  /** Range of each tensor in the array. */
   readonly #tensors: { name: string; from: number; to: number }[] = [];
 
   constructor(program: ModuleProgram) {
