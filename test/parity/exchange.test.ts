@@ -186,7 +186,7 @@ describe('an import is refused and leaves nothing behind,', () => {
     const { 'model.Conv1.bias': _, ...rest } = under('m0.reference.');
     return refused(
       [rest, under('m1.reference.')],
-      /file-0 does not fit module first: there is no layers\.0\.bias/,
+      /file-0 does not fit module first: it lacks layers\.0\.bias/,
     );
   });
 

@@ -5,15 +5,15 @@ import { CheckpointError } from './errors.ts';
 
 const TEMPORARY = '.tmp';
 
-/** Advice for errors that have another remedy where checkpoints are written. */
+/** Remedies for error codes that are specific to checkpoints. */
 const REMEDIES: Record<string, string> = {
   ENOSPC: 'free some space there, or keep fewer checkpoints (checkpoints.keep)',
   EDQUOT: 'raise the quota, or keep fewer checkpoints (checkpoints.keep)',
 };
 
 /**
- * Writes a file so that, whenever the process or the machine dies, either the whole file or what was there
- * before is found under its name. Throws a `CheckpointError`; then nothing has changed.
+ * Writes a file atomically: if the process or the machine dies, either the old or the whole new file exists.
+ * @throws CheckpointError; the old file is unchanged
  */
 export async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${file}${TEMPORARY}`;
@@ -27,14 +27,14 @@ export async function writeAtomically(file: string, bytes: Uint8Array): Promise<
     const { code = '', message } = error as NodeJS.ErrnoException;
     if (error instanceof FolderError)
       throw new CheckpointError(`cannot write ${file}: ${error.message}`, { cause: error });
-    const remedy = REMEDIES[code] ?? adviceFor(error) ?? 'the ones written before are as they were';
+    const remedy = REMEDIES[code] ?? adviceFor(error) ?? 'earlier checkpoints are intact';
     throw new CheckpointError(`cannot write ${file}: ${message}; ${remedy}`, { cause: error });
   }
 }
 
 async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
   await rm(file, { force: true });
-  const handle = await open(file, 'wx'); // follows no link
+  const handle = await open(file, 'wx'); // does not follow links
   try {
     await handle.writeFile(bytes);
     await handle.sync();
@@ -53,7 +53,7 @@ function changedFolders(file: string, firstMade?: string): string[] {
   }
 }
 
-/** A new name is on the disk only after fsync of the folder that holds it. */
+/** Syncs a folder: a new name is on disk only after the fsync of its folder. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

@@ -64,11 +64,11 @@ const streamInfo = async () =>
 const partsOf = (nuid: string) => `$O.${checkpointBucket(run)}.C.${nuid}`;
 
 describe('checkpoints in a bucket', () => {
-  it('has none before the first, and says so', async () => {
+  it('has none before the first', async () => {
     expect(await (await open()).loadNewest()).toEqual({ checkpoint: null, skipped: [] });
   });
 
-  it('gives back what was saved, to another trainer as well', async () => {
+  it('returns what was saved, to another trainer as well', async () => {
     await (await open()).save(checkpoint(7));
     expect(await (await open()).loadNewest()).toEqual({ checkpoint: checkpoint(7), skipped: [] });
     expect((await infoOf(7)).chunks).toBe(3);
@@ -125,24 +125,24 @@ describe('a damaged checkpoint', () => {
     const { checkpoint: found, skipped } = await store.loadNewest();
     expect(found?.step).toBe(1);
     expect(skipped).toEqual([
-      { file: expect.stringContaining(fileOf(2)), why: `${3 - lost} of its 3 parts are there` },
+      { file: expect.stringContaining(fileOf(2)), why: `only ${3 - lost} of its 3 parts exist` },
     ]);
     await store.save(checkpoint(3));
     expect(await objects()).toEqual([fileOf(1), fileOf(3)]);
   });
 
-  it('that another client has deleted is passed over, and its name goes with the next', async () => {
+  it('that another client has deleted is skipped, and its name is removed by the next save', async () => {
     const store = await open();
     for (const step of [1, 2]) await store.save(checkpoint(step));
     await (await new Objm(connection).open(checkpointBucket(run))).delete(fileOf(2));
     const { checkpoint: found, skipped } = await store.loadNewest();
     expect(found?.step).toBe(1);
-    expect(skipped).toMatchObject([{ why: 'it was deleted' }]);
+    expect(skipped).toMatchObject([{ why: 'the object was deleted' }]);
     await store.save(checkpoint(3));
     expect((await streamInfo()).state.messages).toBe(2 * (3 + 1));
   });
 
-  it('with another content is passed over for the one before', async () => {
+  it('with other content is skipped for the one before', async () => {
     await (await open()).save(checkpoint(1));
     const bytes = await (await bucket()).files('one', 0).read(fileOf(1).split('/')[2] ?? '');
     const changed = Uint8Array.from(bytes ?? []);
@@ -155,7 +155,7 @@ describe('a damaged checkpoint', () => {
   });
 });
 
-describe('an upload that a killed trainer has left', () => {
+describe('an upload of a killed trainer', () => {
   const upload = async (age: number) => {
     await jetstream(connection).publish(partsOf('CUT'), new Uint8Array(1000));
     const now = Date.now();
@@ -163,13 +163,13 @@ describe('an upload that a killed trainer has left', () => {
   };
   const isThere = async () => partsOf('CUT') in ((await streamInfo()).state.subjects ?? {});
 
-  it('is no checkpoint', async () => {
+  it('is not a checkpoint', async () => {
     await (await open()).save(checkpoint(1));
     await upload(0);
     expect(await newestStep()).toBe(1);
   });
 
-  it('stays while it may be one that is under way, and then goes', async () => {
+  it('is kept while it may be in progress, then removed', async () => {
     const clock = await upload(11 * 60_000);
     await (await open()).save(checkpoint(1));
     expect(await isThere()).toBe(true);
@@ -181,26 +181,28 @@ describe('an upload that a killed trainer has left', () => {
 });
 
 describe('a bucket that', () => {
-  it('is not there is no bucket without checkpoints', async () => {
+  it('does not exist is not taken for one without checkpoints', async () => {
     run = { ...run, uid: 'none' };
     const error = await (await open()).loadNewest().catch((e) => e);
     expect(error).toBeInstanceOf(BucketError);
-    expect(error.message).toMatch(/bucket gim_team_run_none is not there; the operator makes it/);
+    expect(error.message).toMatch(
+      /bucket gim_team_run_none does not exist; the operator creates it/,
+    );
   });
 
-  it('is full refuses a checkpoint, and keeps those it has', async () => {
+  it('is full refuses a checkpoint and keeps the others', async () => {
     await (await open()).save(checkpoint(1));
     const jsm = await jetstreamManager(connection);
     const { state } = await streamInfo();
     await jsm.streams.update(checkpointStream(run), { max_bytes: state.bytes + 600_000 });
     const error = await (await open()).save(checkpoint(2)).catch((e) => e);
     expect(error).toBeInstanceOf(CheckpointError);
-    expect(error.message).toMatch(/maximum bytes exceeded.*is there room in the file store/);
+    expect(error.message).toMatch(/maximum bytes exceeded.*check the free space in the file store/);
     expect(await newestStep()).toBe(1);
     expect((await streamInfo()).state.messages).toBe(state.messages);
   });
 
-  it('does not answer throws away nothing', async () => {
+  it('does not answer loses no checkpoint', async () => {
     const store = await open();
     await store.save(checkpoint(1));
     await nats.kill();

@@ -11,26 +11,26 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { BucketError, CheckpointError } from './errors.ts';
 import type { CheckpointFiles } from './files.ts';
 
-/** In plain JavaScript hashing takes more time than the network. */
+/** Use native hashing: in JavaScript it would take more time than the network. */
 setSha256Backend('native');
 
-/** Bytes of a message; a server that takes less is given less. */
+/** Maximum bytes of a message; fewer if the server's limit is lower. */
 const CHUNK_BYTES = 512 * 1024;
 /** Milliseconds until a request counts as lost. */
 const TIMEOUT = 5000;
-/** Milliseconds after which an upload that has no end is one of a trainer that was killed. */
+/** Age in milliseconds at which an incomplete upload counts as left by a killed trainer. */
 const LEFTOVER_AGE = 10 * 60_000;
 
-/** What a bucket holds: names of objects, and ids of all uploads, finished or not. */
+/** Contents of a bucket: names of objects, and ids of all uploads, complete or not. */
 interface Contents {
   names: string[];
   uploads: string[];
 }
 
 /**
- * The bucket of a run's checkpoints in the NATS object store, as a trainer may use it. Objects are called
- * MODULE/replica-N/FILE. They are put by @nats-io/obj, and read by direct requests: its own reader makes
- * consumers, which trainers may not, and waits for ever for an object whose messages are all gone.
+ * Bucket of a run's checkpoints in the NATS object store, within the permissions of a trainer. Objects are named
+ * MODULE/replica-N/FILE. @nats-io/obj writes them; direct requests read them, because the reader of @nats-io/obj creates
+ * consumers, which trainers may not, and waits forever for an object whose messages are gone.
  */
 export class CheckpointBucket {
   readonly #run: RunId;
@@ -49,7 +49,7 @@ export class CheckpointBucket {
     this.#store = store;
   }
 
-  /** Asks nothing of the server yet. `now`: milliseconds since 1970. */
+  /** Opens the bucket without a request to the server. `now`: returns milliseconds since 1970. */
   static async open(
     connection: NatsConnection,
     run: RunId,
@@ -61,7 +61,7 @@ export class CheckpointBucket {
     return new CheckpointBucket(run, await jetstreamManager(connection, options), store, now);
   }
 
-  /** The checkpoints of one trainer. */
+  /** Returns the checkpoints of one replica. */
   files(module: string, replica: number | string): CheckpointFiles {
     const folder = `${module}/replica-${replica}/`;
     return {
@@ -79,7 +79,7 @@ export class CheckpointBucket {
     };
   }
 
-  /** The checkpoints of every trainer that the module has had. */
+  /** Returns the checkpoints of every replica that the module has had. */
   async filesOf(module: string): Promise<CheckpointFiles[]> {
     const { names } = await this.#contents();
     const replicas = names
@@ -112,16 +112,16 @@ export class CheckpointBucket {
   async #read(name: string): Promise<Uint8Array | null> {
     const info = await this.#info(name);
     if (info === null) return null;
-    // Other clients of the object store leave the name behind.
-    if (info.deleted) throw new CheckpointError('it was deleted');
+    // Other clients of the object store keep the name of a deleted object.
+    if (info.deleted) throw new CheckpointError('the object was deleted');
     const parts: Uint8Array[] = [];
     for (let seq = 1; parts.length < info.chunks; ) {
       const query = { seq, next_by_subj: `${this.#prefix}.C.${info.nuid}` };
       const part = await this.#ask(() => this.#jsm.direct.getMessage(this.#stream, query));
       if (part === null) {
-        // Its writer may have pruned it meanwhile; then all of it is gone.
+        // Its writer may have pruned it meanwhile; then its name is gone, too.
         if ((await this.#info(name)) === null) return null;
-        throw new CheckpointError(`${parts.length} of its ${info.chunks} parts are there`);
+        throw new CheckpointError(`only ${parts.length} of its ${info.chunks} parts exist`);
       }
       parts.push(part.data);
       seq = part.seq + 1;
@@ -135,13 +135,13 @@ export class CheckpointBucket {
       await this.#store.putBlob(meta, bytes, { timeout: TIMEOUT });
     } catch (error) {
       throw new CheckpointError(
-        `cannot write ${name} to bucket ${checkpointBucket(this.#run)}: ${(error as Error).message}; the ones written before are as they were; is there room in the file store of the NATS server?`,
+        `cannot write ${name} to bucket ${checkpointBucket(this.#run)}: ${(error as Error).message}; earlier checkpoints are intact; check the free space in the file store of the NATS server`,
         { cause: error },
       );
     }
   }
 
-  /** The name goes first: without it the parts are a leftover. @nats-io/obj would keep the name for ever. */
+  /** Removes the name first, so that the parts count as a leftover. @nats-io/obj would keep the name forever. */
   async #remove(name: string): Promise<void> {
     const info = await this.#info(name);
     await this.#purge(this.#metaSubject(name));
@@ -158,7 +158,7 @@ export class CheckpointBucket {
       const first = await this.#ask(() =>
         this.#jsm.direct.getMessage(this.#stream, { seq: 1, next_by_subj: subject }),
       );
-      // A younger one may be what another trainer is writing.
+      // A younger one may be an upload in progress of another trainer.
       if (first && this.#now() - first.time.getTime() > LEFTOVER_AGE) await this.#purge(subject);
     }
   }
@@ -176,7 +176,7 @@ export class CheckpointBucket {
       const bucket = `bucket ${checkpointBucket(this.#run)}`;
       if (isMissing(error)) {
         throw new BucketError(
-          `${bucket} is not there; the operator makes it if the NATS server has file storage`,
+          `${bucket} does not exist; the operator creates it if the NATS server has file storage`,
           { cause: error },
         );
       }
@@ -191,7 +191,7 @@ export class CheckpointBucket {
 const isMissing = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 
-/** As @nats-io/obj does it: base64 of the URL's alphabet, padded. */
+/** Encodes a name like @nats-io/obj: padded base64url. */
 const encoded = (name: string): string => {
   const text = Buffer.from(name).toString('base64url');
   return text.padEnd(Math.ceil(text.length / 4) * 4, '=');

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { type ModuleConfig, trainingIdentity } from '@greedy-infomax/crds';
 
 /**
- * Same hash, same training: what must not change between a checkpoint and the run that goes on from it.
- * Where the data lies may change.
+ * Returns a hash of everything that must not change between a checkpoint and the run that continues from it. The path of
+ * the data may change.
  */
 export const configHash = (config: ModuleConfig): string =>
   createHash('sha256')

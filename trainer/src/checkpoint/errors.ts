@@ -1,21 +1,21 @@
-/** Ways for a checkpoint to be of no use. */
+/** Errors of checkpoints. */
 
-/** A file that is no valid safetensors file, or tensors that cannot become one. */
+/** A file that is not a valid safetensors file, or tensors that cannot be encoded as one. */
 export class SafetensorsError extends Error {
   override readonly name = 'SafetensorsError';
 }
 
-/** A checkpoint that could not be written, or that is missing where one is needed. */
+/** A checkpoint that cannot be written, is damaged, or is missing where one is needed. */
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
 
-/** The bucket of the checkpoints is not there, or does not answer; what it holds is not known. */
+/** The bucket of the checkpoints is missing or does not answer, so its contents are unknown. */
 export class BucketError extends Error {
   override readonly name = 'BucketError';
 }
 
-/** A good checkpoint, but of another module: going on from it would give something that is neither. */
+/** A valid checkpoint of another module, so training must not continue from it. */
 export class ConfigMismatchError extends Error {
   override readonly name = 'ConfigMismatchError';
 }

@@ -76,7 +76,7 @@ async function writeTrained(name: string, index: number, ...steps: number[]): Pr
   }
 }
 
-/** The file as Python's safetensors sees it. */
+/** Reads the file with Python's safetensors. */
 function readWithPython(file: string) {
   const script = `
 import json, sys
@@ -104,7 +104,7 @@ const asRead = (tensors: Record<string, StoredTensor>, prefix = '') =>
   );
 
 describe('an export', () => {
-  it('holds the encoder of every module and where it came from, readable in Python', async () => {
+  it('contains the encoder of every module and its origin, readable in Python', async () => {
     await writeTrained('late', 1, 3);
     await writeTrained('early', 0, 5, 6);
     const file = join(out, 'sub', 'encoder.safetensors');
@@ -123,7 +123,7 @@ describe('an export', () => {
     ]);
   });
 
-  it('holds the heads of the objectives when asked for them', async () => {
+  it('contains the heads of the objectives if requested', async () => {
     await writeTrained('only', 0, 1);
     const file = join(out, 'encoder.safetensors');
     await exportEncoder({ out, file, objectives: true });
@@ -134,7 +134,7 @@ describe('an export', () => {
     ]);
   });
 
-  it('takes a run on a volume, of each module the newest checkpoint of all replicas', async () => {
+  it('reads a run on a volume with the newest checkpoint of all replicas of each module', async () => {
     for (const [place, step] of [
       ['early/replica-0', 4],
       ['early/replica-1', 9],
@@ -169,7 +169,7 @@ describe('an export', () => {
     await expect(written).rejects.toThrow(/module late has no checkpoint in .*late/);
   });
 
-  it('says what is wrong with the only checkpoint', async () => {
+  it('reports why the only checkpoint is invalid', async () => {
     await writeTrained('early', 0, 1);
     truncateSync(join(out, 'modules/early/checkpoint-000000001.safetensors'), 0);
     await expect(exportEncoder({ out, file: join(out, 'x') })).rejects.toThrow(
@@ -177,7 +177,7 @@ describe('an export', () => {
     );
   });
 
-  it('refuses a folder that is no run', async () => {
+  it('refuses a folder that is not a run', async () => {
     await expect(exportEncoder({ out, file: join(out, 'x') })).rejects.toThrow(
       /holds neither modules\/NAME\/module\.json nor .*; give the --out/,
     );

@@ -13,18 +13,19 @@ import { encodeSafetensors, type StoredTensor } from './safetensors.ts';
 import type { Checkpoint } from './store.ts';
 import { toTorch } from './torch.ts';
 
-/** Of weights outside of a run: names and layouts of TensorFlow, as in checkpoints, or of PyTorch. */
+/** Formats of exported weights: names and layouts of TensorFlow, as in checkpoints, or of PyTorch. */
 export const EXPORT_FORMATS = ['tensorflow', 'pytorch'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** Optimizer state, which is of no use outside of a training. */
+/** Prefix of the optimizer state, which is not exported. */
 const MOMENTS = 'adam.';
 const OBJECTIVE = 'objective.';
 
 /**
- * Writes the trained encoder of the run in `out` into one safetensors file: tensors MODULE.PARAMETER of the
- * newest checkpoint of every module, whichever replica wrote it, with the heads of the objectives if `objectives` says so; `torch.ts` says what
- * they are for PyTorch. Throws a `CheckpointError` if a module has no checkpoint.
+ * Writes the trained encoder of the run in `out` into one safetensors file: tensors MODULE.PARAMETER of the newest
+ * checkpoint of every module, over all replicas. `objectives` includes the heads of the objectives. `torch.ts` describes
+ * names and layouts of PyTorch.
+ * @throws CheckpointError if a module has no checkpoint
  */
 export async function exportEncoder({
   out,
@@ -69,7 +70,7 @@ export async function exportEncoder({
   return { tensors: Object.keys(tensors).length, bytes: bytes.length };
 }
 
-/** The modules of a run folder, from input to output, each with its newest checkpoint. */
+/** Returns the modules of a run folder, from input to output, each with its newest checkpoint. */
 async function readRun(out: string): Promise<{ module: ModuleConfig; checkpoint: Checkpoint }[]> {
   const modules = modulePlaces(out).map(({ folder, trainer }) => {
     const text = readWhole(join(trainer, MODULE_FILE)).toString('utf8');

@@ -3,27 +3,27 @@ import { join } from 'node:path';
 import { writeAtomically } from './atomic.ts';
 import { CheckpointError } from './errors.ts';
 
-/** Where the checkpoints of one trainer lie: a folder, or a part of a bucket. */
+/** Storage of the checkpoints of one trainer: a folder, or a part of a bucket. */
 export interface CheckpointFiles {
-  /** Names of all that is there whole; none if the place itself is missing. */
+  /** Returns the names of all files; empty if the folder does not exist. */
   list(): Promise<string[]>;
   /**
-   * The bytes of a file, or null if it is gone. Throws a `BucketError` if the place does not answer; any other
-   * error tells that the file is damaged.
+   * Returns the bytes of a file; null if it does not exist. Throws a `BucketError` if the bucket does not answer; any other
+   * error means that the file is damaged.
    */
   read(name: string): Promise<Uint8Array | null>;
-  /** All or nothing; throws a `CheckpointError` and leaves the others as they are. */
+  /** Writes a file atomically. Throws a `CheckpointError`; other files are intact. */
   write(name: string, bytes: Uint8Array): Promise<void>;
   remove(name: string): Promise<void>;
-  /** Takes away what writers that were killed have left. */
+  /** Removes temporary files and uploads of killed writers. */
   removeLeftovers(): Promise<void>;
-  /** What to call a file in a message. */
+  /** Returns the name of a file for messages. */
   where(name: string): string;
 }
 
 const LEFTOVER = /^checkpoint-\d+\.safetensors\.tmp$/;
 
-/** The files of a folder, which need not be there yet. */
+/** Returns the files of a folder, which need not exist yet. */
 export function folderFiles(folder: string): CheckpointFiles {
   const where = (name: string) => join(folder, name);
   const list = async (): Promise<string[]> => {
@@ -42,8 +42,8 @@ export function folderFiles(folder: string): CheckpointFiles {
     remove,
     async read(name) {
       try {
-        // A pipe would be waited for without end.
-        if (!(await stat(where(name))).isFile()) throw new CheckpointError('it is no file');
+        // Reading a pipe would block forever.
+        if (!(await stat(where(name))).isFile()) throw new CheckpointError('it is not a file');
         return await readFile(where(name));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;

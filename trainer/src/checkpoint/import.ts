@@ -15,21 +15,22 @@ import { decodeSafetensors, type StoredTensor } from './safetensors.ts';
 import { CheckpointStore } from './store.ts';
 import { fromTorch } from './torch.ts';
 
-/** What was made of a module's file. */
+/** Result of the import of a module. */
 export interface Imported {
   module: string;
-  /** Weights that were taken over. */
+  /** Number of imported weights. */
   tensors: number;
-  /** In PyTorch's names: weights of the objective that the file lacks, so they are as initialised. */
+  /** Weights of the objective, in PyTorch's names, that the file lacks; they keep their initial values. */
   missing: string[];
-  /** Tensors of the file that the module has no place for. */
+  /** Tensors of the file that the module does not use. */
   unused: string[];
 }
 
 /**
- * Makes the folder `out` of a run whose modules have the weights of `files`, at step 0: safetensors of PyTorch
- * weights, under the names that `gim export --format pytorch` writes or under those of the reference. One file for all modules, or
- * one for each in their order. Throws a `CheckpointError` if an encoder's weight is missing or does not fit.
+ * Creates the folder `out` of a run whose modules have the weights of `files`, at step 0. Files are safetensors of PyTorch
+ * weights, with the names of `gim export --format pytorch` or of the reference: one file for all modules, or one per module
+ * in their order.
+ * @throws CheckpointError if a weight of an encoder is missing or has another shape
  */
 export async function importWeights({
   modules,
@@ -46,7 +47,7 @@ export async function importWeights({
       `${files.length} files for ${modules.length} modules (${names}); give one for each in this order, or one with all`,
     );
   }
-  // All is read and checked before anything is written.
+  // Read and check everything before the first write.
   const read = await Promise.all(modules.map((module, i) => readModule(module, i, files)));
   for (const [i, module] of modules.entries()) {
     const folder = below(out, 'modules', module.name);
@@ -71,7 +72,7 @@ async function readModule(module: ModuleConfig, index: number, files: readonly s
     const own = partOf(module.name, index, tensors, files.length === 1);
     const { found, missing, unused } = fromTorch(own, shapes, module.layers);
     const encoder = missing.filter((name) => !name.startsWith('objective.'));
-    if (encoder.length > 0) throw new CheckpointError(`there is no ${encoder.join(', ')}`);
+    if (encoder.length > 0) throw new CheckpointError(`it lacks ${encoder.join(', ')}`);
     const weights = Object.fromEntries(
       Object.entries(initial).map(([name, { shape, values }]): [string, StoredTensor] => [
         name,
@@ -93,12 +94,12 @@ async function readTensors(file: string): Promise<Record<string, StoredTensor>> 
     return decodeSafetensors(await readFile(file)).tensors;
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : message;
+    const why = code === 'ENOENT' ? 'the file does not exist' : message;
     throw new CheckpointError(`${file} cannot be imported: ${why}; give a safetensors file`);
   }
 }
 
-/** The tensors of one module, in PyTorch's names. */
+/** Returns the tensors of one module, in PyTorch's names. */
 function partOf(
   name: string,
   index: number,

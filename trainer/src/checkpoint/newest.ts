@@ -8,15 +8,16 @@ import type { CheckpointFiles } from './files.ts';
 import { type Checkpoint, CheckpointStore } from './store.ts';
 
 /**
- * The newest checkpoint of the module that lies in `folder` or in the folder of a replica below it; a trainer
- * may be writing there. Throws a `CheckpointError` if there is none.
+ * Returns the newest checkpoint of the module in `folder` or in the folders of its replicas below. A trainer may write there
+ * at the same time.
+ * @throws CheckpointError if there is none
  */
 export async function newestCheckpoint(module: ModuleConfig, folder: string): Promise<Checkpoint> {
   const replicas = (await namesIn(folder)).filter((name) => REPLICA_FOLDER.test(name));
   return newestOf(module, [folder, ...replicas.map((name) => join(folder, name))], folder);
 }
 
-/** The same from the bucket of the run. Throws a `BucketError` too, if NATS does not answer. */
+/** Returns the newest checkpoint of the module in the bucket of the run. Throws a `BucketError` without an answer. */
 export async function newestInBucket(
   module: ModuleConfig,
   bucket: CheckpointBucket,

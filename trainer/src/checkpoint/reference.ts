@@ -1,8 +1,8 @@
 import type { StoredTensor } from './safetensors.ts';
 
 /**
- * The names that the reference implementation (loeweX/Greedy_InfoMax, vision) gives its weights, as those
- * of `torch.ts`. It saves the state of each module in a file of its own, or the whole model in one:
+ * Translates weight names of the reference implementation (loeweX/Greedy_InfoMax, vision) to those of `torch.ts`. The
+ * reference saves each module in a file of its own, or the whole model in one:
  *
  *     reference                               here
  *     model.Conv1.weight                      layers.0.weight            the stem, in the first module
@@ -17,15 +17,15 @@ type Tensors = Readonly<Record<string, StoredTensor>>;
 const WHOLE = /^(?:module\.)?encoder\.(\d+)\.(.+)$/;
 const STAGE = /^model\.layer (\d+)\.(.+)$/;
 
-/** Whether the tensors have the reference's names. */
+/** Reports whether the tensors have the reference's names. */
 export const isReference = (tensors: Tensors): boolean =>
   Object.keys(tensors).some((name) => WHOLE.test(name) || /^model\.(Conv1|layer \d+)\./.test(name));
 
-/** Whether the tensors are those of all modules. */
+/** Reports whether the tensors are those of all modules. */
 export const isWholeReference = (tensors: Tensors): boolean =>
   Object.keys(tensors).some((name) => WHOLE.test(name));
 
-/** Those of module `index`, from a file of all modules. */
+/** Returns the tensors of module `index` from those of all modules. */
 export const ofModule = (tensors: Tensors, index: number): Record<string, StoredTensor> =>
   Object.fromEntries(
     Object.entries(tensors).flatMap(([name, tensor]) => {
@@ -34,7 +34,7 @@ export const ofModule = (tensors: Tensors, index: number): Record<string, Stored
     }),
   );
 
-/** The tensors of one module of the reference under the names of `torch.ts`; names that it does not know stay. */
+/** Renames the tensors of one module of the reference to the names of `torch.ts`; keeps unknown names. */
 export function renamed(tensors: Tensors): Record<string, StoredTensor> {
   const stem = Object.keys(tensors).some((name) => name.startsWith('model.Conv1.')) ? 1 : 0;
   return Object.fromEntries(

@@ -35,7 +35,7 @@ const tensor = fc
   });
 
 describe('safetensors', () => {
-  it('gives back whatever tensors and metadata were put in', () => {
+  it('decodes the tensors and metadata that it encoded', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
@@ -54,7 +54,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('lays every tensor on a multiple of its element size', () => {
+  it('aligns every tensor to its element size', () => {
     const file = encodeSafetensors({
       tensors: {
         bytes: { dtype: 'U8', shape: [3], data: Uint8Array.of(1, 2, 3) },
@@ -73,7 +73,7 @@ describe('safetensors', () => {
     expect(header.bytes.data_offsets).toEqual([12, 15]);
   });
 
-  it('writes a view as its own elements, not as those of the buffer behind it', () => {
+  it('writes the elements of a view, not of its whole buffer', () => {
     const data = Float32Array.of(1, 2, 3, 4).subarray(1, 3);
     const file = encodeSafetensors({
       tensors: { x: { dtype: 'F32', shape: [2], data } },

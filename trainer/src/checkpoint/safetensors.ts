@@ -5,7 +5,7 @@ import { SafetensorsError } from './errors.ts';
  * the tensors' bytes without gaps. Typed arrays are little endian on every machine that Node runs on here.
  */
 
-/** Bytes of an element, and the array that holds such elements. JavaScript has no bfloat16: raw bits. */
+/** Typed array of each dtype. JavaScript has no bfloat16: its raw bits are kept. */
 const DTYPES = {
   F64: Float64Array,
   I64: BigInt64Array,
@@ -26,7 +26,7 @@ export type Dtype = keyof typeof DTYPES;
 export interface StoredTensor {
   dtype: Dtype;
   shape: readonly number[];
-  /** Row-major; as many elements as `shape` says. */
+  /** Elements in row-major order. */
   data: InstanceType<(typeof DTYPES)[Dtype]>;
 }
 
@@ -36,15 +36,15 @@ export interface Safetensors {
 }
 
 const METADATA = '__metadata__';
-/** What the reference implementation takes at most. */
+/** Maximum bytes of a header in the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 const PREFIX_BYTES = 8;
 
-/** The bytes of a tensor, without a copy. */
+/** Returns the bytes of a tensor without a copy. */
 export const bytesOf = ({ data }: StoredTensor): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-/** Puts tensors and metadata into the bytes of one file. Throws a `SafetensorsError`. */
+/** Encodes tensors and metadata as a file. Throws a `SafetensorsError`. */
 export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Array {
   // Wide elements first and a header of a multiple of 8 bytes: every tensor is aligned in the file.
   const entries = Object.entries(tensors).sort(
@@ -90,7 +90,7 @@ function checkTensor(name: string, { dtype, shape, data }: StoredTensor): void {
   }
 }
 
-/** Takes a file apart; the tensors are copies. Throws a `SafetensorsError` for whatever the format forbids. */
+/** Decodes a file; the tensors are copies. Throws a `SafetensorsError` if the file violates the format. */
 export function decodeSafetensors(file: Uint8Array): Safetensors {
   const { header, text, data } = split(file);
   const metadata = parseMetadata(header[METADATA]);
@@ -145,14 +145,14 @@ function split(file: Uint8Array): {
   if (!isObject(header) || !text.startsWith('{')) {
     throw new SafetensorsError('the header is not a JSON object from its first byte on');
   }
-  // Not file.subarray: of a Buffer that is a Buffer, whose slice() would be no copy.
+  // Not file.subarray: for a Buffer it returns a Buffer, whose slice() does not copy.
   const data = new Uint8Array(file.buffer, file.byteOffset + dataAt, file.length - dataAt);
   return { header, text, data };
 }
 
 /**
- * Checks in valid JSON what `JSON.parse` lets pass and the reference implementation refuses: keys that come twice, numbers
- * that are not written as whole numbers, and half of a surrogate pair.
+ * Refuses valid JSON that the reference implementation refuses: duplicate keys, numbers that are not written as whole
+ * numbers, and unpaired surrogates.
  */
 function checkStrictly(json: string): void {
   /** Keys of each open object; null for an array. */
@@ -206,7 +206,7 @@ function parseInfo(name: string, info: unknown) {
   return { dtype: dtype as Dtype, shape, begin, end };
 }
 
-/** Product of the sizes. Throws a `SafetensorsError` where it, or a part of it, is too large to be a number of elements. */
+/** Returns the number of elements of a shape. Throws a `SafetensorsError` if a partial product is not a safe integer. */
 const elements = (shape: readonly number[]): number =>
   shape.reduce((n, size) => {
     const product = n * size;

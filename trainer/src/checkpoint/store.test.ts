@@ -46,7 +46,7 @@ const fileOf = (step: number, at = folder) =>
 const newestStep = async (store = open()) => (await store.loadNewest()).checkpoint?.step ?? null;
 
 describe('a checkpoint store', () => {
-  it('has nothing in an empty folder, nor in one that is not there', async () => {
+  it('has no checkpoint in an empty or missing folder', async () => {
     expect(await open().loadNewest()).toEqual({ checkpoint: null, skipped: [] });
     expect(await open({ at: join(folder, 'none') }).loadNewest()).toEqual({
       checkpoint: null,
@@ -54,7 +54,7 @@ describe('a checkpoint store', () => {
     });
   });
 
-  it('gives back what was saved, to another process as well', async () => {
+  it('returns what was saved, to another process as well', async () => {
     await open({ at: join(folder, 'new') }).save(checkpoint(7));
     expect(await open({ at: join(folder, 'new') }).loadNewest()).toEqual({
       checkpoint: checkpoint(7),
@@ -76,7 +76,7 @@ describe('a checkpoint store', () => {
     expect(readdirSync(folder)).toEqual(['checkpoint-000000012.safetensors']);
   });
 
-  it('takes away half-written files of a process that died, and leaves other files alone', async () => {
+  it('removes incomplete files of a process that died, and no other files', async () => {
     writeFileSync(`${fileOf(3)}.tmp`, 'half');
     writeFileSync(join(folder, 'history.jsonl'), '');
     await open().loadNewest();
@@ -88,7 +88,7 @@ describe('a checkpoint store', () => {
     ]);
   });
 
-  it('refuses a checkpoint of another configuration and says what to do', async () => {
+  it('refuses a checkpoint of another configuration with a remedy', async () => {
     await open().save(checkpoint(1));
     const load = open({ configHash: 'def' }).loadNewest();
     await expect(load).rejects.toThrow(ConfigMismatchError);
@@ -105,9 +105,9 @@ describe('a damaged checkpoint', () => {
   it.each<[string, (file: string) => void, RegExp]>([
     ['cut short', (file) => truncateSync(file, statSync(file).size - 3), /need 16 bytes/],
     ['empty', (file) => truncateSync(file, 0), /has 0 bytes/],
-    ['a folder', (file) => replaceByFolder(file), /it is no file/],
-    ['a pipe', (file) => replaceByPipe(file), /it is no file/],
-    ['a link to nothing', (file) => replaceByLink(file), /no such file behind its name/],
+    ['a folder', (file) => replaceByFolder(file), /it is not a file/],
+    ['a pipe', (file) => replaceByPipe(file), /it is not a file/],
+    ['a link to nothing', (file) => replaceByLink(file), /it is a link to a missing file/],
   ])('that is %s is passed over with the reason', async (_, damage, why) => {
     damage(fileOf(2));
     const loaded = await open().loadNewest();
@@ -115,7 +115,7 @@ describe('a damaged checkpoint', () => {
     expect(loaded.skipped).toEqual([{ file: fileOf(2), why: expect.stringMatching(why) }]);
   });
 
-  it('is noticed whichever byte of it changes', async () => {
+  it('is noticed if any of its bytes changes', async () => {
     const good = readFileSync(fileOf(2));
     for (let at = 0; at < good.length; at += 1) {
       const bytes = Buffer.from(good);
@@ -126,14 +126,14 @@ describe('a damaged checkpoint', () => {
     }
   });
 
-  it('gives null when no other is left', async () => {
+  it('gives null if no other is left', async () => {
     for (const step of [1, 2]) truncateSync(fileOf(step), 20);
     const { checkpoint: loaded, skipped } = await open().loadNewest();
     expect(loaded).toBeNull();
     expect(skipped.map(({ file }) => file)).toEqual([fileOf(2), fileOf(1)]);
   });
 
-  it('does not count among those that are kept, and goes with the next save', async () => {
+  it('does not count as kept, and is removed by the next save', async () => {
     await open().save(checkpoint(9));
     truncateSync(fileOf(9), 20);
     const store = open({ keep: 1 });
@@ -159,7 +159,7 @@ function replaceByFolder(file: string): void {
 }
 
 describe('a save that dies or fails', () => {
-  it('leaves a newest checkpoint that can be loaded, wherever kill -9 strikes', {
+  it('leaves a newest checkpoint that can be loaded, at any time of kill -9', {
     timeout: 60_000 + 10_000 * KILLS,
   }, async () => {
     let last = 0;
@@ -189,7 +189,7 @@ describe('a save that dies or fails', () => {
     }
   });
 
-  it('on a full disk says so, leaves the old ones intact and nothing half-written', async () => {
+  it('on a full disk reports it, leaves old checkpoints intact and no incomplete file', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
     try {
       const store = open();
@@ -207,7 +207,7 @@ describe('a save that dies or fails', () => {
     }
   });
 
-  it('under a path that is no folder says so', async () => {
+  it('under a path that is not a folder reports it', async () => {
     writeFileSync(join(folder, 'file'), '');
     const save = open({ at: join(folder, 'file', 'sub') }).save(checkpoint(1));
     await expect(save).rejects.toThrow(CheckpointError);

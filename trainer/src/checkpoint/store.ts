@@ -10,23 +10,23 @@ import {
 } from './safetensors.ts';
 
 export interface Checkpoint {
-  /** Optimizer steps made, and samples trained on. */
+  /** Number of optimizer steps and of trained samples. */
   step: number;
   samples: number;
   tensors: Record<string, StoredTensor>;
-  /** Whatever else training needs to go on. */
+  /** Other state that training needs to continue. */
   state: Record<string, string>;
 }
 
-/** What names a checkpoint and proves what it holds. */
+/** Name and checksum of a saved checkpoint. */
 export interface SavedCheckpoint {
   step: number;
   file: string;
-  /** Checksum over tensors and metadata, which the file itself holds. */
+  /** Checksum over tensors and metadata, which is also in the file. */
   sha256: string;
 }
 
-/** A file that is not what it should be, and in what way. */
+/** A damaged file, and the reason. */
 export interface Skipped {
   file: string;
   why: string;
@@ -35,19 +35,18 @@ export interface Skipped {
 const FORMAT = 'greedy-infomax-checkpoint/1';
 const FILE = /^checkpoint-(\d{9,})\.safetensors$/;
 
-/** The checkpoints of one trainer in a place of its own, which only one process at a time writes to. */
+/** Checkpoints of one trainer in a folder or bucket that one process at a time writes to. */
 export class CheckpointStore {
-  /** The checkpoint that was last written or read; null before. */
+  /** Checkpoint that was last written or read; null before. */
   newest: SavedCheckpoint | null = null;
   readonly #files: CheckpointFiles;
   readonly #keep: number;
   readonly #configHash: string;
-  /** Files that were found damaged; the next save takes them away. */
+  /** Damaged files, which the next save removes. */
   #damaged = new Set<string>();
 
   /**
-   * `place`: a folder, or another place. `configHash` tells checkpoints that this module can go on from from those
-   * of others.
+   * `place`: a folder, or other storage. `configHash`: hash of the module; checkpoints with another hash are refused.
    */
   constructor(
     place: string | CheckpointFiles,
@@ -59,8 +58,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the
-   * place refuses; older checkpoints are intact then.
+   * Writes a checkpoint, then removes all but the newest `keep`. Throws a `CheckpointError` if the write fails; older
+   * checkpoints are intact then.
    */
   async save({ step, samples, tensors, state }: Checkpoint): Promise<void> {
     await this.#files.removeLeftovers();
@@ -81,8 +80,8 @@ export class CheckpointStore {
   }
 
   /**
-   * The newest checkpoint that is whole, or null; and the damaged files that are newer. Throws a
-   * `ConfigMismatchError` if that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
+   * Returns the newest valid checkpoint, or null, and the damaged files that are newer. Throws a `ConfigMismatchError` if
+   * that checkpoint belongs to another module, a `BucketError` if NATS does not answer.
    */
   async loadNewest(attempts = 10): Promise<{ checkpoint: Checkpoint | null; skipped: Skipped[] }> {
     const skipped: Skipped[] = [];
@@ -90,9 +89,9 @@ export class CheckpointStore {
       const where = this.#files.where(file);
       try {
         const bytes = await this.#files.read(file);
-        // The writer has newer ones since the names were read. A link to nothing is always gone.
+        // The writer has newer files since the names were listed. A dangling link stays missing.
         if (bytes === null && attempts > 1) return this.loadNewest(attempts - 1);
-        if (bytes === null) throw new CheckpointError('there is no such file behind its name');
+        if (bytes === null) throw new CheckpointError('it is a link to a missing file');
         const { checkpoint, sha256 } = this.#parse(where, bytes);
         this.newest = { step: checkpoint.step, file, sha256 };
         return { checkpoint, skipped };
@@ -126,14 +125,14 @@ export class CheckpointStore {
     return { checkpoint, sha256 };
   }
 
-  /** Names of checkpoints, newest first. */
+  /** Returns the names of checkpoints, newest first. */
   async #checkpoints(): Promise<string[]> {
     return (await this.#files.list())
       .filter((file) => FILE.test(file))
       .sort((a, b) => stepOf(b) - stepOf(a));
   }
 
-  /** `newest` was just written: it stays, whatever the others are called. */
+  /** Removes damaged and old files. Keeps `newest`, which was just written, even if other names are higher. */
   async #prune(newest: string): Promise<void> {
     const others = (await this.#checkpoints()).filter(
       (file) => file !== newest && !this.#damaged.has(file),
@@ -147,7 +146,7 @@ export class CheckpointStore {
 
 const stepOf = (file: string): number => Number(FILE.exec(file)?.[1]);
 
-/** Over all that a file says, and not over how it lays it out. */
+/** Returns the checksum of tensors and metadata, independent of their layout in the file. */
 function digest({ tensors, metadata }: Safetensors): string {
   const hash = createHash('sha256');
   const names = Object.keys(tensors).sort();

@@ -3,8 +3,8 @@ import { CheckpointError } from './errors.ts';
 import type { StoredTensor } from './safetensors.ts';
 
 /**
- * Weights of one module in the names and layouts of PyTorch, where layers are an `nn.Sequential` named
- * `layers`, a block has `conv1`, `conv2`, `conv3` and `shortcut`, and gated recurrent units are an `nn.GRU`:
+ * Converts weights of one module to and from names and layouts of PyTorch. Layers are an `nn.Sequential` named `layers`, a
+ * block has `conv1`, `conv2`, `conv3` and `shortcut`, and gated recurrent units are an `nn.GRU`:
  *
  *     here                                  in PyTorch
  *     [rows, cols, in, out]                 [out, in, rows, cols]       Conv2d
@@ -16,7 +16,7 @@ import type { StoredTensor } from './safetensors.ts';
 
 type Tensors = Readonly<Record<string, StoredTensor>>;
 
-/** How PyTorch has a tensor. */
+/** Name and layout of a tensor in PyTorch. */
 interface Form {
   name: string;
   shape: number[];
@@ -31,14 +31,15 @@ const RECURRENT: Record<string, string> = {
   'hidden.bias': 'bias_hh_l0',
 };
 
-/** The axes of PyTorch by how many axes a tensor has. */
+/** Axes in PyTorch's order, by number of axes of a tensor. */
 const AXES: Record<number, readonly number[]> = { 1: [0], 2: [1, 0], 4: [3, 2, 0, 1] };
 
 function formOf(name: string, shape: readonly number[], layers: readonly Layer[]): Form {
   const [, index = '', rest = ''] = /^layers\.(\d+)\.(.+)$/.exec(name) ?? [];
   const type = layers[Number(index)]?.type;
   const axes = AXES[shape.length];
-  if (!axes) throw new CheckpointError(`${name} has ${shape.length} axes; PyTorch has no such one`);
+  if (!axes)
+    throw new CheckpointError(`${name} has ${shape.length} axes; PyTorch has no such weight`);
   const turned = axes.map((axis) => shape[axis] as number);
   return {
     name: index !== '' && type === 'gru' ? `layers.${index}.${RECURRENT[rest]}` : name,
@@ -47,7 +48,7 @@ function formOf(name: string, shape: readonly number[], layers: readonly Layer[]
   };
 }
 
-/** The tensors of a module as a PyTorch module of the same layers loads them. */
+/** Converts the tensors of a module to names and layouts that a PyTorch module of the same layers loads. */
 export const toTorch = (tensors: Tensors, layers: readonly Layer[]): Record<string, StoredTensor> =>
   Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => {
@@ -58,8 +59,9 @@ export const toTorch = (tensors: Tensors, layers: readonly Layer[]): Record<stri
   );
 
 /**
- * The other way, for the weights of `shapes` (ours, by name): those that `tensors` has, and the names of those that it lacks and
- * of those that belong to no weight. Throws a `CheckpointError` for a tensor of another shape.
+ * Converts PyTorch tensors to the weights of `shapes` (by name, in our layout). Returns the weights found, the names of
+ * missing ones, and the names of unused tensors.
+ * @throws CheckpointError for a tensor of another shape
  */
 export function fromTorch(
   tensors: Tensors,
@@ -95,7 +97,7 @@ function floats(name: string, { dtype, data }: StoredTensor): Float32Array<Array
   throw new CheckpointError(`${name} is ${dtype}; weights are exchanged as float32 (F32)`);
 }
 
-/** Values of row-major `shape` in the order in which axis i is axis `axes[i]` of the old ones. */
+/** Transposes row-major values of `shape`: axis i of the result is axis `axes[i]` of the input. */
 export function permute(
   values: Float32Array<ArrayBuffer>,
   shape: readonly number[],

@@ -13,12 +13,12 @@ const settings = (fields: Partial<Augmentation>): Augmentation => ({
 const ordinals = (count: number, first = 0) =>
   Float64Array.from({ length: count }, (_, i) => first + i);
 
-/** 3 rows, 4 columns. */
+/** An image of 3 rows and 4 columns. */
 const IMAGE = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
 const many = (count: number): Uint8Array =>
   Uint8Array.from({ length: count * 12 }, (_, i) => IMAGE[i % 12] as number);
 
-/** How often each crop of `IMAGE` came up in 600 images, by its pixels. */
+/** Counts each crop of `IMAGE` in 600 images, by its pixels. */
 function crops(fields: Partial<Augmentation>): Map<string, number> {
   const counts = new Map<string, number>();
   const augmentation = settings(fields);
@@ -32,7 +32,7 @@ function crops(fields: Partial<Augmentation>): Map<string, number> {
 }
 
 describe('augmentation', () => {
-  it('cuts every place out about equally often', () => {
+  it('draws every crop about equally often', () => {
     const counts = crops({});
     expect([...counts.keys()].sort()).toEqual(
       ['1 2 5 6', '2 3 6 7', '3 4 7 8', '5 6 9 10', '6 7 10 11', '7 8 11 12'].sort(),
@@ -40,7 +40,7 @@ describe('augmentation', () => {
     for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(40);
   });
 
-  it('draws rows and columns apart, also where there are as many', () => {
+  it('draws rows and columns independently, also for square images', () => {
     const square = Uint8Array.from({ length: 600 * 16 }, (_, i) => i % 16);
     const out = augment(square, [600, 4, 4, 1], settings({}), ordinals(600), 1);
     const counts = new Map<number, number>();
@@ -86,7 +86,7 @@ describe('augmentation', () => {
     expect(new Set(pixels)).toEqual(new Set(['1 2 3', '4 5 6']));
   });
 
-  it('draws by seed and ordinal alone, not by the place in a batch', () => {
+  it('draws by seed and ordinal only, not by the position in a batch', () => {
     const augmentation = settings({ pad: 2, crop: 4, flip: true });
     const draw = (first: number, count: number, seed = 1) =>
       augment(many(count), [count, 3, 4, 1], augmentation, ordinals(count, first), seed);
@@ -105,7 +105,7 @@ describe('augmentation', () => {
     expect([...out]).toEqual([76, 150, 29, 255, 18, 1]);
   });
 
-  it('leaves what has one channel as it is when asked for luma', () => {
+  it('does not change images of one channel when converting to luma', () => {
     expect([...cropCentre(IMAGE, [1, 3, 4, 1], settings({ crop: 1, grayscale: true }))]).toEqual([
       6,
     ]);

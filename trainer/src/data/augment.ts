@@ -2,10 +2,10 @@ import type { Augmentation } from '@greedy-infomax/crds';
 import { DataError } from './errors.ts';
 import { hash32 } from './order.ts';
 
-/** Images [images, rows, cols, channels]. */
+/** Shape of a batch of images. */
 type BatchShape = readonly [images: number, rows: number, cols: number, channels: number];
 
-/** The part of a padded image that is cut out. */
+/** Offset of a crop in a padded image. */
 interface Window {
   row: number;
   col: number;
@@ -13,9 +13,9 @@ interface Window {
 }
 
 /**
- * Pads, crops at random, flips half of the images and turns colours into luma, as `augmentation` says:
- * bytes of `shape` become bytes [images, crop, crop, channels or 1]. What is drawn for an image depends on
- * `seed` and its ordinal alone. Throws a `DataError` if the crop does not fit.
+ * Augments images by `augmentation`: pads, crops at random, flips half of them, converts colours to luma. Bytes of `shape`
+ * become bytes [images, crop, crop, channels or 1]. Draws depend on `seed` and the image's ordinal only.
+ * @throws DataError if the crop does not fit
  */
 export function augment(
   pixels: Uint8Array,
@@ -35,7 +35,7 @@ export function augment(
   });
 }
 
-/** The same without chance: the centre, not flipped. */
+/** Pads and crops the centre of each image, without flips. Throws a `DataError` if the crop does not fit. */
 export function cropCentre(
   pixels: Uint8Array,
   shape: BatchShape,
@@ -46,7 +46,7 @@ export function cropCentre(
   return cut(pixels, shape, augmentation, () => centre);
 }
 
-/** Rows and columns by which the padded image exceeds the crop. */
+/** Returns the rows and columns by which the padded image exceeds the crop. */
 function slack([, rows, cols]: BatchShape, { pad, crop }: Augmentation): [number, number] {
   const [paddedRows, paddedCols] = [rows + 2 * pad, cols + 2 * pad];
   if (crop > paddedRows || crop > paddedCols) {
@@ -95,6 +95,6 @@ function cut(
   return out;
 }
 
-/** ITU-R 601 luma with the rounding of the Python Imaging Library, which the reference uses. */
+/** Returns ITU-R 601 luma with the rounding of the Python Imaging Library, which the reference uses. */
 const lumaOf = (red: number, green: number, blue: number): number =>
   (red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16;

@@ -46,7 +46,7 @@ describe('batches', () => {
     }
   });
 
-  it('go on exactly where another reader stopped, whatever was read ahead', async () => {
+  it('continue exactly where another reader stopped, independent of reading ahead', async () => {
     const source = idxSource();
     const whole = await take(await opened(source), 6);
     const first = await opened(source);
@@ -58,7 +58,7 @@ describe('batches', () => {
     expect(await take(second, 2)).toEqual(whole.slice(4));
   });
 
-  it('crop and mirror the same image otherwise with another seed', async () => {
+  it('crop and mirror an image differently with another seed', async () => {
     const path = testFolder();
     put(
       path,
@@ -90,7 +90,7 @@ describe('batches', () => {
     await expect(refused).rejects.toThrow(/batchSize is 8, but .* has 7 images for train/);
   });
 
-  it('give the error of a batch read ahead to whoever asks for it, and do not move on', async () => {
+  it('throw the error of a batch read ahead when it is requested, and do not skip it', async () => {
     const path = testFolder();
     const image = { width: 6, height: 6, channels: 3 as const, background: 'white' };
     put(path, 'unlabeled/0.png', await sharp({ create: image }).png().toBuffer());

@@ -8,16 +8,16 @@ import { datasetIndex } from './order.ts';
 export interface Batch {
   /** Images [batchSize, crop, crop, channels], or speech [batchSize, samples, 2]: 16 bits, the lower byte first. */
   bytes: Uint8Array;
-  /** -1 where there are none. */
+  /** Label of each sample; -1 without one. */
   labels: Int32Array;
-  /** Ordinals of the samples: their number over all epochs. */
+  /** Ordinals of the samples, counted over all epochs. */
   ids: Float64Array;
 }
 
 export interface Batches {
-  /** The next batch; call it again only when it is there. */
+  /** Returns the next batch. Call it again only after the promise resolved. */
   next(): Promise<Batch>;
-  /** The ordinal that the next batch begins with; one that is only read ahead does not count. */
+  /** First ordinal of the next batch; a batch that is read ahead does not count. */
   readonly position: number;
 }
 
@@ -28,17 +28,17 @@ interface Source {
   batchSize: number;
 }
 
-/** What decides which samples come, and in which order. */
+/** Order of the samples. */
 export interface Order {
   seed: number;
   start: number;
-  /** Resolves with the ordinal that a batch begins with. Default: each where the one before ends, from `start` on. */
+  /** Returns the first ordinal of a batch. Default: each batch follows the one before, from `start`. */
   draw?: () => Promise<number>;
 }
 
 /**
- * Endless batches of augmented images from ordinal `start` on, in an order drawn from `seed`. Reads one
- * batch ahead. Throws a `DataError`.
+ * Opens endless batches of augmented images from ordinal `start`, in an order drawn from `seed`. Reads one batch ahead.
+ * @throws DataError
  */
 export async function openBatches({
   data,
@@ -67,14 +67,14 @@ export async function openBatches({
   return readAhead(load, batchSize, { start, draw });
 }
 
-/** Batches that `load` makes from their first ordinal on; the next is loaded while one is used. */
+/** Returns batches that `load` reads by their first ordinal; loads the next one while a batch is used. */
 export function readAhead(
   load: (first: number) => Promise<Batch>,
   batchSize: number,
   { start, draw }: Pick<Order, 'start' | 'draw'>,
 ): Batches {
   let position = start;
-  /** Whether the batch at `position` is ours; one that could not be read is tried again. */
+  /** True if the batch at `position` is drawn; a batch that could not be read is retried. */
   let drawn = draw === undefined;
   let ahead: Promise<Batch> | null = null;
   const prepare = async () => {
@@ -90,7 +90,7 @@ export function readAhead(
       position += batchSize;
       drawn = draw === undefined;
       ahead = prepare();
-      ahead.catch(() => {}); // whoever asks for that batch gets the error
+      ahead.catch(() => {}); // the next call of next() throws the error
       return batch;
     },
     get position() {
@@ -99,7 +99,7 @@ export function readAhead(
   };
 }
 
-/** An epoch must fill a batch. Throws a `DataError`. */
+/** Checks that an epoch fills a batch. Throws a `DataError`. */
 export function checkBatchSize(
   batchSize: number,
   length: number,
@@ -114,13 +114,13 @@ export function checkBatchSize(
 
 export interface EvaluationImages {
   readonly length: number;
-  /** 0: no labels. */
+  /** Number of classes; 0 without labels. */
   readonly classes: number;
-  /** All images once, in order, cropped at the centre; the last batch may be shorter. */
+  /** Yields all images once, in order, cropped at the centre; the last batch may be shorter. */
   batches(): AsyncIterable<{ pixels: Uint8Array; labels: Int32Array }>;
 }
 
-/** The images of a split as an evaluation wants them. Throws a `DataError`. */
+/** Opens the images of a split for an evaluation. Throws a `DataError`. */
 export async function openEvaluationImages({
   data,
   augmentation,

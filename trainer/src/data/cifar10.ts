@@ -4,7 +4,7 @@ import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { readDataFile } from './files.ts';
 
-/** The binary release of CIFAR-10: records of a label and 32 x 32 pixels, channel after channel. */
+/** Reads the binary release of CIFAR-10: records of a label and 32 x 32 pixels, planar by channel. */
 
 const SIDE = 32;
 const CHANNELS = 3;

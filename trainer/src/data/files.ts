@@ -7,12 +7,12 @@ import { DataError } from './errors.ts';
 
 const read = promisify(readCallback);
 
-/** Bytes of the largest file that is read whole: four hours of speech are 460 MB. */
+/** Default maximum bytes of a file that is read whole: four hours of speech are 460 MB. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 /**
- * Reads a file of at most `most` bytes whole. Throws a `DataError` that says what `expected` there, also for what is no
- * file, such as a pipe, and before any memory is taken for a larger one.
+ * Reads a whole file of at most `most` bytes. Checks type and size before it allocates memory.
+ * @throws DataError with what is `expected`, for anything but a readable regular file of that size
  */
 export async function readDataFile(
   file: string,
@@ -21,7 +21,7 @@ export async function readDataFile(
 ): Promise<Uint8Array> {
   try {
     const found = await stat(file);
-    if (!found.isFile()) throw new DataError(`${file} is no file; it should be ${expected}`);
+    if (!found.isFile()) throw new DataError(`${file} is not a file; it should be ${expected}`);
     if (found.size > most) {
       throw new DataError(
         `${file} has ${found.size} bytes; at most ${most} are read as ${expected}: cut it in several files`,
@@ -34,7 +34,7 @@ export async function readDataFile(
   }
 }
 
-/** Names of the folders in `root`, sorted. Throws a `DataError` that says what `expected` there. */
+/** Returns the sorted names of the folders in `root`. Throws a `DataError` with what is `expected`. */
 export async function folderNames(root: string, expected: string): Promise<string[]> {
   try {
     const entries = await readdir(root, { withFileTypes: true });
@@ -47,7 +47,7 @@ export async function folderNames(root: string, expected: string): Promise<strin
   }
 }
 
-/** Paths of the files below `folder` whose name matches; sorted, so that a data set has one order on every machine. */
+/** Returns the sorted paths of files below `folder` that match. Sorted, so that the order is the same everywhere. */
 export async function filesBelow(folder: string, pattern: RegExp): Promise<string[]> {
   const names = existsSync(folder) ? await readdir(folder, { recursive: true }) : [];
   return names
@@ -56,16 +56,16 @@ export async function filesBelow(folder: string, pattern: RegExp): Promise<strin
     .map((name) => join(folder, name));
 }
 
-/** Records of one size, one after another in a file that need not fit into memory. */
+/** Records of one size in a file that need not fit into memory. */
 export interface Records {
   readonly length: number;
-  /** Bytes of the records, in the order asked for. */
+  /** Reads the bytes of the records in the order of `indices`. */
   read(indices: readonly number[]): Promise<Uint8Array>;
 }
 
 /**
- * Opens a file of records. It stays open as long as the process: a data set is read until training ends.
- * Throws a `DataError` if it is missing or holds no whole number of records.
+ * Opens a file of records. Never closes it, because a data set is read until the process ends.
+ * @throws DataError if the file is missing or its size is not a multiple of `recordBytes`
  */
 export async function openRecords(
   file: string,

@@ -3,27 +3,27 @@ import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import type { FLACDecoderWebWorker } from '@wasm-audio-decoders/flac';
 import { DataError } from './errors.ts';
 
-/** Decodes FLAC files, several at a time, in threads beside the one that trains: a file takes it 20 ms and more. */
+/** Decodes FLAC files in worker threads, several at a time: a file takes 20 ms or more. */
 
 const THREADS = Math.max(1, Math.min(8, availableParallelism() - 1));
 
-/** Milliseconds without work after which the threads end; they would keep the process alive. */
+/** Milliseconds without work until the threads end; otherwise they would keep the process alive. */
 const IDLE = 1000;
 
-/** Samples of the longest file. */
+/** Maximum number of samples of a file: four hours. */
 const MAX_SAMPLES = 4 * 3600 * SAMPLE_RATE;
-/** Milliseconds that decoding a file may take. */
+/** Maximum milliseconds to decode a file. */
 const MAX_TIME = 120_000;
 
-/** What the decoder calls 1 is the largest value of 16 bits. */
+/** 16-bit value that the decoder returns as 1. */
 const FULL_SCALE = 2 ** 15 - 1;
 
-/** The samples of a FLAC file of one channel, 16,000 a second. Throws a `DataError` that names `file`. */
+/** Returns the samples of a FLAC file of one channel at 16 kHz. Throws a `DataError` that names `file`. */
 export async function decodeFlac(bytes: Uint8Array, file: string): Promise<Int16Array> {
   const total = streamLength(bytes, file);
   const { channelData, samplesDecoded, sampleRate } = await decoded(bytes, file);
   const [channel] = channelData;
-  // The decoder passes over frames that are damaged, without an error.
+  // The decoder skips damaged frames without an error.
   if (!channel || samplesDecoded === 0 || samplesDecoded < total) {
     throw new DataError(
       `${file} says that it has ${total} samples, but ${samplesDecoded} can be read; fetch it again`,
@@ -39,7 +39,7 @@ export async function decodeFlac(bytes: Uint8Array, file: string): Promise<Int16
   );
 }
 
-/** Decodes in a thread, which ends if it fails or takes too long. Throws a `DataError`. */
+/** Decodes a file in a thread, which is ended after an error or a timeout. Throws a `DataError`. */
 function decoded(bytes: Uint8Array, file: string) {
   return withDecoder(async (decoder) => {
     let timer: NodeJS.Timeout | undefined;
@@ -62,8 +62,8 @@ function decoded(bytes: Uint8Array, file: string) {
 }
 
 /**
- * Samples of the stream by its first block; 0 if it does not say. Throws a `DataError` for another rate, for several
- * channels and for a stream that is too long, before anything is decoded.
+ * Returns the number of samples from the first block of the stream; 0 if unknown. Decodes no samples.
+ * @throws DataError for another rate, several channels, or a stream that is too long
  */
 function streamLength(bytes: Uint8Array, file: string): number {
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 4));
@@ -95,7 +95,7 @@ const waiting: ((decoder: FLACDecoderWebWorker) => void)[] = [];
 let running = 0;
 let end: NodeJS.Timeout | undefined;
 
-/** Lends a decoder; there are as many as threads, and none while nobody decodes. */
+/** Lends a decoder: at most one per thread, and none after a time without work. */
 async function withDecoder<T>(use: (decoder: FLACDecoderWebWorker) => Promise<T>): Promise<T> {
   clearTimeout(end);
   const decoder = idle.pop() ?? (running < THREADS ? await openDecoder() : await nextFree());
@@ -104,7 +104,7 @@ async function withDecoder<T>(use: (decoder: FLACDecoderWebWorker) => Promise<T>
     handOn(decoder);
     return result;
   } catch (error) {
-    // It may still be at work on what it cannot decode.
+    // The decoder may still be busy with the file that it cannot decode.
     (decoder as FLACDecoderWebWorker & { terminate(): void }).terminate();
     running -= 1;
     if (waiting.length > 0) handOn(await openDecoder());
@@ -124,7 +124,7 @@ const nextFree = () => new Promise<FLACDecoderWebWorker>((resolve) => waiting.pu
 
 async function openDecoder(): Promise<FLACDecoderWebWorker> {
   running += 1;
-  // Loaded with the first file: no other format needs it.
+  // Loaded with the first file, because no other format needs it.
   const { FLACDecoderWebWorker } = await import('@wasm-audio-decoders/flac');
   const decoder = new FLACDecoderWebWorker();
   await decoder.ready;

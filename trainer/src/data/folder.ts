@@ -6,8 +6,8 @@ import { filesBelow, folderNames } from './files.ts';
 import { decodeRaster, RASTER_FORMATS } from './raster.ts';
 
 /**
- * A folder of image files: train/CLASS/… and test/CLASS/…, and unlabeled/… to train on where there is one.
- * Every image has the same rows and columns; all become RGB.
+ * Reads a folder of image files: train/CLASS/…, test/CLASS/…, and optionally unlabeled/…, which is then used for training.
+ * All images must have the same size; all are converted to RGB.
  */
 
 const IMAGE_FILE = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
@@ -28,7 +28,7 @@ export async function openFolder(folder: string, split: Split): Promise<ImageSet
       0,
     );
   }
-  // Numbered over both: a class that one of them lacks must not shift the others.
+  // Classes are numbered by the training part, so that a class that the test part lacks does not shift the others.
   const classes = await classNames(join(folder, 'train'));
   const root = join(folder, split === 'test' ? 'test' : 'train');
   const unknown = (await classNames(root)).filter((name) => !classes.includes(name));

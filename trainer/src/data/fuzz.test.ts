@@ -8,9 +8,9 @@ import { openImages } from './open.ts';
 import { decodeRaster } from './raster.ts';
 import { flac, idx, put, testFolder } from './testing/files.ts';
 
-/** Damaged files at every door of the data sets: each is read or refused with a `DataError`. */
+/** Damaged files of every format: each is read or refused with a `DataError`. */
 
-/** A good file with a few other bytes, most of them near its beginning, or another length. */
+/** Returns a valid file with a few changed bytes, most of them near its start, or another length. */
 const damaged = (good: Uint8Array): fc.Arbitrary<Buffer> =>
   fc
     .tuple(
@@ -33,7 +33,7 @@ const damaged = (good: Uint8Array): fc.Arbitrary<Buffer> =>
       return file;
     });
 
-/** Takes each file to `read`; fails for an error that is not the project's. Returns how many were read. */
+/** Reads each file; fails for any error but a `DataError`. Returns the number of files that were read. */
 async function readAll(
   files: readonly Buffer[],
   read: (file: Buffer, i: number) => Promise<unknown>,

@@ -6,12 +6,12 @@ import { type ImageSet, imagesInMemory, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { readDataFile } from './files.ts';
 
-/** IDX files (MNIST and its kin): two bytes 0, the type, the number of sizes, the sizes, the values. */
+/** Reads IDX files, such as MNIST: two bytes 0, the type, the number of sizes, the sizes, the values. */
 
 const UNSIGNED_BYTES = 0x08;
 const PREFIX: Record<Split, string> = { train: 'train', labelled: 'train', test: 't10k' };
 
-/** Labels may be missing where nothing asks for them. */
+/** Opens a folder of IDX files. The training split needs no labels. */
 export async function openIdx(folder: string, split: Split): Promise<ImageSet> {
   const imageFile = find(folder, `${PREFIX[split]}-images`, 'idx3');
   const labelFile = find(folder, `${PREFIX[split]}-labels`, 'idx1');
@@ -27,7 +27,7 @@ export async function openIdx(folder: string, split: Split): Promise<ImageSet> {
   return imagesInMemory(values, labels, [rows, cols, 1]);
 }
 
-/** The releases differ in how they join the name, and in whether they are packed. */
+/** Finds a file; releases differ in the separator of its name and in compression. */
 function find(folder: string, name: string, kind: string): string {
   const usual = join(folder, `${name}-${kind}-ubyte`);
   const names = [usual, `${usual}.gz`, join(folder, `${name}.${kind}-ubyte`)];
@@ -55,7 +55,7 @@ async function readIdx(file: string, dimensions: number) {
   return { sizes, values };
 }
 
-/** Bytes of the largest data set that is unpacked: EMNIST has 640 MB. */
+/** Maximum bytes of a decompressed file: EMNIST has 640 MB. */
 const MAX_UNPACKED = 2 ** 31 - 1;
 
 async function unpacked(file: string, bytes: Uint8Array): Promise<Uint8Array> {
@@ -63,6 +63,6 @@ async function unpacked(file: string, bytes: Uint8Array): Promise<Uint8Array> {
   try {
     return await promisify(gunzip)(bytes, { maxOutputLength: MAX_UNPACKED });
   } catch (cause) {
-    throw new DataError(`${file} is no whole gzip file: ${(cause as Error).message}`, { cause });
+    throw new DataError(`${file} is not a whole gzip file: ${(cause as Error).message}`, { cause });
   }
 }

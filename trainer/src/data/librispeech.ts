@@ -6,19 +6,19 @@ import { filesBelow, folderNames, readDataFile } from './files.ts';
 import { decodeFlac } from './flac.ts';
 
 /**
- * LibriSpeech train-clean-100 as released, LibriSpeech/train-clean-100/SPEAKER/CHAPTER/*.flac, with the split
- * and the phone labels that came with Contrastive Predictive Coding, in LibriSpeech100_labels_split:
- * train_split.txt and test_split.txt, an utterance a line, and converted_aligned_phones.txt, an utterance and
- * its phones a line, one for each 10 ms. Without the lists every fifth utterance of a speaker is for testing;
- * without the phones there are no phone labels.
+ * Reads LibriSpeech train-clean-100 as released, LibriSpeech/train-clean-100/SPEAKER/CHAPTER/*.flac, with the split and
+ * the phone labels of Contrastive Predictive Coding in LibriSpeech100_labels_split:
+ * - train_split.txt and test_split.txt: one utterance per line; without them every fifth utterance of a speaker is for
+ *   testing;
+ * - converted_aligned_phones.txt: one utterance per line with a phone per 10 ms; without it there are no phone labels.
  */
 
 const AUDIO = join('LibriSpeech', 'train-clean-100');
 const LABELS = 'LibriSpeech100_labels_split';
-/** One utterance of so many is kept for testing where no list says which. */
+/** Interval of the utterances that are for testing if there are no lists. */
 const TEST_EVERY = 5;
 
-/** SPEAKER-CHAPTER-NUMBER. */
+/** Name of an utterance: SPEAKER-CHAPTER-NUMBER. */
 const UTTERANCE = /^(\d+)-(\d+)-\d+$/;
 
 export async function openLibriSpeech(folder: string, split: Split): Promise<SpeechSet> {
@@ -74,10 +74,10 @@ async function ownSplit(audio: string, wanted: 'train' | 'test'): Promise<string
   );
 }
 
-/** The labels of all utterances; null if the file is not there. */
+/** Reads the labels of all utterances; null without the file. */
 async function readPhones(file: string) {
   if (!existsSync(file)) return null;
-  // 36 million labels of two bytes at most: lines stay text until their utterance is read.
+  // Up to 36 million labels of at most two bytes: lines are kept as text until their utterance is read.
   const lines = new Map<string, string>();
   let classes = 0;
   for (const line of (await readText(file)).split('\n')) {

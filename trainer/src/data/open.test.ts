@@ -28,7 +28,7 @@ describe('digits', () => {
     const counts = Array.from({ length: 10 }, (_, d) => all.labels.filter((l) => l === d).length);
     expect(counts.every((count) => count > 650)).toBe(true);
     const mean = all.pixels.reduce((sum, x) => sum + x, 0) / all.pixels.length / 255;
-    expect(mean).toBeCloseTo(0.13, 1); // as is known of these digits
+    expect(mean).toBeCloseTo(0.13, 1); // the known mean of these digits
     expect(all.pixels.includes(255)).toBe(true);
   });
 });
@@ -47,7 +47,7 @@ describe('IDX files', () => {
     });
   });
 
-  it('need labels only where labels are asked for', async () => {
+  it('need labels only for splits with labels', async () => {
     const folder = testFolder();
     putIdxImages(folder, 3, [0, 1, 2]);
     rmSync(join(folder, 'train-labels-idx1-ubyte'));
@@ -68,19 +68,19 @@ describe('IDX files', () => {
     rmSync(join(folder, 'train-images-idx3-ubyte'));
     const packed = gzipSync(idx([1, 1, 1], [1]));
     put(folder, 'train-images-idx3-ubyte.gz', packed.subarray(0, packed.length - 9));
-    await refuses(open('idx', folder), /is no whole gzip file/);
+    await refuses(open('idx', folder), /is not a whole gzip file/);
     put(folder, 'train-images-idx3-ubyte.gz', gzipSync(idx([0, 6, 5], [])));
     put(folder, 'train-labels-idx1-ubyte', idx([0], []));
     await refuses(open('idx', folder), /no image for labelled/);
   });
 });
 
-/** A byte that tells image, row, column and channel, as far as a byte can. */
+/** Returns a byte that depends on image, row, column and channel. */
 const telling = (image: number, row: number, col: number, channel: number): number =>
   (image * 101 + row * 31 + col * 7 + channel * 3) % 256;
 
 describe('STL-10', () => {
-  /** Channel after channel, each column after column, as the release lays them out. */
+  /** Pixels planar by channel, in column-major order, as in the release. */
   const images = (count: number): Uint8Array => {
     const bytes = new Uint8Array(count * 3 * 96 * 96);
     let at = 0;
@@ -204,7 +204,7 @@ describe('a folder of images', () => {
     expect((await test.read([0])).labels).toEqual(Int32Array.of(1));
   });
 
-  it('trains on the images without labels where there are any', async () => {
+  it('trains on the images without labels if there are any', async () => {
     const folder = testFolder();
     await putImage(folder, 'train/cat/1.png', WHITE);
     expect((await open('images', folder, 'train')).classes).toBe(1);
@@ -235,6 +235,6 @@ describe('a folder of images', () => {
   });
 });
 
-it('a format that needs a folder says so', async () => {
+it('a format without its folder is refused', async () => {
   await refuses(open('idx', undefined), /idx has no path; give the folder/);
 });

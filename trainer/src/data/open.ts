@@ -12,7 +12,7 @@ import { openWav } from './wav-folder.ts';
 type Open = (folder: string, split: Split) => Promise<ImageSet>;
 type OpenSpeech = (folder: string, split: Split) => Promise<SpeechSet>;
 
-/** A format is one row here and one file beside. */
+/** Readers of image formats. A new format adds one line here and one file. */
 const FORMATS: Record<Exclude<Data['format'], SpeechFormat>, Open> = {
   digits: (_, split) => openDigits(split),
   idx: openIdx,
@@ -26,7 +26,7 @@ const SPEECH_FORMATS: Record<SpeechFormat, OpenSpeech> = {
   wav: openWav,
 };
 
-/** Samples to train on: images, or utterances. Throws a `DataError`. */
+/** Returns the number of samples for training: images, or utterances. Throws a `DataError`. */
 export const trainingSamples = async (data: Data, split: 'train' | 'labelled'): Promise<number> =>
   (await (isSpeech(data.format) ? openSpeech(data, split) : openImages(data, split))).length;
 
@@ -34,15 +34,15 @@ export const trainingSamples = async (data: Data, split: 'train' | 'labelled'): 
 export function openSpeech({ format, path }: Data, split: Split): Promise<SpeechSet> {
   if (!isSpeech(format) || path === undefined) {
     throw new DataError(
-      `data of the format ${format}${path ? '' : ', without a path,'} is no speech`,
+      `data of the format ${format}${path ? '' : ', without a path,'} is not speech`,
     );
   }
   return SPEECH_FORMATS[format](path, split);
 }
 
 /**
- * Opens one split of a data set of images; `train` is the images without labels where the format has such. Throws a
- * `DataError` that names the file, what was found, and what would be right.
+ * Opens one split of a data set of images; `train` is the unlabelled images if the format has any. Throws a `DataError`
+ * that names the file, what was found, and what would be right.
  */
 export async function openImages({ format, path }: Data, split: Split): Promise<ImageSet> {
   if (format !== 'digits' && path === undefined) {

@@ -27,7 +27,7 @@ describe('the order of a data set', () => {
     expect(epochOf(0, 100, 1)).not.toEqual(epochOf(0, 100, 2));
   });
 
-  it('puts every image at every place about equally often', () => {
+  it('puts every image at every position about equally often', () => {
     const counts = Array.from({ length: 5 }, () => new Array<number>(5).fill(0));
     for (let epoch = 0; epoch < 5000; epoch += 1) {
       for (const [place, image] of epochOf(epoch, 5, 9).entries()) {
@@ -38,7 +38,7 @@ describe('the order of a data set', () => {
     for (const count of counts.flat()) expect(Math.abs(count - 1000)).toBeLessThan(150);
   });
 
-  it('leaves no trace of the order of the files', () => {
+  it('does not correlate with the order of the files', () => {
     const order = epochOf(3, 10_000, 5);
     const mean = 4999.5;
     const covariance = order.reduce((sum, x, i) => sum + (x - mean) * (i - mean), 0) / 10_000;

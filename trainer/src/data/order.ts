@@ -1,15 +1,15 @@
 const ROUNDS = 6;
 
 /**
- * The image that the sample `ordinal` (counted over all epochs, from 0) is: every epoch is a permutation
- * of 0 … length - 1 of its own. Depends on nothing else, so training can go on anywhere in the order.
+ * Returns the index of the sample `ordinal` (counted over all epochs, from 0). Every epoch is another permutation of
+ * 0 … length - 1. Depends on its arguments only, so training can continue anywhere in the order.
  */
 export function datasetIndex(ordinal: number, length: number, seed: number): number {
   const epochSeed = hash32(seed, Math.floor(ordinal / length));
   let half = 1;
   while (4 ** half < length) half += 1;
-  // A Feistel network permutes 2^(2 half) numbers; those beyond the data set are sent round again, which
-  // leaves a permutation of the others.
+  // A Feistel network permutes 2^(2 half) numbers. Numbers beyond the data set are permuted again (cycle walking),
+  // which leaves a permutation of the others.
   let index = ordinal % length;
   do index = feistel(index, half, epochSeed);
   while (index >= length);
@@ -27,11 +27,11 @@ function feistel(value: number, half: number, seed: number): number {
 }
 
 /**
- * Numbers drawn by name rather than in sequence: the same for the same seed and key, whatever was drawn
- * before. 32 bits, mixed as by the finaliser of MurmurHash3.
+ * Returns a random 32-bit number that depends on `seed` and `key` only, not on earlier draws. Mixes like the finaliser of
+ * MurmurHash3.
  */
 export function hash32(seed: number, key: number): number {
-  // Keys grow beyond 32 bits: ordinals count every sample of a training.
+  // Keys exceed 32 bits: ordinals count every sample of a training.
   const high = Math.floor(key / 0x1_0000_0000);
   return mix(mix(mix(seed ^ 0x9e3779b9) ^ high) ^ (key >>> 0));
 }

@@ -63,7 +63,7 @@ describe('an image file', () => {
   });
 });
 
-/** A PNG with the header of so many pixels and the data of one row: whoever decodes it calls it damaged. */
+/** Returns a PNG with the header of a large image and the data of one row: decoding it fails. */
 function emptyPng(width: number, height: number): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

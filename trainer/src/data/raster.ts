@@ -3,18 +3,18 @@ import sharp from 'sharp';
 import { DataError } from './errors.ts';
 
 /**
- * Decodes images of raster formats. The content decides the format, never the name: other loaders of the library read
- * files of the machine (SVG), run for minutes or take gigabytes, and are switched off for the process.
+ * Decodes images of raster formats. The content determines the format, never the name. Other loaders of the library are
+ * blocked in this process, because they read local files (SVG), run for minutes or take gigabytes.
  */
 
-/** Names of libvips' loaders that may run; all others are blocked. */
+/** Names of the allowed loaders of libvips; all others are blocked. */
 const LOADERS = ['Jpeg', 'Png', 'Webp', 'Gif', 'Nsgif', 'Tiff', 'Heif'].flatMap((format) =>
   ['File', 'Buffer', 'Source'].map((from) => `VipsForeignLoad${format}${from}`),
 );
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: LOADERS });
 
-/** Formats by the bytes that a file begins with. */
+/** Formats by the first bytes of a file. */
 const RASTER: readonly [name: string, matches: (head: Buffer) => boolean][] = [
   ['PNG', (head) => head.toString('latin1', 0, 8) === '\x89PNG\r\n\x1a\n'],
   ['JPEG', (head) => head.toString('latin1', 0, 3) === '\xff\xd8\xff'],
@@ -23,7 +23,7 @@ const RASTER: readonly [name: string, matches: (head: Buffer) => boolean][] = [
   ['TIFF', (head) => /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4))],
   ['AVIF', (head) => /^.{4}ftyp.{0,56}avi[fs]/s.test(head.toString('latin1', 0, 68))],
 ];
-/** Other formats that people take for images, for the message. */
+/** Other formats that are easily mistaken for raster images, for the message. */
 const OTHERS: readonly [name: string, pattern: RegExp | string][] = [
   ['SVG or another XML text', /^(\xef\xbb\xbf)?\s*(<\?xml|<!--|<!DOCTYPE|<svg)/i],
   ['PDF', /^%PDF/],
@@ -38,21 +38,21 @@ const OTHERS: readonly [name: string, pattern: RegExp | string][] = [
 const HEAD_BYTES = 256;
 export const RASTER_FORMATS = 'png, jpg, webp, gif, tiff or avif';
 
-/** Pixels of the largest image: 192 MB once it is decoded. */
+/** Maximum number of pixels of an image: 192 MB decoded. */
 export const MAX_PIXELS = 64_000_000;
-/** Seconds that an image may take. */
+/** Maximum seconds to decode an image. */
 const MAX_SECONDS = 30;
 
 export interface Raster {
-  /** [rows, cols, 3] */
+  /** Bytes [rows, cols, 3]. */
   data: Buffer;
   rows: number;
   cols: number;
 }
 
 /**
- * Decodes a file to RGB. `size`: rows and columns that it must have. Throws a `DataError` for what is no raster image, is
- * damaged, has another size or too many pixels; the size is read from the header, before any pixel is decoded.
+ * Decodes a file to RGB. `size`: required rows and columns. Checks the size in the header before it decodes pixels.
+ * @throws DataError if the file is not a raster image, is damaged, has another size or too many pixels
  */
 export async function decodeRaster(
   file: string,
@@ -60,7 +60,7 @@ export async function decodeRaster(
 ): Promise<Raster> {
   await checkFormat(file);
   try {
-    // The header alone is read here, so the library's own limit would only hide the numbers.
+    // Only the header is read here; the library's own limit would hide the numbers from the message.
     const { height: rows, width: cols } = await load(file, false).metadata();
     if (size && (rows !== size.rows || cols !== size.cols)) {
       throw new DataError(
@@ -77,7 +77,7 @@ export async function decodeRaster(
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     throw new DataError(
-      `${file} is not a whole image: ${(cause as Error).message}; mend it or take it away`,
+      `${file} is not a whole image: ${(cause as Error).message}; repair or remove it`,
       { cause },
     );
   }
@@ -96,7 +96,7 @@ async function checkFormat(file: string): Promise<void> {
     ) ?? [];
   const what = head.length === 0 ? 'is empty' : found ? `is ${found}` : 'is of no known format';
   throw new DataError(
-    `${file} ${what}, not a raster image; ${RASTER_FORMATS} would be right: convert it or take it away`,
+    `${file} ${what}, not a raster image; ${RASTER_FORMATS} would be right: convert or remove it`,
   );
 }
 
@@ -104,7 +104,7 @@ async function readHead(file: string): Promise<Buffer> {
   try {
     const handle = await open(file, 'r');
     try {
-      if (!(await handle.stat()).isFile()) throw new DataError(`${file} is no file`);
+      if (!(await handle.stat()).isFile()) throw new DataError(`${file} is not a file`);
       const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
       return buffer.subarray(0, bytesRead);
     } finally {

@@ -75,7 +75,7 @@ it('an evaluation window is the middle of the utterance, with the phones of its 
   expect([pcm[0], pcm.at(-1)]).toEqual([8 * PHONE_FRAME + 1, 12 * PHONE_FRAME]);
 });
 
-it('frames that have no phone, and those after the end, are without label', async () => {
+it('frames without a phone, and those after the end, have no label', async () => {
   expect([...(await evaluated(speech(FRAMES, 10))).phones]).toEqual([8, 9, -1, -1]);
   const short = await evaluated(speech(2));
   expect([...short.phones]).toEqual([0, 1, -1, -1]);

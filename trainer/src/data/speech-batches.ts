@@ -12,8 +12,9 @@ interface Source {
 }
 
 /**
- * Endless batches of windows of speech from ordinal `start` on, an utterance each, in an order and at places
- * drawn from `seed`; labels are speakers. Reads one batch ahead. Throws a `DataError`.
+ * Opens endless batches of windows of speech from ordinal `start`, one window per utterance, in an order and at positions
+ * drawn from `seed`; labels are speakers. Reads one batch ahead.
+ * @throws DataError
  */
 export async function openSpeechBatches({
   data,
@@ -43,13 +44,13 @@ export async function openSpeechBatches({
   return readAhead(load, batchSize, { start, draw });
 }
 
-/** Windows begin at whole phone labels, and, as in the reference, not at the first, where the utterance allows. */
+/** Returns the start of a window: a whole phone label but, as in the reference, not the first one if possible. */
 function randomStart(length: number, samples: number, draw: number): number {
   const starts = Math.floor((length - samples) / PHONE_FRAME);
   return starts > 0 ? PHONE_FRAME * (1 + (draw % starts)) : 0;
 }
 
-/** A window of an utterance with its labels: `phones` one a frame, -1 where there is none. */
+/** A window of an utterance with its labels: `phones` has one label per frame, -1 without one. */
 export interface LabelledWindow {
   pcm: Int16Array;
   speaker: number;
@@ -60,11 +61,11 @@ export interface EvaluationWindows {
   readonly length: number;
   readonly speakers: number;
   readonly phones: number;
-  /** One window of every utterance, in order, from its middle. */
+  /** Yields the middle window of every utterance, in order. */
   windows(): AsyncIterable<LabelledWindow>;
 }
 
-/** The windows of a split as an evaluation wants them. Throws a `DataError`. */
+/** Opens the windows of a split for an evaluation. Throws a `DataError`. */
 export async function openEvaluationWindows(
   data: Data,
   { samples }: Window,
@@ -84,7 +85,7 @@ export async function openEvaluationWindows(
 function middle({ pcm, speaker, phones }: Utterance, samples: number): LabelledWindow {
   const frame = Math.max(0, Math.floor((pcm.length - samples) / 2 / PHONE_FRAME));
   const from = frame * PHONE_FRAME;
-  const out = new Int16Array(samples); // silence where the utterance is too short
+  const out = new Int16Array(samples); // zeros: silence after a short utterance
   out.set(pcm.subarray(from, from + samples));
   const labels = new Int32Array(samples / PHONE_FRAME).fill(-1);
   labels.set(phones.subarray(frame, frame + labels.length));

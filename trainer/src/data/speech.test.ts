@@ -5,7 +5,7 @@ import { openLibriSpeech } from './librispeech.ts';
 import { flac, put, testFolder, wave } from './testing/files.ts';
 import { openWav } from './wav-folder.ts';
 
-/** A tenth of a second of noise that differs by `seed`. */
+/** Returns a tenth of a second of noise that depends on `seed`. */
 const noise = (seed: number): Int16Array =>
   Int16Array.from(
     { length: SAMPLE_RATE / 10 },
@@ -15,7 +15,7 @@ const noise = (seed: number): Int16Array =>
 const text = (string: string): Uint8Array => new TextEncoder().encode(string);
 
 describe('a folder of WAV files', () => {
-  it('has a speaker a folder, and phones numbered by the training part', async () => {
+  it('has a speaker per folder, and phones numbered by the training part', async () => {
     const folder = testFolder();
     for (const [i, name] of ['train/ann/1', 'train/bob/1', 'test/ann/2', 'test/bob/2'].entries()) {
       put(folder, `${name}.wav`, wave(noise(i)));
@@ -29,7 +29,7 @@ describe('a folder of WAV files', () => {
     expect(bob.pcm).toEqual(noise(3));
   });
 
-  it('is refused when the test has a speaker whom the training lacks', async () => {
+  it('is refused if the test part has a speaker that the training part lacks', async () => {
     const folder = testFolder();
     put(folder, 'train/ann/1.wav', wave(noise(0)));
     put(folder, 'test/eve/1.wav', wave(noise(1)));
@@ -60,7 +60,7 @@ describe('LibriSpeech', () => {
     return folder;
   }
 
-  it('gives the samples of a FLAC file exactly, with the speaker in the order of their numbers', async () => {
+  it('returns the exact samples of a FLAC file, with speakers in numeric order', async () => {
     const train = await openLibriSpeech(librispeech(), 'train');
     expect(train).toMatchObject({ length: 8, speakers: 2 });
     const utterances = await Promise.all(Array.from({ length: 8 }, (_, i) => train.read(i)));
@@ -68,7 +68,7 @@ describe('LibriSpeech', () => {
     expect(utterances[2]?.pcm).toEqual(noise(2));
   });
 
-  it('keeps every fifth utterance of a speaker for testing, unless lists say which', async () => {
+  it('uses every fifth utterance of a speaker for testing if there are no lists', async () => {
     const folder = librispeech();
     expect(await openLibriSpeech(folder, 'test')).toMatchObject({ length: 2, phones: 0 });
     const labels = 'LibriSpeech100_labels_split';

@@ -3,7 +3,7 @@ import { classesOf, type ImageSet, pickLabels, type Split } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { openRecords, readDataFile } from './files.ts';
 
-/** The binary release of STL-10: 96 x 96 images, channel after channel, each column after column. */
+/** Reads the binary release of STL-10: 96 x 96 images, planar by channel, each in column-major order. */
 
 const SIDE = 96;
 const CHANNELS = 3;
@@ -33,12 +33,12 @@ export async function openStl10(folder: string, split: Split): Promise<ImageSet>
   };
 }
 
-/** The file counts classes from 1. */
+/** Reads labels; the file counts classes from 1. */
 async function readLabels(file: string, count: number): Promise<Uint8Array> {
   const labels = await readDataFile(file, 'labels of the binary release of STL-10');
   if (labels.length !== count) {
     throw new DataError(
-      `${file} has ${labels.length} labels; ${count}, one an image, would be right`,
+      `${file} has ${labels.length} labels; ${count}, one per image, would be right`,
     );
   }
   const wrong = labels.find((label) => label < 1 || label > CLASSES);
@@ -48,7 +48,7 @@ async function readLabels(file: string, count: number): Promise<Uint8Array> {
   return labels.map((label) => label - 1);
 }
 
-/** [images, channels, cols, rows] -> [images, rows, cols, channels] */
+/** Transposes [images, channels, cols, rows] to [images, rows, cols, channels]. */
 function transpose(bytes: Uint8Array, images: number): Uint8Array {
   const pixels = new Uint8Array(bytes.length);
   let at = 0;

@@ -6,7 +6,7 @@ import { decodeWav } from './wav-file.ts';
 
 const PCM = Int16Array.from({ length: 160 }, (_, i) => 100 * i - 8000);
 
-/** A WAV file that says another size of its samples. */
+/** Returns a WAV file with another size of its data chunk. */
 function saying(size: number, bytes = Buffer.from(wave(PCM))): Buffer {
   bytes.writeUInt32LE(size, 40);
   return bytes;
@@ -29,7 +29,7 @@ describe('a WAV file', () => {
     expect(() => decodeWav(saying(0xfffffffe), 'a.wav')).toThrow(/announces 4294967294 bytes/);
   });
 
-  it('gives samples or a DataError for any bytes, and no more samples than the file has', () => {
+  it('returns samples or a DataError for any bytes, and no more samples than the file has', () => {
     const good = wave(PCM);
     const edit = fc.tuple(fc.nat({ max: 60 }), fc.nat({ max: 255 }));
     fc.assert(

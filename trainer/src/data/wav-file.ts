@@ -2,13 +2,13 @@ import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import { DataError } from './errors.ts';
 
 const PCM = 1;
-/** The same with a longer header; what follows is told by its own first field. */
+/** PCM with a longer header, whose first field is the format. */
 const EXTENSIBLE = 0xfffe;
-/** Sizes of a chunk that a program writes which does not know the size. */
+/** Sizes of a data chunk of unknown size. */
 const UNKNOWN_SIZES = new Set([0, 0xffffffff]);
 const WANTED = `${SAMPLE_RATE} samples a second of 16 bits, one channel`;
 
-/** The samples of a WAV file of 16 bits, one channel, 16,000 a second. Throws a `DataError` that names `file`. */
+/** Returns the samples of a WAV file: 16 bits, one channel, 16 kHz. Throws a `DataError` that names `file`. */
 export function decodeWav(bytes: Uint8Array, file: string): Int16Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
@@ -23,7 +23,7 @@ export function decodeWav(bytes: Uint8Array, file: string): Int16Array {
       checkFormat(view, body, file);
       known = true;
     } else if (tag(at) === 'data' && known) {
-      // A program that writes to a pipe does not know the length: the samples end with the file.
+      // A program that writes to a pipe does not know the size: the samples end with the file.
       const there = bytes.length - body;
       if (UNKNOWN_SIZES.has(size)) return samples(bytes, body, there);
       if (size > there) {
@@ -56,8 +56,8 @@ function checkFormat(view: DataView, at: number, file: string): void {
 }
 
 /**
- * A copy, so that it lies where an Int16Array may; machines that run this are little-endian, as the file is.
- * Not by `slice`, which makes no copy of a Buffer, so that its `buffer` would have the header too.
+ * Copies samples to aligned memory for an Int16Array; supported machines are little-endian, like the file. Not with
+ * `slice`, which does not copy a Buffer.
  */
 const samples = (bytes: Uint8Array, at: number, size: number): Int16Array =>
   new Int16Array(new Uint8Array(bytes.subarray(at, at + (size & ~1))).buffer);

@@ -7,9 +7,9 @@ import { filesBelow, folderNames, readDataFile } from './files.ts';
 import { decodeWav } from './wav-file.ts';
 
 /**
- * A folder of WAV files: `train` and `test` with a folder for each speaker, and, if there is one,
- * `unlabeled`, which then is what training draws from. NAME.phones beside NAME.wav holds the phones: a symbol
- * for each 10 ms, with spaces or line breaks between them. Without such files there are no phone labels.
+ * Reads a folder of WAV files: `train` and `test` with a folder per speaker, and optionally `unlabeled`, which is then used
+ * for training. NAME.phones beside NAME.wav contains the phones: a symbol per 10 ms, separated by spaces or line breaks.
+ * Without such files there are no phone labels.
  */
 
 const WAVE_FILE = /\.wav$/i;
@@ -32,14 +32,14 @@ export async function openWav(folder: string, split: Split): Promise<SpeechSet> 
   }
   const training = join(folder, 'train');
   const root = split === 'test' ? join(folder, 'test') : training;
-  // Numbered by the training part: a speaker or phone that the other lacks must not shift the rest.
+  // Speakers are numbered by the training part, so that one that the test part lacks does not shift the others.
   const speakers = await folderNames(training, 'a folder of WAV files for each speaker');
   const unknown = (await folderNames(root, 'a folder of WAV files for each speaker')).filter(
     (name) => !speakers.includes(name),
   );
   if (unknown.length > 0) {
     throw new DataError(
-      `${root} has the speakers ${unknown.join(', ')}, whom ${training} lacks; both need the same folders`,
+      `${root} has the speakers ${unknown.join(', ')}, which ${training} lacks; both need the same folders`,
     );
   }
   const entries = await Promise.all(
@@ -80,7 +80,7 @@ function utterances(
 
 const labelFile = (wave: string): string => wave.replace(WAVE_FILE, '.phones');
 
-/** The phones of the training part, numbered in the order of their names. */
+/** Returns the phones of the training part, numbered in the order of their names. */
 async function phonesIn(training: string): Promise<Map<string, number>> {
   const files = await filesBelow(training, /\.phones$/);
   const symbols = new Set<string>();
@@ -103,7 +103,7 @@ async function symbolsOf(file: string): Promise<string[]> {
     return (await readFile(file, 'utf8')).split(/\s+/).filter(Boolean);
   } catch (cause) {
     throw new DataError(
-      `cannot read ${file} (${(cause as Error).message}); it should hold a phone for each 10 ms, as others beside it do`,
+      `cannot read ${file} (${(cause as Error).message}); it should contain a phone per 10 ms, like the other .phones files`,
       { cause },
     );
   }

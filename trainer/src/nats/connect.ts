@@ -90,7 +90,9 @@ function read(file: string): Uint8Array {
 
 function refused({ natsUrl, natsCreds }: NatsAccess, cause: unknown): NatsRefusedError {
   const what = natsCreds ? `the credentials in ${natsCreds}` : 'clients without credentials';
-  const right = natsCreds ? 'get valid ones from the administrator of the server' : 'NATS_CREDS must name a file';
+  const right = natsCreds
+    ? 'get valid ones from the administrator of the server'
+    : 'NATS_CREDS must name a file';
   return new NatsRefusedError(`the NATS server ${hostOf(natsUrl)} refuses ${what}; ${right}`, {
     cause,
   });

@@ -1,6 +1,6 @@
 import { CheckpointStore } from '../store.ts';
 
-/** Saves checkpoints in the folder of its first argument until it is killed; a test does that. */
+/** Saves checkpoints in the folder of its first argument until a test kills it. */
 const store = new CheckpointStore(process.argv[2] as string, { keep: 2, configHash: 'same' });
 const { checkpoint } = await store.loadNewest();
 for (let step = (checkpoint?.step ?? 0) + 1; ; step += 1) {

@@ -4,9 +4,7 @@ import { dirname, join } from 'node:path';
 import { SAMPLE_RATE } from '@greedy-infomax/crds';
 import { onTestFinished } from 'vitest';
 
-/** What the tests of data sets share. */
-
-/** A folder that goes with the test. */
+/** Creates a folder that is removed after the test. */
 export function testFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'data-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -21,7 +19,7 @@ export function put(folder: string, name: string, bytes: ArrayLike<number>): str
   return file;
 }
 
-/** An IDX file of unsigned bytes. */
+/** Returns an IDX file of unsigned bytes. */
 export function idx(sizes: readonly number[], values: ArrayLike<number>): Uint8Array {
   const header = Buffer.alloc(4 + 4 * sizes.length);
   header.set([0, 0, 8, sizes.length]);
@@ -29,14 +27,14 @@ export function idx(sizes: readonly number[], values: ArrayLike<number>): Uint8A
   return Buffer.concat([header, Uint8Array.from(values)]);
 }
 
-/** Training images of 6 x 5 pixels, each filled with its number. */
+/** Writes training images of 6 x 5 pixels, each filled with its index. */
 export function putIdxImages(folder: string, images: number, labels: readonly number[]): void {
   const pixels = Array.from({ length: images * 30 }, (_, i) => Math.floor(i / 30));
   put(folder, 'train-images-idx3-ubyte', idx([images, 6, 5], pixels));
   put(folder, 'train-labels-idx1-ubyte', idx([labels.length], labels));
 }
 
-/** A WAV file of one channel, 16 bits a sample. */
+/** Returns a WAV file of one channel with 16 bits per sample. */
 export function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
   const header = Buffer.alloc(44);
   header.write('RIFF', 0);
@@ -54,7 +52,7 @@ export function wave(pcm: Int16Array, rate = SAMPLE_RATE): Uint8Array {
   return Buffer.concat([header, Buffer.from(pcm.buffer)]);
 }
 
-/** A FLAC file of one frame, whose samples are not compressed (RFC 9639). */
+/** Returns a FLAC file of one uncompressed frame (RFC 9639). */
 export function flac(pcm: Int16Array): Uint8Array {
   const info = Buffer.alloc(42);
   info.write('fLaC', 0);
