@@ -64,7 +64,7 @@ waits until it has taken 2, 4 or 8 times as long as it would (\`SLOWDOWN=two:4\`
 and works with every run file). This is the question of Decoupled Greedy Learning (Belilovsky et al. 2020): what does a slow module
 cost the others, and what do stale or repeated samples cost the accuracy?
 
-- *latest* is \`whenFull: dropOldest\` with \`maxReuse: 15\`: nobody waits for room, and a module without new samples uses those again that it has.
+- *latest* is \`whenFull: dropOldest\` with \`maxReuse: 15\`: no module waits for room, and a module without new samples uses those again that it has.
 - *block* is \`whenFull: block\`: every sample is used exactly once, in order.
 - *synchronous* is one process that takes each batch through the modules in turn. All have the same samples.
 - *depth*: batches of 16 samples that a buffer holds.
@@ -106,7 +106,7 @@ function sameWeights(results: readonly Result[]): string {
   const one = results.find(({ policy, seed }) => policy === 'synchronous' && seed === 1);
   const block = results.filter(({ policy, seed }) => policy === 'block' && seed === 1);
   const same = block.filter(({ weights }) => weights === one?.weights);
-  return `**Block is synchronous training.** ${same.length} of ${block.length} runs with \`block\`, whatever the depth and the slow-down, ended with the weights of synchronous training, to the last bit.`;
+  return `**Block is synchronous training.** ${same.length} of ${block.length} runs with \`block\`, at every depth and slow-down, ended with the weights of synchronous training, to the last bit.`;
 }
 
 /** A mean within its error of the limit is inconclusive. */

@@ -23,7 +23,7 @@ export function soakPage(soak: Soak): string {
 Written by \`make soak\` (${day}; ${machine}). **This one took ${minutes} minutes**; \`SOAK_MINUTES=30 make soak\`, the default, takes 30.
 
 A run of three modules on digits, with buffers that block, had a fault every ${faultEverySeconds} s, drawn from seed ${seed}, trained on ${samples.toLocaleString('en')} samples meanwhile (the slowest module),
-was then stopped, resumed with a budget a little above that, and had to come to its end with every module.
+was then stopped, resumed with a budget a little above that, and had to be complete with every module.
 
 ${markdown({ columns: ['fault', 'times'], rows: Object.entries(faults).map(([name, times]) => [name, `${times}`]) })}
 
