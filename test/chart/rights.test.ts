@@ -30,7 +30,7 @@ const inNamespace = `--namespace=${NAMESPACE}`;
 
 const eventually = (what: () => Promise<unknown>) =>
   expect.poll(() => what().catch((error: Error) => error.message), {
-    timeout: 30_000,
+    timeout: 120_000,
     interval: 200,
   });
 

@@ -108,7 +108,7 @@ beforeAll(async () => {
   ]);
   const isRefused = async () =>
     (await answer(aRun({ spec: { hostPID: true } }))).includes('host namespaces');
-  await vi.waitUntil(isRefused, { timeout: 60_000, interval: 500 });
+  await vi.waitUntil(isRefused, { timeout: 240_000, interval: 500 });
 }, CLUSTER_TIMEOUT);
 
 afterAll(async () => {
@@ -355,5 +355,5 @@ describe('a run of another user', () => {
 it('an exempt namespace has no such limits', async () => {
   await kubectl('label', 'namespace', 'default', 'greedyinfomax.dev/run-policy=exempt');
   const said = () => answer(aRun({ spec: { hostPID: true } }));
-  await expect.poll(said, { timeout: 30_000, interval: 500 }).toContain('small created');
+  await expect.poll(said, { timeout: 120_000, interval: 500 }).toContain('small created');
 });

@@ -203,7 +203,7 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   expect(samples).toBeGreaterThan(0);
   await expect
     .poll(async () => (await read('pods', '-l=greedyinfomax.dev/module=two')).items, {
-      timeout: 60_000,
+      timeout: 240_000,
     })
     .toEqual([]);
 

@@ -121,7 +121,7 @@ it('installs from the packaged chart and prints the next steps', async () => {
 it('trains in pods that have one GPU each, on two nodes', async () => {
   volume = await cluster.volumeClaim('default', 'digits-checkpoints');
   await cluster.apply(digits());
-  await until('all modules train', async () => (await status()).phase === 'Training', 150);
+  await until('all modules train', async () => (await status()).phase === 'Training', 280);
   const pods = await trainers();
   expect(pods).toHaveLength(MODULES.length);
   expect(new Set(pods.map(({ spec }) => spec.nodeName)).size).toBe(2);
@@ -139,10 +139,10 @@ it('gives a module a second trainer on a free GPU, and removes it again', async 
     kubectl('scale', `gimmod/${RUN}-${SCALED}`, `--replicas=${replicas}`);
   const ready = async (): Promise<number> => (await moduleOf(SCALED)).readyReplicas;
   await scale(2);
-  await until('a second trainer', async () => (await ready()) === 2, 120);
+  await until('a second trainer', async () => (await ready()) === 2, 240);
   expect(await trainers()).toHaveLength(MODULES.length + 1);
   await scale(1);
-  await until('one trainer again', async () => (await trainers()).length === MODULES.length, 120);
+  await until('one trainer again', async () => (await trainers()).length === MODULES.length, 240);
   expect(await moduleOf(SCALED)).toMatchObject({ replicas: 1, phase: 'Training' });
 });
 
@@ -189,9 +189,9 @@ it('is upgraded under a run, whose pods continue', async () => {
     '--wait',
     '--timeout=120s',
   );
-  await until('another operator', async () => !(await operatorPod()).includes(operator), 60);
+  await until('another operator', async () => !(await operatorPod()).includes(operator), 240);
   const further = async () => (await status()).modules[0].samples > modules[0].samples;
-  await until('the run goes on', further, 60);
+  await until('the run goes on', further, 240);
   const after = await trainers();
   const uids = (pods: Pod[]) => pods.map(({ metadata }) => metadata.uid).toSorted();
   expect(uids(after)).toEqual(uids(before));

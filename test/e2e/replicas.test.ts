@@ -46,11 +46,11 @@ it('trains with replicas that join and leave, and drops no sample of a buffer th
   const saved = (module: string) => checkpoints(out, `${module}/replica-1`).length > 0;
   const log = (module: string) => readFileSync(join(second(module), 'trainer.log'), 'utf8');
   const trains = (module: string) => existsSync(join(second(module), 'history.jsonl'));
-  await until(() => checkpoints(out, 'one').length > 0, 'a checkpoint of module one', 60);
+  await until(() => checkpoints(out, 'one').length > 0, 'a checkpoint of module one');
   replicas = 2;
-  await until(() => trains('one') && trains('two'), 'second trainers to train', 60);
+  await until(() => trains('one') && trains('two'), 'second trainers to train');
   replicas = 1;
-  await until(() => saved('one') && saved('two'), 'second trainers to leave', 60);
+  await until(() => saved('one') && saved('two'), 'second trainers to leave');
   const { modules } = await run;
 
   for (const { name, samplesTrained, samplesDropped, lossFirst, lossLast } of modules) {

@@ -122,6 +122,7 @@ describe('a run whose trainers all succeed', () => {
     await becomes('short-lived', 'Complete');
     await operator.stop();
     operator = await scene.operator();
+    const restarted = Date.now() / 1000;
     const { metadata, status } = await eventually(
       'the deletion',
       async () => {
@@ -132,7 +133,9 @@ describe('a run whose trainers all succeed', () => {
     );
     const lived = seconds(metadata.deletionTimestamp) - seconds(status?.completionTime);
     expect(lived).toBeGreaterThanOrEqual(10);
-    expect(lived).toBeLessThanOrEqual(12);
+    // On time, or once the restarted operator leads; the rest is slack for a slow machine.
+    const due = Math.max(10, restarted - seconds(status?.completionTime));
+    expect(lived).toBeLessThanOrEqual(due + 30);
     const body = { metadata: { finalizers: null } };
     await scene.client.patch(RUNS, NAMESPACE, 'short-lived', 'merge', body).catch(() => {});
   });

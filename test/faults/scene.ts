@@ -81,7 +81,7 @@ export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   ];
   const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
   await kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
-  // kubectl fails on a CRD whose status nobody has written yet.
+  // kubectl fails on a CRD whose status is still empty.
   await eventually('the CRDs', () =>
     kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
   );
@@ -167,7 +167,7 @@ export function aRun(name: string, modules = ['first', 'second'], spec: object =
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false | null>,
-  { seconds = 120, operator }: { seconds?: number; operator?: OperatorProcess } = {},
+  { seconds = 240, operator }: { seconds?: number; operator?: OperatorProcess } = {},
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   let error: unknown;

@@ -114,8 +114,10 @@ it('a run gets a Secret that admits its trainers, and no write follows', async (
     },
     'trainer',
   );
-  const taken = await trainer.request(`gim.default.waiting.${uid}.edge.one`, '{}');
-  expect(taken.json()).toMatchObject({ stream: 'GIM_default_waiting_one' });
+  // No stream responds until the operator has created it.
+  const published = async () =>
+    (await trainer.request(`gim.default.waiting.${uid}.edge.one`, '{}')).json();
+  await expect.poll(published).toMatchObject({ stream: 'GIM_default_waiting_one' });
   await trainer.close();
 
   const writes = async () =>
@@ -125,10 +127,13 @@ it('a run gets a Secret that admits its trainers, and no write follows', async (
         /^greedyinfomax_rest_client_requests_total.*method="(POST|PATCH|DELETE)"/.test(line),
       )
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-  await new Promise((done) => setTimeout(done, 3000)); // Let the last status settle.
-  const before = await writes();
-  await new Promise((done) => setTimeout(done, 8000));
-  expect(await writes()).toBe(before);
+  // A slow machine takes longer until the last status is written.
+  const writesInEightSeconds = async () => {
+    const before = await writes();
+    await new Promise((done) => setTimeout(done, 8000));
+    return (await writes()) - before;
+  };
+  await expect.poll(writesInEightSeconds, { timeout: 120_000 }).toBe(0);
 });
 
 it('the Secret of a deleted run is deleted with it', async () => {

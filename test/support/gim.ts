@@ -142,7 +142,7 @@ export const checkpoints = (out: string, module: string): string[] => {
 };
 
 /** Waits until `condition` holds; throws an error that names `what` after `seconds`. */
-export async function until(condition: () => boolean, what: string, seconds = 120): Promise<void> {
+export async function until(condition: () => boolean, what: string, seconds = 240): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`timed out after ${seconds} s waiting for ${what}`);

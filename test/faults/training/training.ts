@@ -55,7 +55,7 @@ const NO_PROGRESS: ModuleProgress = {
   message: undefined,
 };
 
-const STALLED_SECONDS = 60;
+const STALLED_SECONDS = 180;
 
 /** Maximum milliseconds without progress; longer than any operation here. */
 export class StalledError extends Error {
