@@ -1,4 +1,4 @@
-# Every command that a person needs. `make help` lists them.
+# Commands for users and contributors. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 node_bin := $(CURDIR)/node_modules/.bin
@@ -13,21 +13,21 @@ demo: setup ## Train three modules on handwritten digits on this machine; result
 	bin/gim run examples/digits.yaml --out runs/digits
 
 .PHONY: demo-speech
-demo-speech: setup ## Train six modules on synthesised speech, evaluate speakers and phones (10 minutes); results in runs/synthetic-speech
+demo-speech: setup ## Train six modules on synthetic speech and classify speakers and phones (10 minutes); results in runs/synthetic-speech
 	@mkdir -p runs && folder=$$(setup/speech/speech.sh) && ln -sfn "$$folder" runs/speech-data
 	rm -rf runs/synthetic-speech
 	bin/gim run examples/synthetic-speech.yaml --out runs/synthetic-speech
 
 .PHONY: paper-small
-paper-small: setup ## Train every method of the paper's table on digits and print the table (30 minutes); SAMPLES=… for less
+paper-small: setup ## Train every method of the paper's table on digits and print the table (30 minutes); SAMPLES=N trains on fewer samples
 	node --disable-warning=ExperimentalWarning bench/paper-small.ts $(if $(SAMPLES),--samples $(SAMPLES))
 
 .PHONY: setup
-setup: ## Install all that the project needs (cached in ~/.cache/greedy-infomax)
+setup: ## Install everything that the project needs (cached in ~/.cache/greedy-infomax)
 	@bash setup/setup.sh
 
 .PHONY: images
-images: ## Build the images of operator and trainer (CUDA, and trainer:TAG-cpu): REGISTRY=…, TAG=…, PUSH=yes
+images: ## Build the operator's and the trainer's images (CUDA, and trainer:TAG-cpu): REGISTRY=…, TAG=…, PUSH=yes
 	@REGISTRY=$(REGISTRY) TAG=$(TAG) PUSH=$(PUSH) BUILD_OPTIONS="$(BUILD_OPTIONS)" setup/images.sh
 
 ##@ Develop
@@ -49,7 +49,7 @@ test-integration: setup-test ## Run the tests that start servers or load TensorF
 	vitest run --project integration
 
 .PHONY: test-e2e
-test-e2e: setup-test cluster-setup ## Run the tests of the whole system on a Kubernetes of this machine (needs root)
+test-e2e: setup-test cluster-setup ## Run the system tests on a Kubernetes cluster on this machine (needs root)
 	vitest run --project e2e
 
 .PHONY: faults
@@ -58,24 +58,24 @@ faults: setup ## Train through one fault after another and write docs/reliabilit
 	node --disable-warning=ExperimentalWarning test/faults/training/main.ts
 
 .PHONY: soak
-soak: setup ## Train under random faults and fail when anything grows or leaks; writes docs/soak.md: SOAK_MINUTES=30
+soak: setup ## Train under random faults, fail if anything grows or leaks, and write docs/soak.md: SOAK_MINUTES=30
 	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) node --disable-warning=ExperimentalWarning bench/soak.ts
 
 .PHONY: bench-asynchrony
-bench-asynchrony: setup ## Train with a slow module, by depth of the buffers and policy; writes docs/asynchrony.md (12 minutes)
+bench-asynchrony: setup ## Train with a slow module, by buffer depth and policy, and write docs/asynchrony.md (12 minutes)
 	rm -rf runs/asynchrony
 	node --disable-warning=ExperimentalWarning bench/asynchrony.ts
 
 .PHONY: e2e
-e2e: setup cluster-setup ## Install by Helm on a cluster of two nodes on this machine, train, upgrade, remove (needs root)
+e2e: setup cluster-setup ## Install with Helm on a two-node cluster on this machine, train, upgrade, remove (needs root)
 	vitest run test/e2e/helm.test.ts
 
 .PHONY: test-kills
-test-kills: setup ## Kill a writer of checkpoints 200 times: the newest one is always whole (half a minute)
+test-kills: setup ## Kill a checkpoint writer 200 times and check that the newest one is intact (30 s)
 	KILLS=200 vitest run trainer/src/checkpoint/store.test.ts
 
 .PHONY: mutation
-mutation: setup ## Make mutants of the pure parts and fail where tests miss more than 10 %: PART="frames plan"
+mutation: setup ## Create mutants of the pure parts and fail if tests miss more than 10 %: PART="frames plan"
 	node --disable-warning=ExperimentalWarning test/mutation/main.ts $(PART)
 
 .PHONY: bench
@@ -83,11 +83,11 @@ bench: setup cluster-setup ## Run all benchmarks and write bench/RESULTS.md (2 h
 	node --disable-warning=ExperimentalWarning bench/main.ts
 
 .PHONY: bench-quick
-bench-quick: setup ## Measure a few ratios again and fail when one is worse than the committed one (2 minutes; installs PyTorch)
+bench-quick: setup ## Measure a few ratios and fail if one is worse than the committed one (2 minutes; installs PyTorch)
 	node --disable-warning=ExperimentalWarning bench/quick.ts
 
 .PHONY: bench-pipeline
-bench-pipeline: setup ## Train three modules in three processes, in turn in one, in PyTorch; check the simulator (30 minutes)
+bench-pipeline: setup ## Train three modules in three processes, in one, and in PyTorch; check the simulator (30 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts pipeline
 
 .PHONY: bench-accuracy
@@ -95,39 +95,39 @@ bench-accuracy: setup ## Train digits until a linear probe reaches 90 %, in thre
 	node --disable-warning=ExperimentalWarning bench/main.ts accuracy
 
 .PHONY: bench-operator
-bench-operator: setup cluster-setup ## Put the operator and JobSet's controller through 2,000 runs on a real API server (10 minutes; needs Go)
+bench-operator: setup cluster-setup ## Compare the operator with JobSet's controller on 2,000 runs and a real API server (10 minutes; needs Go)
 	node --disable-warning=ExperimentalWarning bench/main.ts operator
 
 .PHONY: bench-hostile
-bench-hostile: setup ## Print for how long the costliest runs hold the event loop of the operator
+bench-hostile: setup ## Print how long the most expensive runs block the operator's event loop
 	node --disable-warning=ExperimentalWarning bench/hostile-run.ts
 
 .PHONY: bench-startup
-bench-startup: setup ## Time a trainer from its start to its first step; sizes of images and packages
+bench-startup: setup ## Measure the time from a trainer's start to its first step, and sizes of images and packages
 	node --disable-warning=ExperimentalWarning bench/main.ts startup
 
 .PHONY: bench-growth
-bench-growth: setup cluster-setup ## Fit how costs grow: step over batch, bytes over channels, NATS over depth, operator over runs
+bench-growth: setup cluster-setup ## Fit the growth of costs: step by batch, bytes by channels, NATS by depth, operator by runs
 	node --disable-warning=ExperimentalWarning bench/main.ts growth
 
 .PHONY: bench-step
-bench-step: setup ## Time the training step of each module against PyTorch's, which it installs (5.5 GB; 12 minutes)
+bench-step: setup ## Compare the training step of each module with PyTorch (12 minutes; installs 5.5 GB)
 	node --disable-warning=ExperimentalWarning bench/main.ts step
 
 .PHONY: bench-edge
-bench-edge: setup ## Time the edge between two processes against a bare NATS client and raw TCP (4 minutes)
+bench-edge: setup ## Compare the edge between two processes with a plain NATS client and raw TCP (4 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts edge
 
 .PHONY: bench-memory
-bench-memory: setup ## Measure the memory of a training process, by what it trains (3 minutes)
+bench-memory: setup ## Measure the memory of a training process for several networks (3 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts memory
 
 .PHONY: bench-precision
-bench-precision: setup ## Train digits in float32 and bfloat16, with activations of 8 and 4 bits: accuracy and time (10 minutes)
+bench-precision: setup ## Train digits in float32 and bfloat16, with activations of 8 and 4 bits; measure accuracy and time (10 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts precision
 
 .PHONY: bench-averaging
-bench-averaging: setup ## Train digits with one and two trainers a module, by rule of averaging (10 minutes)
+bench-averaging: setup ## Train digits with one and two trainers per module, by averaging rule (10 minutes)
 	node --disable-warning=ExperimentalWarning bench/main.ts averaging
 
 .PHONY: setup-test
@@ -135,8 +135,9 @@ setup-test:
 	@bash setup/setup.sh --with-test-tools
 
 .PHONY: lint
-lint: setup ## Check format and lint rules, and that no shipped package has a known vulnerability
+lint: setup ## Check format, lint rules and plain English, and that no shipped package has a known vulnerability
 	biome check --error-on-warnings .
+	node --disable-warning=ExperimentalWarning setup/plain-english.ts --check
 	@setup/audit.sh
 
 .PHONY: format
@@ -167,7 +168,7 @@ cluster-up: cluster-setup ## Start a Kubernetes cluster with one node on this ma
 	@node --disable-warning=ExperimentalWarning test/cluster/main.ts up --nodes 1
 
 .PHONY: cluster-down
-cluster-down: ## Take it down
+cluster-down: ## Stop and remove that cluster
 	@node --disable-warning=ExperimentalWarning test/cluster/main.ts down
 
 .PHONY: clean

@@ -10,7 +10,7 @@ export interface Method {
   file: string;
   /** Percent on STL-10 in the paper; undefined: not given in the paper. */
   paper?: number;
-  /** True if there is no run file for STL-10. */
+  /** True if STL-10 has no run file. */
   smallOnly?: true;
 }
 

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /**
- * Checks comments, descriptions and documentation for openings and words that CONTRIBUTING.md retires.
- * `node setup/plain-english.ts` prints each finding and fails if there is one; `--count` prints the numbers by folder.
+ * Finds openings and words that CONTRIBUTING.md retires in comments, messages and documentation.
+ * `node setup/plain-english.ts` prints each finding and fails if there is one. `--check` fails only if
+ * a folder has more findings than plain-english.json allows; `--update` writes that file. `--count`
+ * prints the findings by folder.
  */
 
 export interface Finding {
@@ -31,10 +34,10 @@ export const RETIRED: readonly [pattern: RegExp, better: string][] = [
   [/\bwhatever\b/i, 'any, each'],
   [/\bnobody\b/i, 'no client, no user'],
   [/\bwhom\b/i, 'name the subject'],
-  [/\b(of|to|by|in|from|for|with|behind|under) which\b/i, 'two sentences'],
+  [/\b(of|to|from|behind|under) which\b/i, 'two sentences'],
   [/\b(comes|came|come) to\b/i, 'is, totals, reaches'],
   [/\b(comes|came) of\b/i, 'results from'],
-  [/\bis no (number|object|run|error|file|such|image|stream)\b/i, 'is not a …'],
+  [/(?<!there )\bis no (number|object|run|error|file|such|image|stream)\b/i, 'is not a …'],
   [/\bno (number)\b/i, 'NaN'],
   [/\bat work\b/i, 'running'],
   [/\bto and fro\b/i, 'back and forth'],
@@ -49,6 +52,9 @@ interface Comment {
   line: number;
   text: string;
 }
+
+/** A boolean's doc comment may begin with "Whether"; a function's begins with "Reports whether". */
+const BOOLEAN = /^\s*(?:readonly )?\w+\??: (?:boolean|true)\b/;
 
 /** Returns the comments of TypeScript source. A run of `//` lines is one comment. */
 export function commentsOf(source: string): Comment[] {
@@ -107,23 +113,53 @@ function proseOf(file: string, source: string): Comment[] {
   });
 }
 
+/** Returns the findings of one file. Code spans and URLs are skipped. */
 export function check(file: string, source: string): Finding[] {
   const findings: Finding[] = [];
+  const lines = source.split('\n');
+  const describesBoolean = (line: number) => {
+    const end = lines.findIndex((text, i) => i >= line - 1 && !/^\s*(\/?\*|\/\/)/.test(text));
+    return BOOLEAN.test(lines[end] ?? '');
+  };
   if (file.endsWith('.ts')) {
     for (const { line, text } of commentsOf(source)) {
-      if (HEADLESS.test(text)) findings.push({ file, line, rule: 'headless comment', text });
+      if (!HEADLESS.test(text)) continue;
+      if (text.startsWith('Whether ') && describesBoolean(line)) continue;
+      findings.push({ file, line, rule: 'headless comment', text });
     }
   }
   for (const { line, text } of proseOf(file, source)) {
-    const plain = text.replace(/`[^`]*`/g, '');
+    const plain = text.replace(/`[^`]*`|https?:\/\/\S+/g, '');
     for (const [pattern, better] of RETIRED) {
-      if (pattern.test(plain)) {
-        findings.push({ file, line, rule: `${pattern.exec(plain)?.[0]} -> ${better}`, text });
-      }
+      const word = pattern.exec(plain)?.[0];
+      if (word) findings.push({ file, line, rule: `${word} -> ${better}`, text });
     }
   }
   return findings;
 }
+
+/** Returns the folder that a file is counted in: at most three levels, `.` for the root. */
+export const folderOf = (file: string): string =>
+  file.split('/').slice(0, -1).slice(0, 3).join('/') || '.';
+
+/** Returns the number of findings by folder, sorted by name. Folders without findings are left out. */
+export function countsOf(findings: readonly Finding[]): Record<string, number> {
+  const folders = [...Map.groupBy(findings, ({ file }) => folderOf(file))];
+  const counts = folders.map(([folder, found]) => [folder, found.length] as const);
+  return Object.fromEntries(counts.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Returns the findings in folders that have more than `allowed`; other folders allow none. */
+export function excess(
+  findings: readonly Finding[],
+  allowed: Readonly<Record<string, number>>,
+): Finding[] {
+  const counts = countsOf(findings);
+  const grown = (folder: string) => (counts[folder] ?? 0) > (allowed[folder] ?? 0);
+  return findings.filter(({ file }) => grown(folderOf(file)));
+}
+
+const ALLOWED = join(import.meta.dirname, 'plain-english.json');
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const files = execFileSync('git', ['ls-files', '*.ts', '*.md'], { encoding: 'utf8' })
@@ -132,18 +168,27 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     .filter((file) => !/^setup\/plain-english|^bench\/RESULTS\.md|^CHANGELOG/.test(file));
   const sources = files.map((file) => ({ file, source: readFileSync(file, 'utf8') }));
   const findings = sources.flatMap(({ file, source }) => check(file, source));
+  const print = (found: readonly Finding[]) => {
+    for (const { file, line, rule, text } of found) {
+      console.log(`${file}:${line}: ${rule}: ${text.slice(0, 100)}`);
+    }
+    process.exitCode = found.length > 0 ? 1 : 0;
+  };
   if (process.argv.includes('--count')) {
     const comments = sources
       .filter(({ file }) => file.endsWith('.ts'))
       .reduce((sum, { source }) => sum + commentsOf(source).length, 0);
     const headless = findings.filter(({ rule }) => rule === 'headless comment').length;
-    const folders = Map.groupBy(findings, ({ file }) => file.split('/').slice(0, 3).join('/'));
-    for (const [folder, found] of folders) console.log(`${folder}: ${found.length}`);
-    console.log(`${headless} headless comments of ${comments}; ${findings.length} findings`);
-  } else {
-    for (const { file, line, rule, text } of findings) {
-      console.log(`${file}:${line}: ${rule}: ${text.slice(0, 100)}`);
+    for (const [folder, count] of Object.entries(countsOf(findings))) {
+      console.log(`${folder}: ${count}`);
     }
-    process.exitCode = findings.length > 0 ? 1 : 0;
-  }
+    console.log(`${headless} headless comments of ${comments}; ${findings.length} findings`);
+  } else if (process.argv.includes('--update')) {
+    writeFileSync(ALLOWED, `${JSON.stringify(countsOf(findings), null, 2)}\n`);
+  } else if (process.argv.includes('--check')) {
+    print(excess(findings, JSON.parse(readFileSync(ALLOWED, 'utf8'))));
+    if (process.exitCode) {
+      console.log('Each folder above has more findings than setup/plain-english.json allows.');
+    }
+  } else print(findings);
 }

@@ -42,7 +42,7 @@ async function imagesOf(run: string, namespace = NAMESPACE): Promise<string[]> {
   return [...new Set(items.map(({ spec }) => spec?.template.spec?.containers[0]?.image ?? 'none'))];
 }
 
-it('the second installation waits, says for which, and takes over when that is removed', async () => {
+it('the second installation waits, names the first, and takes over when that is removed', async () => {
   const first = await install('first');
   await eventually('the first to lead', () => leads('first'), { operator: first });
   const second = await install('second');
