@@ -55,7 +55,7 @@ export const PARTS: Record<string, Part> = {
   },
   checkpoint: {
     mutate: ['trainer/src/checkpoint/*.ts'],
-    tests: ['trainer/src/checkpoint/*.test.ts'],
+    tests: ['trainer/src/checkpoint/*.test.ts', 'test/parity/exchange.test.ts'],
     oneIn: 4,
   },
 };
