@@ -127,6 +127,7 @@ function run(tool: string, tree: string, name: string, part: Part): MutationRepo
     inPlace: true,
     disableTypeChecks: false,
     coverageAnalysis: 'perTest',
+    ignoreStatic: part.skipConstants ?? false,
     concurrency: Number(process.env.MUTATION_PROCESSES ?? 1),
     reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: report },

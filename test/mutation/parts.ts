@@ -6,6 +6,8 @@ export interface Part {
   tests: readonly string[];
   /** One window of lines in this many gets mutants, see `windows`. 1: all lines. */
   oneIn: number;
+  /** Leaves out mutants of module constants, because each needs all tests of the part in a new process. */
+  skipConstants?: true;
 }
 
 export const PARTS: Record<string, Part> = {
@@ -43,6 +45,7 @@ export const PARTS: Record<string, Part> = {
     mutate: ['operator/src/plan/kubernetes/*.ts'],
     tests: ['operator/src/plan/kubernetes/*.test.ts'],
     oneIn: 8,
+    skipConstants: true,
   },
   objective: {
     mutate: ['trainer/src/objective/*.ts'],

@@ -49,6 +49,11 @@ describe('a message', () => {
     expect(SHARED_PAYLOAD_BYTES).toBe(4 * 1024 * 1024);
     expect(samplesPerFrame({ sampleBytes: 500_000, whenFull: 'dropOldest' }, 32, true)).toBe(8);
     expect(samplesPerFrame({ sampleBytes: 1, whenFull: 'dropOldest' }, 5000, true)).toBe(1024);
+    const large = { sampleBytes: 25_000, whenFull: 'dropOldest' } as const;
+    expect(samplesPerFrame(large, 500, true)).toBe(167);
+    expect(samplesPerFrame(large, 500, false)).toBe(samplesPerMessage(25_000));
+    const inChunks = { sampleBytes: CHUNK_BYTES + 1, whenFull: 'dropOldest' } as const;
+    expect(samplesPerFrame(inChunks, 32, true)).toBe(0);
   });
 });
 

@@ -61,6 +61,19 @@ describe('frames', () => {
     expect(frame?.payload.length).toBe(50 * 25_000);
   });
 
+  it('name their producer, and number their groups from the first', () => {
+    const samples = [1, 2].map((id) => sample(id, CHUNK_BYTES + 1));
+    const frames = framesOf(samples, 9, 100).map((frame) => reread(frame, CHUNK_BYTES + 1));
+    expect(
+      frames.map(({ producer, group, chunk, chunks }) => [producer, group, chunk, chunks]),
+    ).toEqual([
+      [9, 100, 0, 2],
+      [9, 100, 1, 2],
+      [9, 101, 0, 2],
+      [9, 101, 1, 2],
+    ]);
+  });
+
   it('have a checksum of eight hexadecimal digits', () => {
     for (let id = 0; id < 500; id += 1) {
       const [{ record }] = framesOf([sample(id, 1)], 1, 0) as [SentFrame];

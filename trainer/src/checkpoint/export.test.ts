@@ -123,6 +123,28 @@ describe('an export', () => {
     ]);
   });
 
+  it('lists modules in the order of the network, whatever their names', async () => {
+    await writeTrained('a', 2, 1);
+    await writeTrained('b', 0, 1);
+    await writeTrained('c', 1, 1);
+    const file = join(out, 'encoder.safetensors');
+    await exportEncoder({ out, file });
+    const modules: { name: string }[] = JSON.parse(readWithPython(file).metadata.modules ?? '');
+    expect(modules.map(({ name }) => name)).toEqual(['b', 'c', 'a']);
+  });
+
+  it('has the layout of TensorFlow, or of PyTorch when asked for it', async () => {
+    await writeTrained('only', 0, 1);
+    const file = join(out, 'encoder.safetensors');
+    const read = async (format?: 'pytorch') => {
+      await exportEncoder({ out, file, format });
+      const { tensors, metadata } = decodeSafetensors(readFileSync(file));
+      return [metadata.layout, tensors['only.layers.0.weight']?.shape];
+    };
+    expect(await read()).toEqual(['tensorflow', [3, 3, 1, 2]]);
+    expect(await read('pytorch')).toEqual(['pytorch', [2, 1, 3, 3]]);
+  });
+
   it('contains the heads of the objectives if requested', async () => {
     await writeTrained('only', 0, 1);
     const file = join(out, 'encoder.safetensors');

@@ -150,6 +150,8 @@ describe('safetensors', () => {
       fileOf({ x: f32(0, 0, [2 ** 40, 2 ** 40, 0]) }),
       /too many elements/,
     ],
+    ['text that is not UTF-8', fileOf('{"__metadata__":{"a":"?"}}').fill(0xff, 30, 31), /not JSON/],
+    ['a byte order mark', fileOf('\ufeff{}'), /not JSON|not a JSON object/],
     ['half of a surrogate pair', fileOf('{"__metadata__":{"a":"\\ud800"}}'), /not Unicode/],
     ['white space before the header', fileOf(' {}'), /not a JSON object from its first byte on/],
     ['missing data', fileOf({ x: f32(0, 4) }, 3), /need 4 bytes.*has 3/],
