@@ -40,6 +40,7 @@ export const PARTS: Record<string, Part> = {
     mutate: ['operator/src/plan/*.ts'],
     tests: ['operator/src/plan/*.test.ts'],
     oneIn: 4,
+    skipConstants: true,
   },
   kubernetes: {
     mutate: ['operator/src/plan/kubernetes/*.ts'],

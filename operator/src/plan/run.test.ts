@@ -121,6 +121,43 @@ test('a relative data path is taken from the folder it is relative to, an absolu
   expect(pathOf('/data/mnist')).toBe('/data/mnist');
 });
 
+test('a data path stays as it is where no folder is given', () => {
+  const [first] = planRun(digits({ data: { format: 'idx', path: 'mnist' } }), local).modules;
+  expect(first?.source).toMatchObject({ data: { path: 'mnist' } });
+});
+
+test('consumers keep samples for reuse only where the run asks for it at all times', () => {
+  const stores = (reuse: 'always' | 'whileWaiting') => {
+    const buffers = { ...digits().spec.buffers, maxReuse: 2, reuse };
+    return planRun(digits({ buffers }), local).modules[0]?.sink?.stores;
+  };
+  expect(stores('always')).toBe(true);
+  expect(stores('whileWaiting')).toBeUndefined();
+});
+
+test('a module has at most as many replicas as an edge of large samples has shares', () => {
+  const planned = (replicas: number) => {
+    const run = example('stl10-resnet50.yaml');
+    const modules = run.spec.modules.map((module, i) =>
+      i === 1 ? { ...module, replicas } : module,
+    );
+    const buffers = { ...run.spec.buffers, encoding: 'float32' as const };
+    const spec = { ...run.spec, modules, buffers, training: { samples: 1 } };
+    return () => planRun({ ...run, spec }, local);
+  };
+  expect(planned(8)).not.toThrow();
+  expect(planned(9)).toThrow(
+    expect.objectContaining({
+      name: 'PlanError',
+      message:
+        'module stage2 has 9 replicas, but samples of 12845056 bytes can be shared by 8; make replicas at most 8',
+    }),
+  );
+  const small = digits();
+  const modules = small.spec.modules.map((module) => ({ ...module, replicas: 9 }));
+  expect(() => planRun(digits({ modules }), local)).not.toThrow();
+});
+
 test('checkpoints lie in a bucket of this very run on a cluster, and in a folder on one machine', () => {
   const checkpoints = { everySeconds: 60, keep: 3, storage: { objectStore: {} } };
   const onCluster = planRun(digits({ checkpoints }), { ...local, storage: true });
