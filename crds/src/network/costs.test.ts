@@ -27,7 +27,11 @@ function along(size: number, { kernel, stride, padding }: Steps) {
   return { positions, met };
 }
 
-type Counted = Omit<LayerCost, 'effectiveInputMacs'> & { output: PatchShape };
+type Counted = Omit<LayerCost, 'effectiveInputMacs'> & {
+  output: PatchShape;
+  /** Whether the convolution reads the input of the layer. */
+  readsInput?: boolean;
+};
 
 function counted([rows, cols]: [Steps, Steps], input: PatchShape, channels: number): Counted {
   const [down, across] = [along(input[0], rows), along(input[1], cols)];
@@ -45,7 +49,7 @@ function* convolutions(layer: Layer, input: PatchShape): Generator<Counted> {
   if (layer.type === 'conv' || layer.type === 'conv1d') {
     const steps = convDefaults(layer);
     const across = layer.type === 'conv' ? steps : { kernel: 1, stride: 1, padding: 0 };
-    yield counted([steps, across], input, layer.channels);
+    yield { ...counted([steps, across], input, layer.channels), readsInput: true };
     return;
   }
   let shape = input;
@@ -55,12 +59,13 @@ function* convolutions(layer: Layer, input: PatchShape): Generator<Counted> {
     for (const { kernel, expansion, strides } of BODIES[layer.type as keyof typeof BODIES]) {
       const steps = { kernel, stride: strides ? stride : 1, padding: (kernel - 1) / 2 };
       const next = counted([steps, steps], shape, layer.channels * expansion);
+      yield { ...next, readsInput: shape === input };
       shape = next.output;
-      yield next;
     }
     const shortcut = { kernel: 1, stride, padding: 0 };
     if (stride !== 1 || before[2] !== shape[2]) {
-      yield { ...counted([shortcut, shortcut], before, shape[2]), output: shape };
+      const reads = { output: shape, readsInput: before === input };
+      yield { ...counted([shortcut, shortcut], before, shape[2]), ...reads };
     }
   }
 }
@@ -104,6 +109,10 @@ describe('the cost and the shape of a layer', () => {
           parameters: total('parameters'),
           macs: total('macs'),
           effectiveMacs: total('effectiveMacs'),
+          effectiveInputMacs: each.reduce(
+            (sum, { effectiveMacs, readsInput }) => sum + (readsInput ? effectiveMacs : 0),
+            0,
+          ),
         });
       }),
       { seed: 29, numRuns: 3000 },
