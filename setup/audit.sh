@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# audit.sh: asks the npm registry for known vulnerabilities of what is shipped, and fails on a high or critical one.
-# A registry without that service, such as a mirror, is reported and no failure.
+# Checks shipped packages for known vulnerabilities at the npm registry, and fails on a high or critical one.
+# Reports a registry without that service, such as a mirror, without failing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$(npm audit --omit=dev --audit-level=high --fetch-retries=0 --fetch-timeout=20000 2>&1) && {

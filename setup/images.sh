@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# images.sh [IMAGE...]: builds the images operator, trainer (CUDA) and trainer-cpu, or those named, with the first of
-# docker, podman and buildah that works. Environment: REGISTRY and TAG name them, PUSH=yes pushes them,
-# BUILDER is another program that understands `build`, BUILD_OPTIONS are more options for it.
+# images.sh [IMAGE...]: builds the images operator, trainer (CUDA) and trainer-cpu, or the named ones, with the first
+# of docker, podman and buildah that works. Environment: REGISTRY and TAG form the names, PUSH=yes pushes the images,
+# BUILDER is another program with a `build` command, BUILD_OPTIONS are additional options for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 registry=${REGISTRY:+${REGISTRY%/}/}

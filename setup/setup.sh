@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs all that the project needs: npm packages (Node itself among them), libtensorflow with the
+# Installs everything that the project needs: npm packages (Node itself among them), libtensorflow with the
 # tfjs addon built against it, and nats-server. Downloads and builds are kept, keyed by version and
 # checked by hash, in GREEDY_INFOMAX_CACHE (default ~/.cache/greedy-infomax). A second run takes about a second.
-# DEVICE=gpu takes TensorFlow's CUDA build with NVIDIA's libraries (6 GB unpacked) instead of the one for CPUs;
-# `make setup DEVICE=cpu` goes back.
+# DEVICE=gpu installs TensorFlow's CUDA build with NVIDIA's libraries (6 GB unpacked) instead of the CPU build;
+# `make setup DEVICE=cpu` reverts this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source setup/versions.env
@@ -19,7 +19,7 @@ fail() {
 }
 need() { command -v "$1" >/dev/null || fail "'$1' is not on this machine" "install $2, then run this again"; }
 
-# run LABEL ESTIMATE REMEDY COMMAND...: says what is done and how long it takes; shows the output only of a failure.
+# run LABEL ESTIMATE REMEDY COMMAND...: prints the step and its estimated time, and its output only if it fails.
 run() {
   local label=$1 estimate=$2 remedy=$3 log started=$SECONDS
   shift 3
@@ -73,7 +73,7 @@ if [ "$(readlink "$tfjs/deps/lib" || true)" != "$tensorflow/lib" ] || ! cmp -s "
 fi
 echo "$device" >node_modules/.setup-device
 
-# 3. nats-server: one already on PATH that is new enough, else the pinned one
+# 3. nats-server: a recent one on PATH, or the pinned version
 own=$(PATH=${PATH//"$PWD/node_modules/.bin:"/} && command -v nats-server || true) # not the link that is made below
 if [ -n "$own" ] && [ "$(printf '%s\n' 2.15.0 "$("$own" --version 2>/dev/null | sed 's/.*v//')" | sort -V | head -n 1)" = 2.15.0 ]; then
   nats=$own

@@ -20,19 +20,19 @@ HEADERS = (
     "tsl/platform/ctstring",
     "tensorflow/core/platform/ctstring",
 )
-# The names that tfjs-node's binding.gyp and the libraries themselves ask for.
+# Names that tfjs-node's binding.gyp and the libraries themselves require.
 LINKS = {
     "libtensorflow.so": "libtensorflow_cc.so.2",
     "libtensorflow.so.2": "libtensorflow_cc.so.2",
     "libtensorflow_framework.so": "libtensorflow_framework.so.2",
 }
-# Of NVIDIA's wheels: what is opened at run time, and what XLA compiles with. Not headers, libraries to
-# link statically or on the device, second builds of a library, and the solver for several GPUs.
+# Files of NVIDIA's wheels that are opened at run time or that XLA compiles with. Excludes headers, static and
+# device libraries, second builds of a library, and the multi-GPU solver.
 NVIDIA = re.compile(r"nvidia/(\w+/lib/.+|cuda_nvcc/(bin|nvvm)/.+)")
 NVIDIA_UNUSED = re.compile(r"\.(a|h|py|pyc|bc|ltoir)$|\.alt\.so|libcusolverMg")
 LIBDEVICE = re.compile(r"nvidia/cuda_nvcc/nvvm/libdevice/")
 ABOUT = re.compile(r"[^/]+\.dist-info/(METADATA|licenses/.+|License.*|LICENSE.*)", re.IGNORECASE)
-# TensorFlow's METADATA names with this what its GPU build needs beside it.
+# Extra in TensorFlow's METADATA that lists the requirements of its GPU build.
 CUDA_EXTRA = re.compile(r"^Requires-Dist: ([\w-]+).*extra == .and-cuda", re.MULTILINE)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the folder of the synthetic speech (`data.format: wav`); makes it first when the cache has none:
-# fetches Flite from Debian packages (nothing is installed) and lets it speak, about 2 minutes and 80 MB.
+# Prints the folder of the synthetic speech (`data.format: wav`), and creates it if the cache has none: downloads
+# Flite from Debian packages (without installing them) and synthesises, about 2 minutes and 80 MB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 cache=${GREEDY_INFOMAX_CACHE:-$HOME/.cache/greedy-infomax}
