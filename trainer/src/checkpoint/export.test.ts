@@ -123,7 +123,7 @@ describe('an export', () => {
     ]);
   });
 
-  it('lists modules in the order of the network, whatever their names', async () => {
+  it('lists modules in network order, not by name', async () => {
     await writeTrained('a', 2, 1);
     await writeTrained('b', 0, 1);
     await writeTrained('c', 1, 1);

@@ -145,7 +145,7 @@ function split(file: Uint8Array): {
   if (!isObject(header) || !text.startsWith('{')) {
     throw new SafetensorsError('the header is not a JSON object from its first byte on');
   }
-  // Not file.subarray: for a Buffer it returns a Buffer, whose slice() does not copy.
+  // Avoids file.subarray: for a Buffer it returns a Buffer, and its slice() does not copy.
   const data = new Uint8Array(file.buffer, file.byteOffset + dataAt, file.length - dataAt);
   return { header, text, data };
 }
