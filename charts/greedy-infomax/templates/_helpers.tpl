@@ -1,4 +1,4 @@
-{{/* Names, labels and parts that several templates share. */}}
+{{/* Names, labels and parts shared by several templates. */}}
 
 {{- define "greedy-infomax.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
@@ -68,7 +68,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Takes the values of a component: where its pods may run. */}}
+{{/* Takes the values of a component. Returns the placement of its pods. */}}
 {{- define "greedy-infomax.placement" -}}
 {{- with .nodeSelector }}
 nodeSelector:
@@ -87,7 +87,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Takes a list: the root and the component. Labels and annotations of a pod of a hook; annotations come last. */}}
+{{/* Takes a list: the root and the component. Returns labels and annotations of a hook's pod, with annotations last. */}}
 {{- define "greedy-infomax.hookMetadata" -}}
 {{- $root := index . 0 -}}
 labels:
@@ -131,7 +131,7 @@ after moveAfterSeconds, instead of after the 300 s that Kubernetes sets. Tolerat
 {{- end }}
 {{- end }}
 
-{{/* A Kubernetes quantity of memory in bytes. */}}
+{{/* Returns a Kubernetes quantity of memory in bytes. */}}
 {{- define "greedy-infomax.bytes" -}}
 {{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $text := ternary . (int64 . | toString) (kindIs "string" .) -}}

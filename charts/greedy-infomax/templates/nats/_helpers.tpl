@@ -1,4 +1,4 @@
-{{/* How the operator and the install check reach NATS: the same for a built-in and an external one. */}}
+{{/* Connection of the operator and the install check to NATS, for a built-in and an external server. */}}
 
 {{- define "greedy-infomax.natsUrl" -}}
 {{- if .Values.nats.external.url -}}
@@ -39,7 +39,7 @@ ca: {{ ternary (include "greedy-infomax.natsTlsSecret" .) "" .Values.tls.enabled
 {{- end }}
 {{- end }}
 
-{{/* Limits of each namespace's account, as the operator's flag takes them. */}}
+{{/* Limits of each namespace's account, as value of the operator's flag. */}}
 {{- define "greedy-infomax.natsLimits" -}}
 {{- $accounts := .Values.nats.accounts -}}
 {{- $disk := int64 (include "greedy-infomax.bytes" $accounts.disk) -}}

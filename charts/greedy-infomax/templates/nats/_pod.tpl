@@ -1,6 +1,6 @@
 {{/* Pod of NATS, shared by the Deployment (streams in memory) and the StatefulSet (streams in files). */}}
 
-{{/* Label that tells the pods of the Deployment from those of the StatefulSet, as YAML. */}}
+{{/* Label that distinguishes the pods of the Deployment from those of the StatefulSet, as YAML. */}}
 {{- define "greedy-infomax.natsStore" -}}
 greedyinfomax.dev/nats-store: {{ ternary "file" "memory" .Values.nats.fileStore.enabled }}
 {{- end }}
@@ -27,7 +27,7 @@ spec:
   securityContext:
     {{- toYaml $nats.podSecurityContext | nindent 4 }}
   {{- include "greedy-infomax.placement" $placed | nindent 2 }}
-  # NATS ends at once on SIGTERM. Lame duck mode moves clients to other servers, and there are none.
+  # NATS ends at once on SIGTERM. Lame duck mode would move clients to other servers, but there are none.
   terminationGracePeriodSeconds: 30
   containers:
     - name: nats
@@ -51,7 +51,7 @@ spec:
       startupProbe:
         tcpSocket: { port: nats }
         periodSeconds: 2
-        # The server reads its file store before it answers; a large one takes minutes.
+        # The server reads its file store before it accepts clients, which takes minutes for a large store.
         failureThreshold: 150
       livenessProbe:
         tcpSocket: { port: nats }
@@ -104,7 +104,7 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* Refuses, before anything is changed, a change of the claim template, which Kubernetes refuses half way. */}}
+{{/* Refuses changes of the claim template before the upgrade starts, because Kubernetes would refuse them halfway. */}}
 {{- define "greedy-infomax.checkFileStore" -}}
 {{- $store := .Values.nats.fileStore }}
 {{- $name := include "greedy-infomax.natsName" . }}

@@ -1,5 +1,5 @@
 {{- define "greedy-infomax.dnsEgress" -}}
-# To any address: with a cache on the node, DNS is no pod.
+# Allows all addresses, because a DNS cache on the node is not a pod.
 - ports:
     - { port: 53, protocol: UDP }
     - { port: 53, protocol: TCP }
@@ -16,7 +16,7 @@
   {{- end }}
 {{- end }}
 
-{{/* To the built-in NATS alone, else to the port of the external one. */}}
+{{/* Allows the built-in NATS, or else the port of the external server. */}}
 {{- define "greedy-infomax.natsEgress" -}}
 {{- if .Values.nats.external.url -}}
 - ports:
