@@ -126,7 +126,7 @@ async function steady(): Promise<State> {
   let state: State = { streams: 0, consumers: 0, children: 0 };
   while (elapsed() < end) {
     await sleep(1000);
-    const found = await lookAtStreams(natsUrl);
+    const found = await lookAtStreams(natsUrl, out);
     state = { streams: 0, consumers: 0, ...found, children: childrenOf(run.child.pid as number) };
     if (state.streams === 3 && state.consumers === 2 && state.children === CHILDREN) return state;
   }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { natsPid, trainerPids } from '../../test/support/gim.ts';
+import { natsOptions, natsPid, trainerPids } from '../../test/support/gim.ts';
 import type { Sample } from './verdict.ts';
 
 /** Samples of a run from /proc and the NATS server. */
@@ -42,9 +42,13 @@ export interface Streams {
 }
 
 /** Undefined while the server is down. */
-export async function lookAtStreams(url: string): Promise<Streams | undefined> {
+export async function lookAtStreams(url: string, out: string): Promise<Streams | undefined> {
   try {
-    const connection = await connect({ servers: url, reconnect: false, timeout: 2000 });
+    const connection = await connect({
+      ...natsOptions(url, out),
+      reconnect: false,
+      timeout: 2000,
+    });
     const manager = await jetstreamManager(connection, { timeout: 2000 });
     const { streams, consumers } = await manager.getAccountInfo();
     await connection.close();

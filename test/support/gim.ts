@@ -9,6 +9,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { ConnectionOptions } from '@nats-io/transport-node';
+import { credsFile } from '../../operator/src/local/nats-server.ts';
+import { connectionOptions } from '../../operator/src/nats/connection.ts';
 
 /** Runs the command line as a user would and inspects its files and processes. */
 
@@ -92,6 +95,12 @@ spec:
   evaluation:
     epochs: 5
 `;
+
+/** Options to connect to `url`: the server that the run in `out` started itself, or another one. */
+export function natsOptions(url: string, out: string): ConnectionOptions {
+  const creds = credsFile(out);
+  return connectionOptions({ url, ...(existsSync(creds) && { creds }) });
+}
 
 /** Process ids of the trainers that write below `out`, by module. */
 export function trainerPids(out: string): Map<string, number> {

@@ -12,6 +12,7 @@ import {
   reportSubject,
 } from '@greedy-infomax/crds';
 import { connect } from '@nats-io/transport-node';
+import { connectionOptions } from '../../operator/src/nats/connection.ts';
 
 /**
  * A process that follows the trainer's protocol (arguments, reports, control, checkpoints, exit
@@ -44,8 +45,7 @@ process.stdin.on('end', () => {
 process.stdin.resume();
 
 const connection = await connect({
-  servers: values.nats,
-  maxReconnectAttempts: -1,
+  ...connectionOptions({ url: values.nats, creds: process.env.NATS_CREDS }),
   reconnectTimeWait: 50,
 });
 let released = false;

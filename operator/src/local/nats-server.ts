@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeUser, fmtCreds } from '@nats-io/jwt';
+import { createAccount, createUser } from '@nats-io/nkeys';
 import { connect } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
+import { connectionOptions } from '../nats/connection.ts';
 import type { StreamPlan } from '../plan/run.ts';
 import { killWithParent } from './watchdog.ts';
 
@@ -18,6 +21,8 @@ export class NatsServerError extends Error {
 
 export interface NatsServer {
   url: string;
+  /** Credentials file with mode 0600. The server refuses clients without it. */
+  creds: string;
   /** Of the process that runs now. */
   readonly pid: number | undefined;
   /** Aborted, the reason an error, when the server died and could not be started again. */
@@ -42,9 +47,17 @@ export interface NatsServerOptions {
 }
 
 const HOST = '127.0.0.1';
+/** Credentials file in the server's folder. */
+const CREDS_FILE = 'run.creds';
 const START_WITHIN_MS = 15_000;
 const RESTART_AFTER_MS = 250;
 const MIB = 1024 * 1024;
+
+/** Folder of the server in the folder of a run. */
+export const NATS_FOLDER = 'nats';
+
+/** Credentials file of the server of the run in `out`. */
+export const credsFile = (out: string): string => join(out, NATS_FOLDER, CREDS_FILE);
 
 /** Twice what the streams may hold, since the server counts more than payloads, and a quarter of a GiB. */
 export const memoryFor = (streams: readonly Pick<StreamPlan, 'maxBytes'>[]): number =>
@@ -55,7 +68,12 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   const port = await choosePort(options.port);
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'server.conf'), configuration(port, folder, options.memoryBytes));
+  const creds = join(folder, CREDS_FILE);
+  const auth = await authorizeOneUser(creds);
+  writeFileSync(
+    join(folder, 'server.conf'),
+    configuration(port, folder, options.memoryBytes, auth),
+  );
   const failed = new AbortController();
   let stopping = false;
   let server: ChildProcess | undefined;
@@ -64,7 +82,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   async function launch(): Promise<void> {
     const child = spawnServer(options, folder);
     server = child;
-    await untilReady(child, port, folder);
+    await untilReady(child, port, folder, creds);
     child.once('exit', (code, signal) => {
       if (stopping) return;
       options.log.warn({ code, signal }, 'nats-server ended; starting it again');
@@ -87,6 +105,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await launch();
   return {
     url: `nats://${HOST}:${port}`,
+    creds,
     get pid() {
       return server?.pid;
     },
@@ -104,13 +123,18 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
 }
 
 /** NATS reads JSON as configuration. */
-function configuration(port: number, folder: string, memoryBytes: number): string {
+function configuration(
+  port: number,
+  folder: string,
+  memoryBytes: number,
+  auth: Record<string, unknown>,
+): string {
   const jetstream = {
     store_dir: join(folder, 'jetstream'),
     max_memory_store: memoryBytes,
     max_file_store: 64 * MIB,
   };
-  return `${JSON.stringify({ host: HOST, port, jetstream }, null, 2)}\n`;
+  return `${JSON.stringify({ host: HOST, port, jetstream, ...auth }, null, 2)}\n`;
 }
 
 function spawnServer({ binary, oneThread }: NatsServerOptions, folder: string): ChildProcess {
@@ -126,7 +150,25 @@ function spawnServer({ binary, oneThread }: NatsServerOptions, folder: string): 
   return child;
 }
 
-async function untilReady(child: ChildProcess, port: number, folder: string): Promise<void> {
+/**
+ * Writes the credentials of one new user to a file and returns the configuration that lets in that user alone: other
+ * users of the machine reach the loopback interface, too.
+ */
+async function authorizeOneUser(creds: string): Promise<Record<string, unknown>> {
+  const user = createUser();
+  // A credentials file needs a JWT. The server has no account to verify it with, and checks the user's key.
+  const jwt = await encodeUser('gim', user, createAccount());
+  rmSync(creds, { force: true }); // an existing file would keep its mode
+  writeFileSync(creds, fmtCreds(jwt, user), { mode: 0o600, flag: 'wx' });
+  return { authorization: { users: [{ nkey: user.getPublicKey() }] } };
+}
+
+async function untilReady(
+  child: ChildProcess,
+  port: number,
+  folder: string,
+  creds: string,
+): Promise<void> {
   let spawnError: Error | undefined;
   child.once('error', (error) => {
     spawnError = error;
@@ -142,7 +184,10 @@ async function untilReady(child: ChildProcess, port: number, folder: string): Pr
       );
     }
     try {
-      const connection = await connect({ servers: `${HOST}:${port}`, reconnect: false });
+      const connection = await connect({
+        ...connectionOptions({ url: `${HOST}:${port}`, creds }),
+        reconnect: false,
+      });
       await connection.close();
       return;
     } catch {

@@ -6,7 +6,7 @@ import { below, makeFolder, type Run, writeWhole } from '@greedy-infomax/crds';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { openLog } from '../log.ts';
-import { connectionOptions, type NatsAccess, withoutPassword } from '../nats/connection.ts';
+import { connectionOptions, type NatsAccess } from '../nats/connection.ts';
 import { deleteStreams } from '../nats/streams.ts';
 import { planRun, type RunPlan } from '../plan/run.ts';
 import type { Summary } from '../report/summary.ts';
@@ -23,7 +23,7 @@ import {
 } from './folder.ts';
 import { checkUnlocked, lockFolder } from './lock.ts';
 import { findNatsServer } from './nats-binary.ts';
-import { memoryFor, type NatsServer, startNatsServer } from './nats-server.ts';
+import { memoryFor, NATS_FOLDER, type NatsServer, startNatsServer } from './nats-server.ts';
 import { RunReports } from './run-reports.ts';
 import type { Screen } from './screen.ts';
 import { makeSharedFolder, type SharedFolder } from './shared-memory.ts';
@@ -146,7 +146,7 @@ async function runInFolder(
       ? await startServer(binary, out, options.natsPort, plan, shared, log)
       : undefined;
     if (server) afterTraining(() => server.stop());
-    const access = server ? { url: server.url } : (options.nats as NatsAccess);
+    const access = server ? { url: server.url, creds: server.creds } : (options.nats as NatsAccess);
     const connection = await connectTo(access);
     afterTraining(() => leave(connection, plan, log));
     afterTraining(save);
@@ -173,16 +173,17 @@ function startServer(
   log: Logger,
 ): Promise<NatsServer> {
   const memoryBytes = memoryFor([...streams, state]);
-  const folder = join(out, 'nats');
+  const folder = join(out, NATS_FOLDER);
   return startNatsServer({ binary, folder, port, memoryBytes, oneThread: shared !== null, log });
 }
 
 async function connectTo(access: NatsAccess): Promise<NatsConnection> {
+  const options = connectionOptions(access);
   try {
-    return await connect({ ...connectionOptions(access), name: 'gim' });
+    return await connect({ ...options, name: 'gim' });
   } catch (error) {
     throw new NatsUnreachableError(
-      `no NATS server answers at ${withoutPassword(access.url)} (${(error as Error).message}); give the URL of one with JetStream to --nats, with --nats-creds and --nats-ca if it asks for them, or leave it out`,
+      `no NATS server answers at ${access.url} (${(error as Error).message}); give the URL of one with JetStream to --nats, with --nats-creds and --nats-ca if it asks for them, or leave it out`,
       { cause: error },
     );
   }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { TRAINER_COMMAND } from '../../../operator/src/local/trainer-process.ts';
-import { natsPid } from '../../support/gim.ts';
+import { natsOptions, natsPid } from '../../support/gim.ts';
 import { type Disk, mountDisk } from './disk.ts';
 import { type FarNats, startFarNats } from './link.ts';
 import { poison } from './poison.ts';
@@ -98,9 +98,12 @@ const natsOutOfMemory: Fault = {
   name: 'NATS is out of memory for streams',
   happens:
     'samples that cannot be stored are dropped and counted; no module waits; all train on as soon as there is room',
-  async strike({ natsUrl }, { lasts }) {
+  async strike({ natsUrl, out }, { lasts }) {
     // The server may have been killed just before and not be back yet.
-    const connection = await connect({ servers: natsUrl, waitOnFirstConnect: true });
+    const connection = await connect({
+      ...natsOptions(natsUrl, out),
+      waitOnFirstConnect: true,
+    });
     // The server may respond slowly while it stores the fill.
     const manager = await jetstreamManager(connection, { timeout: 20_000 });
     const [name, subject] = ['hog', 'hog'];

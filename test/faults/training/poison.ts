@@ -9,6 +9,7 @@ import {
   type SentFrame,
   sealFrameHeader,
 } from '../../../trainer/src/buffer/frame.ts';
+import { natsOptions } from '../../support/gim.ts';
 
 /** Invalid messages on an edge, as a damaged or hostile client might send them. */
 
@@ -68,7 +69,7 @@ export async function poison(
   const file = join(out, 'modules', module, 'module.json');
   const { sink } = moduleConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   if (sink === null) throw new TypeError(`module ${module} has no consumer`);
-  const connection = await connect({ servers: natsUrl });
+  const connection = await connect(natsOptions(natsUrl, out));
   let taken = 0;
   for (const kind of Object.values(KINDS)) {
     const bytes = Uint8Array.from({ length: sink.sampleBytes }, () => random(256));
