@@ -7,6 +7,7 @@ export * from './protocol/evaluation-result.ts';
 export * from './protocol/frame-limits.ts';
 export * from './protocol/module-config.ts';
 export * from './protocol/names.ts';
+export * from './protocol/nats-url.ts';
 export * from './protocol/own-folder.ts';
 export * from './protocol/printable.ts';
 export * from './protocol/report.ts';

@@ -115,6 +115,25 @@ it.each([
   expect(status).toBe(code);
 });
 
+it('a trainer refuses a NATS URL with a password, which reaches no log', () => {
+  const [module] = planRun(parseRun(TINY, 'run.yaml'), { namespace: 'team', uid: 'u' }).modules;
+  const config = join(folder, 'module.json');
+  writeFileSync(config, JSON.stringify(module));
+  const trainer = resolve(import.meta.dirname, '../../trainer/src/main.ts');
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [trainer, `--config=${config}`, `--out=${folder}`],
+    {
+      env: { ...process.env, NATS_URL: 'nats://me:s3cret@127.0.0.1:99999' },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  expect(stdout, stderr).toContain('the NATS URL holds a user or a password');
+  expect(stdout + stderr).not.toContain('s3cret');
+  expect(status).toBe(EXIT.configuration);
+});
+
 it('a trainer whose credentials expire goes on with those renewed in its file, and loses no message', async () => {
   const closed = later(await startClosedNats());
   const accounts = await closed.accounts({ lifetimeSeconds: 3 });

@@ -8,6 +8,7 @@ import {
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
+  NatsUrlError,
   readWhole,
   type TrainerEnding,
 } from '@greedy-infomax/crds';
@@ -123,6 +124,7 @@ function exitCode(error: unknown): number {
   if (
     error instanceof ConfigurationError ||
     error instanceof NatsFileError ||
+    error instanceof NatsUrlError ||
     error instanceof DataError ||
     error instanceof ConfigMismatchError
   ) {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { printable } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { evaluateRun } from '../local/evaluation.ts';
 import { checkHoldsRun } from '../local/folder.ts';
 import { summarise } from '../local/summarise.ts';
 import { summaryTable } from '../report/summary.ts';
+import { print } from './print.ts';
 import { stopOnSignals } from './signals.ts';
 
 /** `gim evaluate DIR` */
@@ -14,6 +14,6 @@ export const evaluateCommand = (): Command =>
     .argument('<dir>', 'folder of a run')
     .action(async (out: string) => {
       checkHoldsRun(out);
-      await evaluateRun(out, (line) => console.log(printable(line)), { signal: stopOnSignals() });
-      console.log(`\n${summaryTable(await summarise(out))}\n\n${join(out, 'report.html')}`);
+      await evaluateRun(out, print, { signal: stopOnSignals() });
+      print(`\n${summaryTable(await summarise(out))}\n\n${join(out, 'report.html')}`);
     });

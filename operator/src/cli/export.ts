@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { checkHoldsRun } from '../local/folder.ts';
+import { print } from './print.ts';
 
 interface ExportOptions {
   to: string;
@@ -23,5 +24,5 @@ export const exportCommand = (): Command =>
       checkHoldsRun(out);
       const { exportEncoder } = await import('../../../trainer/src/checkpoint/export.ts');
       await exportEncoder({ out, file: to, objectives, format });
-      console.log(to);
+      print(to);
     });

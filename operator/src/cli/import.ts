@@ -2,6 +2,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { checkFresh } from '../local/folder.ts';
 import { planRun } from '../plan/run.ts';
+import { print } from './print.ts';
 import { readRunFile } from './run-file.ts';
 
 /** `gim import FILE WEIGHTS... --out DIR` */
@@ -25,9 +26,9 @@ export const importCommand = (): Command =>
       process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
       const { importWeights } = await import('../../../trainer/src/checkpoint/import.ts');
       for (const result of await importWeights({ modules, files: weights, out })) {
-        console.log(`${result.module}: ${result.tensors} tensors${described(result)}`);
+        print(`${result.module}: ${result.tensors} tensors${described(result)}`);
       }
-      console.log(out);
+      print(out);
     });
 
 function described({ missing, unused }: { missing: string[]; unused: string[] }): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -36,6 +36,33 @@ describe('gim validate', () => {
 });
 
 describe('gim', () => {
+  it('refuses a NATS URL with a password, which reaches no output and no file', async () => {
+    const file = tinyRun(folder);
+    const out = join(folder, 'out');
+    const url = 'nats://me:s3cret@127.0.0.1:99999';
+    for (const args of [
+      ['run', file, '--out', out, '--nats', url],
+      ['render', file, '--nats', url],
+    ]) {
+      const { code, output } = await gim(...args);
+      expect(output).toContain('the NATS URL holds a user or a password');
+      expect(output).not.toContain('s3cret');
+      expect(code).toBe(1);
+    }
+    const files = readdirSync(out, { recursive: true, encoding: 'utf8', withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.filter((text) => text.includes('s3cret'))).toEqual([]);
+  });
+
+  it('replaces terminal escapes in what it prints', async () => {
+    const { output } = await gim('validate', join(folder, '\x1b]0;title\x07.yaml'));
+    expect(output).toContain('\ufffd]0;title\ufffd.yaml');
+    expect(output).not.toContain('\x1b');
+    expect(output).not.toContain('\x07');
+  });
+
   it('says in one line what is wrong, without a stack', async () => {
     for (const args of [
       ['run', join(folder, 'none.yaml')],

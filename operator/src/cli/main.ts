@@ -1,10 +1,11 @@
-import { adviceFor, printable } from '@greedy-infomax/crds';
+import { adviceFor } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { InterruptedError } from '../local/interrupted.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { planCommand } from './plan.ts';
+import { printError } from './print.ts';
 import { renderCommand } from './render.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
@@ -30,6 +31,6 @@ try {
 } catch (error) {
   const { message, stack } = error as Error;
   const advice = adviceFor(error);
-  console.error(printable(`${process.env.DEBUG ? stack : message}${advice ? `; ${advice}` : ''}`));
+  printError(`${process.env.DEBUG ? stack : message}${advice ? `; ${advice}` : ''}`);
   process.exitCode = error instanceof InterruptedError ? 130 : 1;
 }

@@ -9,6 +9,7 @@ import { type EdgeSize, SERVER_BYTES_PER_SECOND, type Sizing, sizeRun } from '..
 import { forecastText } from '../report/forecast.ts';
 import { formatBytes, formatCount, formatSi } from '../report/format.ts';
 import { textTable } from '../report/table.ts';
+import { print, printError } from './print.ts';
 import { readRunFile } from './run-file.ts';
 
 interface PlanOptions {
@@ -33,13 +34,13 @@ export const planCommand = (): Command =>
       if (options.simulate !== undefined) {
         const forecasts = forecastsOf(run, options.simulate);
         const text = () => forecasts.map(forecastText).join('\n\n');
-        console.log(options.json ? JSON.stringify(forecasts, null, 2) : text());
+        print(options.json ? JSON.stringify(forecasts, null, 2) : text());
         return;
       }
       const sizing = sizeRun(planned(run), options.samplesPerSecond);
-      console.log(options.json ? JSON.stringify(sizing, null, 2) : sizingText(run, sizing));
+      print(options.json ? JSON.stringify(sizing, null, 2) : sizingText(run, sizing));
       if (!options.json) return;
-      for (const warning of sizing.warnings) console.error(`warning: ${warning}`);
+      for (const warning of sizing.warnings) printError(`warning: ${warning}`);
     });
 
 /** No size depends on the budget, so a data set of unknown size is no obstacle. */

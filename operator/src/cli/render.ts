@@ -1,3 +1,4 @@
+import { checkNatsUrl, printable } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { type Rendering, renderRun } from '../plan/kubernetes/render.ts';
@@ -29,9 +30,10 @@ export const renderCommand = (): Command =>
     .action((file: string, { namespace, trainerImage, nats }: RenderOptions) => {
       const run = readRunFile(file);
       // Nothing is made here, so the cluster's operator decides about access to nodes.
-      const options = { trainerImage, natsUrl: nats, allowHostAccess: true };
+      const options = { trainerImage, natsUrl: checkNatsUrl(nats), allowHostAccess: true };
       const rendering = renderRun(run, namespace ?? run.metadata.namespace ?? 'default', options);
-      process.stdout.write(renderingText(file, rendering));
+      const text = renderingText(file, rendering);
+      process.stdout.write(process.stdout.isTTY ? printable(text) : text);
     });
 
 /** Streams are no objects of Kubernetes: they stand in comments. */

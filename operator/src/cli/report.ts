@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { checkHoldsRun } from '../local/folder.ts';
 import { summarise } from '../local/summarise.ts';
+import { print } from './print.ts';
 
 /** `gim report DIR` */
 export const reportCommand = (): Command =>
@@ -11,5 +12,5 @@ export const reportCommand = (): Command =>
     .action(async (out: string) => {
       checkHoldsRun(out);
       await summarise(out);
-      console.log(join(out, 'report.html'));
+      print(join(out, 'report.html'));
     });

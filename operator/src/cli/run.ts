@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { runLocally } from '../local/run.ts';
 import { openScreen } from '../local/screen.ts';
 import { summaryTable } from '../report/summary.ts';
+import { print } from './print.ts';
 import { readRunFile } from './run-file.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -74,7 +75,7 @@ async function train(file: string, options: RunOptions): Promise<void> {
     },
     signal,
   );
-  console.log(`\n${summaryTable(summary)}\n\n${join(out, 'report.html')}`);
+  print(`\n${summaryTable(summary)}\n\n${join(out, 'report.html')}`);
 }
 
 /** How many samples module 0 draws from. Throws a `DataError` when they are not there. */

@@ -1,5 +1,6 @@
 import { RunFileError } from '@greedy-infomax/crds';
 import { Command } from 'commander';
+import { print, printError } from './print.ts';
 import { readRunFile } from './run-file.ts';
 
 /** `gim validate FILE...` */
@@ -11,10 +12,10 @@ export const validateCommand = (): Command =>
       for (const file of files) {
         try {
           const { spec } = readRunFile(file);
-          console.log(`${file}: valid, ${spec.modules.length} modules`);
+          print(`${file}: valid, ${spec.modules.length} modules`);
         } catch (error) {
           if (!(error instanceof RunFileError)) throw error;
-          console.error(error.message);
+          printError(error.message);
           process.exitCode = 1;
         }
       }

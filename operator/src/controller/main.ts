@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
-import { API_GROUP, API_VERSION, checkRun } from '@greedy-infomax/crds';
+import { API_GROUP, API_VERSION, checkNatsUrl, checkRun } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { Client } from '../kube/client.ts';
 import { openHealthServer } from '../kube/health.ts';
@@ -88,7 +88,7 @@ async function main(): Promise<number> {
     leavesAlone: (namespace) => neighbours.leavesAlone(namespace),
     plan: {
       trainerImage: values['trainer-image'],
-      natsUrl: values['trainer-nats'] ?? values.nats,
+      natsUrl: checkNatsUrl(values['trainer-nats'] ?? values.nats),
       allowHostAccess: values['allow-host-access'],
       ...(runDefaults && { runDefaults }),
       ...((signs || ca) && { natsSecret: { user: signs, ...(ca && { ca }) } }),

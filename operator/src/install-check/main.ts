@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { printable } from '@greedy-infomax/crds';
 import pino from 'pino';
 import { Client } from '../kube/client.ts';
 import { timeoutSignal } from '../kube/clock.ts';
@@ -76,9 +77,9 @@ const checks: Record<string, () => Promise<string>> = {
 
 for (const [name, check] of Object.entries(checks)) {
   try {
-    console.log(`ok      ${name}: ${await check()}`);
+    console.log(printable(`ok      ${name}: ${await check()}`));
   } catch (error) {
-    console.log(`FAILED  ${name}: ${(error as Error).message}`);
+    console.log(printable(`FAILED  ${name}: ${(error as Error).message}`));
     process.exitCode = 1;
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkNatsUrl } from '@greedy-infomax/crds';
 import {
   type ConnectionOptions,
   connect,
@@ -21,9 +22,12 @@ export interface NatsAccess {
 /** Milliseconds between attempts to connect. */
 const RETRY = 500;
 
-/** Files are read again at each attempt, as they may have been renewed. */
+/**
+ * Files are read again at each attempt, as they may have been renewed.
+ * @throws NatsUrlError
+ */
 export const connectionOptions = ({ url, creds, ca }: NatsAccess): ConnectionOptions => ({
-  servers: url,
+  servers: checkNatsUrl(url),
   maxReconnectAttempts: -1,
   reconnectTimeWait: RETRY,
   // Credentials that are refused now may be renewed, on either side.
@@ -39,10 +43,11 @@ export async function connectPatiently(
   log: Logger,
   signal: AbortSignal,
 ): Promise<NatsConnection | null> {
+  const options = connectionOptions(access);
   let said = '';
   while (!signal.aborted) {
     try {
-      return await connect({ ...connectionOptions(access), name });
+      return await connect({ ...options, name });
     } catch (error) {
       const { message } = error as Error;
       if (message !== said) log.warn({ reason: message }, 'cannot connect to NATS; trying on');
@@ -52,6 +57,3 @@ export async function connectPatiently(
   }
   return null;
 }
-
-/** The URL for messages: without user and password. */
-export const withoutPassword = (url: string): string => url.replace(/^([a-z]+:\/\/)?.*@/, '$1');

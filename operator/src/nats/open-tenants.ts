@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { checkNatsUrl } from '@greedy-infomax/crds';
 import type { Logger } from 'pino';
 import { type AccountLimits, DEFAULT_LIMITS } from './account-claims.ts';
 import { DerivedKeys, type KeyFile } from './account-keys.ts';
@@ -28,13 +29,17 @@ export class NatsOptionsError extends Error {
   override readonly name = 'NatsOptionsError';
 }
 
-/** @throws NatsOptionsError, NatsKeyError */
+/** @throws NatsOptionsError, NatsKeyError, NatsUrlError */
 export async function openTenants(options: TenantOptions): Promise<NatsTenants> {
   const { url, creds, operatorKey, signingKey, ca, lifetimeSeconds, log, owner } = options;
   if (!(lifetimeSeconds > 0)) {
     throw new NatsOptionsError('--nats-credentials-lifetime must be a number of seconds above 0');
   }
-  const access = { url, ...(creds !== undefined && { creds }), ...(ca !== undefined && { ca }) };
+  const access = {
+    url: checkNatsUrl(url),
+    ...(creds !== undefined && { creds }),
+    ...(ca !== undefined && { ca }),
+  };
   if (operatorKey === undefined) {
     const signer = await signerOf(creds, signingKey);
     return new SharedAccount({ access, signer, lifetimeSeconds, log });

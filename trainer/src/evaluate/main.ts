@@ -11,6 +11,8 @@ import {
   type ModuleConfig,
   moduleConfigSchema,
   modulePlaces,
+  NatsUrlError,
+  printable,
   readWhole,
   writeWhole,
 } from '@greedy-infomax/crds';
@@ -68,7 +70,7 @@ try {
   if (out !== undefined && values.pictures && trained) await writePictures(out, modules, trained);
   if (result !== undefined) writeFileSync(result, encodeEvaluationResult(compact(found)));
 } catch (error) {
-  console.error(`evaluation failed: ${(error as Error).message}`);
+  console.error(printable(`evaluation failed: ${(error as Error).message}`));
   process.exitCode = isFinal(error) ? EXIT.configuration : EXIT.retry;
 } finally {
   for (const connection of connections) await connection.close();
@@ -141,6 +143,7 @@ function isFinal(error: unknown): boolean {
   return (
     error instanceof EvaluationError ||
     error instanceof DataError ||
-    error instanceof ConfigMismatchError
+    error instanceof ConfigMismatchError ||
+    error instanceof NatsUrlError
   );
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkNatsUrl } from '@greedy-infomax/crds';
 import {
   type ConnectionOptions,
   credsAuthenticator,
@@ -37,7 +38,7 @@ const REFUSALS = 20;
 /**
  * Connects to NATS. Waits for the server without limit, and reconnects without limit. Reads the credentials again at each
  * attempt, because they may have been renewed.
- * @throws NatsFileError; NatsRefusedError
+ * @throws NatsFileError, NatsUrlError, NatsRefusedError
  */
 export async function connectNats(access: NatsAccess, name: string): Promise<NatsConnection> {
   const options = connectionOptions(access, name);
@@ -57,7 +58,7 @@ function connectionOptions(access: NatsAccess, name: string): ConnectionOptions 
   if (natsCa !== undefined) read(natsCa);
   if (natsCreds !== undefined) checkCreds(natsCreds);
   return {
-    servers: natsUrl,
+    servers: checkNatsUrl(natsUrl),
     name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RETRY,
@@ -93,16 +94,7 @@ function refused({ natsUrl, natsCreds }: NatsAccess, cause: unknown): NatsRefuse
   const right = natsCreds
     ? 'get valid ones from the administrator of the server'
     : 'NATS_CREDS must name a file';
-  return new NatsRefusedError(`the NATS server ${hostOf(natsUrl)} refuses ${what}; ${right}`, {
+  return new NatsRefusedError(`the NATS server ${natsUrl} refuses ${what}; ${right}`, {
     cause,
   });
-}
-
-/** Returns the host of a URL, without its password. */
-function hostOf(url: string): string {
-  try {
-    return new URL(url.includes('://') ? url : `nats://${url}`).host;
-  } catch {
-    return 'of NATS_URL';
-  }
 }
