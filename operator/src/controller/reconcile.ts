@@ -15,12 +15,11 @@ import {
 import type { Applier, NameTakenError } from '../kube/server-side-apply.ts';
 import { together } from '../kube/settle-all.ts';
 import type { NatsTenants } from '../nats/tenants.ts';
-import { scaleUndone } from '../plan/kubernetes/modules.ts';
+import { scaleUndone } from '../plan/kubernetes/children.ts';
 import { REASONS } from '../plan/kubernetes/names.ts';
 import { childName } from '../plan/kubernetes/objects.ts';
-import { withNameTaken } from '../plan/kubernetes/obstacles.ts';
+import { withNameTaken, withRefused } from '../plan/kubernetes/obstacles.ts';
 import { isOurs, planKubernetes } from '../plan/kubernetes/plan.ts';
-import { withRefused } from '../plan/kubernetes/refused.ts';
 import { isFinished, isUrgent } from '../plan/kubernetes/status.ts';
 import type { Cause, KubernetesPlan, Observed, PlanOptions } from '../plan/kubernetes/types.ts';
 import { carryOut, withWritten } from './apply-plan.ts';

@@ -1,5 +1,9 @@
 import type { RunSpec } from '@greedy-infomax/crds';
-import { PlanError } from './errors.ts';
+
+/** A run that cannot be planned for the data set it names. */
+export class PlanError extends Error {
+  override readonly name = 'PlanError';
+}
 
 /**
  * Samples that a module trains on, rounded up to whole batches.

@@ -44,8 +44,8 @@ export function mergeReports(reports: readonly Report[], samples: number): Repor
     loss: mean(reports.map(({ loss }) => loss)),
     lossFirst: mean(reports.map(({ lossFirst }) => lossFirst)),
     samplesPerSecond: sum(training.map(({ samplesPerSecond }) => samplesPerSecond)),
-    stalenessSteps: percentiles(reports.map(({ stalenessSteps }) => stalenessSteps)),
-    stalenessSeconds: percentiles(reports.map(({ stalenessSeconds }) => stalenessSeconds)),
+    stalenessSteps: mergePercentiles(reports.map(({ stalenessSteps }) => stalenessSteps)),
+    stalenessSeconds: mergePercentiles(reports.map(({ stalenessSeconds }) => stalenessSeconds)),
     samplesDropped: sum(reports.map(({ samplesDropped }) => samplesDropped)),
     samplesReused: sum(reports.map(({ samplesReused }) => samplesReused)),
     memoryBytes: greatest(reports.map(({ memoryBytes = null }) => memoryBytes)) ?? undefined,
@@ -57,8 +57,8 @@ export function mergeReports(reports: readonly Report[], samples: number): Repor
 
 type Percentiles = Report['stalenessSteps'];
 
-/** The middle of the trainers' medians, and the worst of their tails. */
-function percentiles(values: readonly Percentiles[]): Percentiles {
+/** Returns the mean of the trainers' medians and the maximum of their 95th percentiles; null without values. */
+export function mergePercentiles(values: readonly Percentiles[]): Percentiles {
   const known = values.filter((value) => value !== null);
   const p50 = mean(known.map((value) => value.p50));
   return p50 === null ? null : { p50, p95: Math.max(...known.map((value) => value.p95)) };
@@ -66,12 +66,14 @@ function percentiles(values: readonly Percentiles[]): Percentiles {
 
 const sum = (values: readonly number[]): number => values.reduce((total, x) => total + x, 0);
 
-function mean(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null);
+/** Returns the mean of the finite values; null without one. The loss of a diverged trainer is NaN. */
+export function mean(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value): value is number => Number.isFinite(value));
   return known.length > 0 ? sum(known) / known.length : null;
 }
 
-function greatest(values: readonly (number | null)[]): number | null {
+/** Returns the greatest value; null without one. */
+export function greatest(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length > 0 ? Math.max(...known) : null;
 }

@@ -13,7 +13,7 @@ import {
   stateSubjects,
 } from '@greedy-infomax/crds';
 
-/** What a user of NATS may do; all else is refused. */
+/** Permissions of a NATS user; everything else is refused. */
 export interface NatsPermissions {
   publish: string[];
   subscribe: string[];

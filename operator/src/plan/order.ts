@@ -10,7 +10,10 @@ export const waitsFor = (
 ): string | undefined =>
   order === 'iterative' ? earlier.find(({ spent }) => !spent)?.name : undefined;
 
-/** Those of `modules`, in the order of the network, that wait for nobody. `spent` holds those without budget left. */
+/**
+ * Returns the modules that wait for no other, in the order of the network. `spent` holds those without budget
+ * left.
+ */
 export const mayBegin = (
   order: RunSpec['order'],
   modules: readonly string[],
@@ -20,3 +23,13 @@ export const mayBegin = (
     const earlier = modules.slice(0, i).map((name) => ({ name, spent: spent.has(name) }));
     return waitsFor(order, earlier) === undefined;
   });
+
+/**
+ * Returns the modules that may end: their later modules have all spent their budget and need no more of their
+ * output. The last module has no consumer. `modules` are in the order of the network; `spent` holds those that
+ * have spent their budget.
+ */
+export function releasable(modules: readonly string[], spent: ReadonlySet<string>): string[] {
+  const lastBusy = modules.findLastIndex((module) => !spent.has(module));
+  return modules.slice(Math.max(0, lastBusy));
+}

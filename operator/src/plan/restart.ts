@@ -4,7 +4,7 @@ export interface Ended {
   /** null when a signal ended the process. */
   exitCode: number | null;
   signal: string | null;
-  /** Whether the trainer left proof that its training is complete; see `provesCompletion`. */
+  /** True if the trainer left proof that its training is complete; see `provesCompletion`. */
   isProven: boolean;
   /** Attempts in a row, this one included, that made no step of progress. */
   attempts: number;
@@ -23,7 +23,7 @@ const FINAL: Record<number, string> = {
   [EXIT.diverged]: 'its loss is not a finite number; a smaller learningRate may help',
 };
 
-/** What to do about a trainer that has ended. A restart goes on from the newest checkpoint. */
+/** Decides what follows the end of a trainer. A restart continues from the newest checkpoint. */
 export function restartDecision({ exitCode, signal, isProven, attempts }: Ended): RestartDecision {
   if (exitCode === EXIT.ok && isProven) return { action: 'done' };
   if (exitCode !== null && FINAL_EXIT_CODES.includes(exitCode)) {

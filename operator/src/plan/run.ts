@@ -13,13 +13,12 @@ import {
   shardsOf,
   trainingImages,
 } from '@greedy-infomax/crds';
-import { budgetOf, checkBatchFits } from './budget.ts';
-import { planEdge } from './edge.ts';
-import { PlanError } from './errors.ts';
+import { budgetOf, checkBatchFits, PlanError } from './budget.ts';
 import { weightBytes } from './sizing.ts';
 import {
   type BucketPlan,
   planBucket,
+  planEdge,
   planState,
   planStream,
   type StatePlan,
@@ -37,7 +36,7 @@ export interface RunPlan {
   /** One between each module and the next. */
   streams: StreamPlan[];
   state: StatePlan;
-  /** Of the checkpoints, if they lie in the object store. */
+  /** Bucket of the checkpoints, if the object store keeps them. */
   bucket: BucketPlan | null;
 }
 
@@ -49,9 +48,9 @@ export interface PlanOptions {
   dataSetSize?: number;
   /** Trainers of a module. Default: what the run file says, else 1. */
   replicas?: (module: string) => number;
-  /** Whether checkpoints lie where `checkpoints.storage` says; on one machine they lie in a folder. */
+  /** True if `checkpoints.storage` decides where checkpoints are kept; on one machine a folder keeps them. */
   storage?: boolean;
-  /** What a relative data path is relative to. */
+  /** Folder that relative data paths start from. */
   baseDir?: string;
 }
 

@@ -15,13 +15,13 @@ import {
 import type { RunPlan } from './run.ts';
 import type { StreamPlan } from './stream.ts';
 
-/** What a run takes before anything is started: computed from the plan alone. */
+/** Costs of a run, computed from its plan before anything starts. */
 
 export interface ModuleSize {
   name: string;
-  /** Of the encoder. */
+  /** Parameters of the encoder. */
   parameters: number;
-  /** Of the objective, which nobody needs after the training. */
+  /** Parameters of the objective, not needed after training. */
   objectiveParameters: number;
   /** Multiplications, each with an addition, of the encoder forward; a training step takes about three times as many. */
   macsPerSample: number;
@@ -56,14 +56,14 @@ export interface Sizing {
     parameters: number;
     objectiveParameters: number;
     macsPerSample: number;
-    /** Of all modules, `checkpoints.keep` of each. */
+    /** Bytes of all checkpoints, `checkpoints.keep` of each module. */
     checkpointBytes: number;
   };
   nats: {
     bufferBytes: number;
-    /** What the server's memory must be able to hold. */
+    /** Memory that the server needs. */
     memoryBytes: number;
-    /** That one sample sends through the server on its way through all modules. */
+    /** Bytes that one sample sends through the server on its way through all modules. */
     bytesPerSample: number;
     bytesPerSecond: number | null;
   };
@@ -83,7 +83,10 @@ const MEMORY_BASE_BYTES = 0.5 * 1024 ** 3;
  * with streams in memory and messages of 1 MiB: 1.2 to 2.2 CPU seconds a GB.
  */
 export const SERVER_BYTES_PER_SECOND = 1e9;
-/** The same of the thread through which a trainer receives. Measured with Node 24: 1.0 to 1.4 CPU seconds a GB. */
+/**
+ * Bytes a second that the receiving thread of a trainer takes in. Measured with Node 24: 1.0 to 1.4 CPU seconds a
+ * GB.
+ */
 export const CONSUMER_BYTES_PER_SECOND = 0.7e9;
 /** A message says the bytes of a sample in 32 bits. */
 const MAX_SAMPLE_BYTES = 2 ** 32 - 1;
@@ -119,7 +122,7 @@ export function sizeRun({ modules, streams }: RunPlan, samplesPerSecond?: number
   };
 }
 
-/** Of the weights that a module trains, the objective's own included. */
+/** Returns the bytes of the weights that a module trains, the objective's included. */
 export const weightBytes = (module: ModuleConfig): number =>
   moduleSize(module).checkpointBytes / CHECKPOINT_FLOATS;
 

@@ -48,7 +48,7 @@ test('through memory a message tells of a batch, and the stream holds as many sa
   const large = edge({ sampleBytes: 100_608 });
   expect(planStream(large, 32).maxMessages).toBe(8 * 4);
   expect(planStream(large, 32, true).maxMessages).toBe(8);
-  // What is larger than a message comes in the same parts.
+  // A sample larger than a message is always split in the same way.
   const parts = edge({ sampleBytes: CHUNK_BYTES + 1 });
   expect(planStream(parts, 32, true)).toEqual(planStream(parts, 32));
 });

@@ -1,10 +1,18 @@
 import {
+  type Buffers,
   checkpointBucket,
   checkpointStream,
   type Edge,
+  edgeConsumer,
+  edgeStream,
+  edgeSubject,
+  encodedBytes,
   FRAME_HEADER_BYTES,
+  LAYERS,
+  type Module,
   messagesHeld,
   messagesPerBatch,
+  type PatchShape,
   type RunId,
   SAMPLE_HEADER_BYTES,
   stateStream,
@@ -19,7 +27,7 @@ export interface StreamPlan {
   whenFull: 'dropOldest' | 'block';
   /** Samples. */
   depth: number;
-  /** Of one encoded sample. */
+  /** Bytes of one encoded sample. */
   sampleBytes: number;
   maxBytes: number;
   maxMessages: number;
@@ -30,7 +38,7 @@ export interface StreamPlan {
 /** The stream through which the trainers of a module share weights and their place in the data set. */
 export interface StatePlan {
   name: string;
-  /** Of each subject below it only the last message stays. */
+  /** Subjects of the stream, which keeps the last message of each. */
   subjects: string;
   maxBytes: number;
   maxMessageBytes: number;
@@ -40,15 +48,15 @@ export interface StatePlan {
 export interface BucketPlan {
   name: string;
   bucket: string;
-  /** Of the run. */
+  /** Uid of the run. */
   uid: string;
-  /** Whether it stays when the run is deleted. */
+  /** True if the bucket outlives the run. */
   retain: boolean;
 }
 
-/** What a server takes that nobody configured. */
+/** Maximum bytes of a message in a server's default configuration. */
 const MAX_MESSAGE_BYTES = 1_048_576;
-/** What the server counts beside a message's body: subject, NATS headers and its own record. */
+/** Bytes that the server counts beside a message's payload: subject, NATS headers and its own record. */
 const OVERHEAD_BYTES = 512;
 /** A dead consumer's messages are given out again after it. One that lives asks for more, however long a step takes. */
 const ACK_WAIT_SECONDS = 20;
@@ -83,9 +91,9 @@ export function planStream(edge: Edge, batchSize: number, shared = false): Strea
   };
 }
 
-/** Room for whatever is not weights. */
+/** Bytes for all state that is not weights. */
 const STATE_BYTES = 1_048_576;
-/** What the messages of the weights take beside them. */
+/** Factor for the headers of messages that carry weights. */
 const STATE_FACTOR = 1.05;
 
 /** `modules`: how many trainers each has, and the bytes of its weights. One alone publishes none. */
@@ -111,3 +119,31 @@ export const planBucket = (run: RunId, retain: boolean): BucketPlan => ({
   uid: run.uid,
   retain,
 });
+
+/** Plans an edge, as both of its modules need it. `shape` is a patch of the producer's output. */
+export function planEdge(
+  run: RunId,
+  producer: Module,
+  consumer: Module,
+  { depth, encoding, maxReuse, reuse, whenFull }: Buffers,
+  patches: number,
+  shape: PatchShape,
+): Edge {
+  const [first] = consumer.layers;
+  return {
+    stream: edgeStream(run, producer.name),
+    subject: edgeSubject(run, producer.name),
+    consumer: edgeConsumer(consumer.name),
+    encoding,
+    // No loss: either no consumer reads what relu removes, or there is nothing to remove.
+    rectified:
+      producer.layers.at(-1)?.activation === 'relu' ||
+      (first !== undefined && LAYERS[first.type].readsRectified(first, shape[2])),
+    shape: [patches, ...shape],
+    sampleBytes: encodedBytes(encoding, patches, shape),
+    depth,
+    whenFull,
+    maxReuse,
+    ...(reuse === 'always' && { stores: true }),
+  };
+}

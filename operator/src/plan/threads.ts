@@ -12,11 +12,11 @@ const MOST_UNEVEN = 1.05;
 
 export interface ModuleTrainers {
   module: ModuleConfig;
-  /** That train at the same time, and share its samples. */
+  /** Number of trainers that share the module's samples. */
   trainers: number;
 }
 
-/** What a trainer of a module gets. */
+/** Threads and cores of a module's trainers. */
 export interface Share {
   threads: number;
   /** By number of the trainer, the core that it keeps to, from 0 on; null where trainers share all of them. */
@@ -24,9 +24,8 @@ export interface Share {
 }
 
 /**
- * Where trainers can be dealt to cores so that each core has as much work as the next, each keeps to one, whose caches are
- * then its own for as long as it runs. Else each gets as many threads as its part of the work is of `cores`, rounded up; at
- * least one, and no more than there are cores.
+ * Assigns each trainer to one core where all cores then have equal work: its caches stay its own. Otherwise each
+ * trainer gets threads by its share of the work on `cores`, rounded up, at least one and at most `cores`.
  */
 export function sharesOf(cores: number, modules: readonly ModuleTrainers[]): Share[] {
   const work = modules.map(({ module }) => workOf(module));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Meter, percentiles } from './meter.ts';
+import { Meter } from './meter.ts';
 
 const step = (at: number, loss: number, staleness: number[] = []) => ({
   at,
@@ -44,14 +44,5 @@ describe('a meter', () => {
     expect(meter.read(300).lossFirst).toBe(5);
     expect(meter.read(300).loss).toBe(249.5);
     expect(meter.firstLosses).toHaveLength(10);
-  });
-
-  it('computes percentiles of staleness by nearest rank', () => {
-    expect(percentiles([])).toBeNull();
-    expect(percentiles([3])).toEqual({ p50: 3, p95: 3 });
-    expect(percentiles(Array.from({ length: 100 }, (_, i) => 100 - i))).toEqual({
-      p50: 50,
-      p95: 95,
-    });
   });
 });

@@ -1,4 +1,4 @@
-import type { Report } from '@greedy-infomax/crds';
+import { percentiles, type Report } from '@greedy-infomax/crds';
 
 /** Number of recent losses that `loss` averages. */
 const RECENT_STEPS = 100;
@@ -63,11 +63,3 @@ export class Meter {
 
 const mean = (values: readonly number[]): number | null =>
   values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0) / values.length;
-
-/** Returns the nearest-rank 50th and 95th percentiles; null without values. */
-export function percentiles(values: readonly number[]): { p50: number; p95: number } | null {
-  if (values.length === 0) return null;
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (p: number) => sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)] as number;
-  return { p50: at(0.5), p95: at(0.95) };
-}

@@ -52,7 +52,7 @@ describe('the program of the clean-up Job', () => {
     }
   });
 
-  test('follows no link, be it the run, a module, a trainer or the marker', () => {
+  test('follows no link: not of the run, a module, a trainer or the marker', () => {
     trainer('elsewhere/first/replica-0', 'a');
     mkdirSync(join(claim, 'small/first/replica-9'), { recursive: true });
     symlinkSync(join(claim, 'elsewhere/first'), join(claim, 'small/second'));

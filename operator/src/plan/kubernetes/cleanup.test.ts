@@ -92,7 +92,7 @@ test('it may start when the trainers of the deleted run have ended', () => {
   expect(haveFormerEnded({ jobs, pods: [trainerPod()] }, undefined)).toBe(false);
   const ending = trainerPod({ status: { phase: 'Succeeded' } });
   expect(haveFormerEnded({ jobs, pods: [ending] }, undefined)).toBe(true);
-  // Those of the run that has the name now write to the folder only once it is clean.
+  // Trainers of the run that has the name now write to the folder only once it is clean.
   expect(haveFormerEnded({ jobs: [...jobs, done], pods: [trainerPod()] }, 'run-1')).toBe(true);
   expect(haveFormerEnded({ jobs: [...jobs, done], pods: [trainerPod()] }, 'run-2')).toBe(false);
 });

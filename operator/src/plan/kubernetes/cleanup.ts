@@ -46,7 +46,7 @@ export function plannedCleanup(
   return { apply: [], remove: isOutdated && !isGoing ? [jobRef(there)] : [] };
 }
 
-/** Whether a Job is one that cleans up after a run: by its label, and because nothing owns it. */
+/** Reports whether a Job cleans up after a run: it has the label, and no owner. */
 export const isCleanupJob = ({
   metadata,
 }: {
@@ -68,7 +68,7 @@ export const formerCleanups = (
   );
 
 /**
- * Whether the trainers of all runs other than the one of uid `current` have ended: until then they write
+ * Reports whether the trainers of all runs except the one of uid `current` have ended. Until then they write
  * checkpoints.
  */
 export function haveFormerEnded(

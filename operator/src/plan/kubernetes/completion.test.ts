@@ -22,7 +22,7 @@ import {
   trained,
 } from './testing/builders.ts';
 
-/** What makes a module complete, and what becomes of one whose Job alone says so. */
+/** Completion of a module, and of one whose Job alone claims it. */
 
 const word = (change: Partial<TrainedEnding>) => encodeTrainerEnding(anEnding('first', change));
 const done = (job = aJob('first')): V1Job => ended(job, 'Complete');
@@ -119,7 +119,7 @@ test('a Job that goes is waited for', () => {
   expect(removed(plan(aRun(), withFirst([aDonePod('first', '')], job)))).toEqual([]);
 });
 
-test('memory that a child of the trainer exceeded is named, whatever the exit code', () => {
+test('memory that a child of the trainer exceeded is named for every exit code', () => {
   const terminated = { exitCode: 0, reason: 'OOMKilled', startedAt: START, finishedAt: after(7) };
   const pod = aPod('first', 0, {
     status: { phase: 'Succeeded', containerStatuses: [containerStatus({ terminated })] },

@@ -16,11 +16,12 @@ import { withRemedy } from './remedies.ts';
 import type { Cause, KubernetesRun } from './types.ts';
 
 /**
- * Whether a module is complete. Its Job and exit codes prove nothing: a trainer must have said, by its termination
- * message or its last report, that the budget is spent and that its newest checkpoint is of the last step.
+ * Decides whether a module is complete. Its Job and exit codes prove nothing: a trainer must have reported, in its
+ * termination message or its last report, that the budget is spent and that its newest checkpoint is of the last
+ * step.
  */
 
-/** What a trainer's word says of its module. */
+/** Evidence of a trainer about its module. */
 export interface Evidence {
   step: number;
   samples: number;
@@ -38,9 +39,9 @@ interface CompletionInput {
   name: string;
   wanted: number;
   job: V1Job | undefined;
-  /** Those of the Job. */
+  /** Pods of the Job. */
   pods: readonly V1Pod[];
-  /** Those of the module. */
+  /** Reports of the module's trainers. */
   reports: readonly Report[];
 }
 
@@ -79,12 +80,12 @@ export function completionOf({
   return { proven: true, evidence, ...(kept && { keeper: withRemedy(keptBySidecar(kept)) }) };
 }
 
-/** Whether the trainer in it ended with exit code 0, whatever became of the pod's other containers. */
+/** Reports whether the pod's trainer ended with exit code 0. Other containers of the pod do not count. */
 const hasEndedWell = (pod: V1Pod): boolean =>
   trainerStatus(pod)?.state?.terminated?.exitCode === EXIT.ok ||
   (pod.status?.phase === 'Succeeded' && trainerStatus(pod) === undefined);
 
-/** What the termination message of the pod's trainer proves of this very module. */
+/** Returns what the termination message of the pod's trainer proves of this module. */
 function wordOf(run: KubernetesRun, module: string, pod: V1Pod): Evidence | undefined {
   const ending = decodeTrainerEnding(trainerStatus(pod)?.state?.terminated?.message);
   if (ending === null || ending.outcome === 'failed' || !provesCompletion(ending)) return undefined;
@@ -94,7 +95,7 @@ function wordOf(run: KubernetesRun, module: string, pod: V1Pod): Evidence | unde
   return { step, samples, checkpointStep: checkpoint?.step ?? step };
 }
 
-/** What the last report of a trainer proves. */
+/** Returns what the last report of a trainer proves. */
 function reportedBy(report: Report | undefined): Evidence | undefined {
   if (report?.phase !== 'finished' || report.checkpointStep !== report.step) return undefined;
   const { step, others = {} } = report;
@@ -103,7 +104,7 @@ function reportedBy(report: Report | undefined): Evidence | undefined {
   return { step, samples, checkpointStep: step };
 }
 
-/** What trainers of the Job proved in their last reports. */
+/** Returns what trainers of the Job proved in their last reports. */
 function reportsSince({ status }: V1Job, reports: readonly Report[]): Evidence[] {
   const started = millis(status?.startTime);
   return reports
@@ -114,7 +115,7 @@ function reportsSince({ status }: V1Job, reports: readonly Report[]): Evidence[]
 const furthest = (proofs: readonly Evidence[]): Evidence | undefined =>
   proofs.toSorted((a, b) => a.samples - b.samples).at(-1);
 
-/** Nobody knows what these trainers did: the next one reads the checkpoint and says. */
+/** Returns the failure of trainers that left no evidence. The next trainer reads the checkpoint and reports. */
 function podsGone(module: string, { metadata, status }: V1Job): Failure {
   return {
     reason: REASONS.noEvidence,

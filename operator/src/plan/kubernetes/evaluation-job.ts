@@ -18,9 +18,9 @@ import { runTemplates, withoutResources } from './pod-templates.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
 export interface EvaluationTarget {
-  /** Of the slowest module. */
+  /** Samples that the slowest module has trained on. */
   samples: number;
-  /** Whether all modules are trained. */
+  /** True once all modules are trained. */
   final: boolean;
 }
 
@@ -109,7 +109,7 @@ export function evaluationJob(
   };
 }
 
-/** What a pod has of a claim that it only reads. */
+/** Returns the read-only volume of a claim. */
 const claimParts = (claimName: string): ReturnType<typeof natsParts> => ({
   env: [],
   volumeMounts: [{ name: CHECKPOINTS, mountPath: CHECKPOINT_FOLDER, readOnly: true }],

@@ -11,14 +11,14 @@ import type { Accuracy, Cause, KubernetesRun, Observed } from './types.ts';
 
 export interface ObservedEvaluation {
   job: V1Job;
-  /** Of the slowest module when it was asked for. */
+  /** Samples of the slowest module when the evaluation was requested. */
   samples: number;
   state: 'underWay' | 'complete' | 'failed';
-  /** Of one that is complete. */
+  /** Result of a complete evaluation. */
   result?: EvaluationResult;
   /** Why one that is under way does not run. */
   waits?: Cause;
-  /** What ended one that failed, in words. */
+  /** Reason of a failed evaluation, as text. */
   failure?: string;
 }
 
@@ -36,7 +36,7 @@ export const observedEvaluations = (
     })
     .toSorted((a, b) => a.samples - b.samples);
 
-/** What the newest that succeeded found, by module. */
+/** Returns the results of the newest successful evaluation, by module. */
 export function accuraciesOf(evaluations: readonly ObservedEvaluation[]): Map<string, Accuracy> {
   const { result } = evaluations.findLast((each) => each.result !== undefined) ?? {};
   return new Map(

@@ -13,9 +13,9 @@ import type { Cause, KubernetesPlan, KubernetesRun, ModuleRow, PlanOptions } fro
 /** Plans when a run is evaluated, and what status says of it. */
 
 export interface EvaluationPlan {
-  /** What there should be a Job for now. */
+  /** The evaluation that needs a Job now. */
   target?: EvaluationTarget;
-  /** The Job at work. */
+  /** The running Job. */
   current?: V1Job;
   /** Jobs that are of no use any more. */
   useless: V1Job[];
@@ -50,13 +50,13 @@ export function planEvaluation(
 
   const underWay = evaluations.filter(({ state }) => state === 'underWay');
   const active = asked && !run.spec.suspend;
-  // Those of the end take the place of any that are still under way by then.
+  // The final evaluation replaces one that is still running.
   const current = active ? underWay.find((each) => !trained || isOfEnd(each)) : undefined;
   let target: EvaluationTarget | undefined;
   if (active && trained) target = pending ? end : undefined;
   else if (active && current) target = { samples: current.samples, final: false };
   else if (active) target = dueTarget(run, rows, evaluatedSamples);
-  // What has not reached status yet is read from its pod at the next turn.
+  // A result that is not in status yet is read from its pod in the next reconcile.
   const superseded = ended.filter(
     (each) => each !== newest && each.samples <= (run.status?.evaluatedSamples ?? 0),
   );
@@ -104,7 +104,7 @@ function dueTarget(
 ): EvaluationTarget | undefined {
   const { atEnd, everySamples } = spec.evaluation;
   if (everySamples === undefined) return undefined;
-  // Those of the end will not be long.
+  // The final evaluation follows soon.
   if (atEnd && rows.every(hasSpentBudget)) return undefined;
   if (rows.some(({ checkpointStep }) => checkpointStep === undefined)) return undefined;
   const samples = dueEvaluation(everySamples, slowestOf(rows), evaluatedSamples);

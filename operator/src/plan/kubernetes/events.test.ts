@@ -58,7 +58,7 @@ test('a run that goes well tells of each step once', () => {
   ]);
 });
 
-test('a pod that cannot be scheduled is told of once, whatever numbers the scheduler gives', () => {
+test('a pod that cannot be scheduled has one event, even if numbers of the scheduler change', () => {
   const steps = ['0/3 nodes', '0/4 nodes'].map((message) => ({ observed: unschedulable(message) }));
   expect(told(...steps)).toEqual([['Warning Unschedulable'], []]);
   expect(plan(aRun(), unschedulable('0/3 nodes')).events[0]?.message).toMatch(

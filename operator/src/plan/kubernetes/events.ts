@@ -107,7 +107,7 @@ function runEvents(old: RunStatus | undefined, next: RunStatus): PlannedEvent[] 
     const type = phase === 'Failed' ? 'Warning' : 'Normal';
     events.push({ type, reason: ended.reason, message: ended.message });
   } else if (phase !== 'Pending' && phase !== 'Evaluating') {
-    // What a run is pending for, its modules say; the Evaluated condition tells of evaluations.
+    // Modules report why a run is pending; the Evaluated condition reports evaluations.
     const words = isSuspended ? message : PHASES[phase];
     events.push({ type: 'Normal', reason: phase, message: words ?? phase });
   }

@@ -54,7 +54,7 @@ export function podFailure(pod: V1Pod, reports: readonly Report[] = []): string 
   return `${message} (${pod.metadata?.name ?? 'a pod'}${code})`;
 }
 
-/** Whether the pod failed so that no new attempt can end otherwise. */
+/** Reports whether the pod failed in a way that a new attempt would repeat. */
 export const isFinal = (pod: V1Pod): boolean =>
   FINAL_EXIT_CODES.includes(trainerStatus(pod)?.state?.terminated?.exitCode ?? EXIT.ok);
 
@@ -138,7 +138,7 @@ const EXITS: Record<number, Cause> = {
   },
 };
 
-/** The kernel kills a process of the container, perhaps not its first: the exit code may be 0 all the same. */
+/** The kernel may kill another process of the container than its first, so the exit code may be 0. */
 const isOutOfMemory = ({ reason, message }: V1ContainerStateTerminated): boolean =>
   reason === 'OOMKilled' || /\boom[-_ ]?kill|out of memory: killed/i.test(message ?? '');
 

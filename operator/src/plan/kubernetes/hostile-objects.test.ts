@@ -55,7 +55,7 @@ function changed<T>(value: T, path: Path, part: unknown): T {
   return copy;
 }
 
-/** Paths of what the API server lets anybody write: all but kinds, names and owners, by which the caches choose. */
+/** Paths that any client may write: all but kinds, names and owners, by which the caches select. */
 const paths = [...pathsOf(good)].filter(
   ([list, , ...rest]) =>
     rest.length > 0 &&
@@ -66,7 +66,7 @@ const paths = [...pathsOf(good)].filter(
     ),
 );
 
-/** What the schemas of the core API allow in the place of a value: of its type, or nothing. */
+/** Values that the schemas of the core API allow in place of a value: one of its type, or none. */
 function alike(value: unknown): fc.Arbitrary<unknown> {
   if (typeof value === 'number') return fc.oneof(fc.constant(undefined), fc.integer());
   if (typeof value === 'boolean') return fc.constantFrom(undefined, true, false);

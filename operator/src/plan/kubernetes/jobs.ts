@@ -48,7 +48,7 @@ export function trainerJob(input: JobInput): V1Job {
   };
 }
 
-/** What cannot change. That a newer operator would have it otherwise is no reason to start a module over. */
+/** Fields that cannot change. Another default of a newer operator is no reason to restart a module. */
 function fixedSpec({ run, module, configMapName, options, observed }: JobInput) {
   if (observed?.spec) {
     const { podReplacementPolicy, podFailurePolicy, template } = observed.spec;
@@ -76,7 +76,7 @@ export const FAILURE_RULES: V1PodFailurePolicyRule[] = [
   },
 ];
 
-/** Labels by which Kueue knows the Job; none when the run is in no queue. */
+/** Returns the labels that Kueue reads on the Job; none when the run is in no queue. */
 export function queueLabels({ metadata, spec }: KubernetesRun): Record<string, string> {
   const copied = Object.entries(metadata.labels ?? {}).filter(([key]) =>
     KUEUE_LABELS.includes(key),
@@ -87,7 +87,7 @@ export function queueLabels({ metadata, spec }: KubernetesRun): Record<string, s
   };
 }
 
-/** Of all that the run says about the module's pods, and of what lets them into NATS. */
+/** Returns the hash of all that the run sets for the module's pods, and of their NATS credentials. */
 function templateHash({ run, module, configMapName, options }: JobInput): string {
   const { spec } = run;
   const { podTemplate, checkpoints } = spec;
@@ -98,12 +98,12 @@ function templateHash({ run, module, configMapName, options }: JobInput): string
   return hash(canonicalJson({ configMapName, podTemplate, own, resources, storage, nats }), 10);
 }
 
-/** Whether the run now asks for pods that the Job cannot be changed to have. */
+/** Reports whether the run now needs pods that the Job cannot be changed to have. */
 export const isOutdated = (observed: V1Job, planned: V1Job): boolean =>
   observed.metadata?.annotations?.[TEMPLATE_HASH] !==
   planned.metadata?.annotations?.[TEMPLATE_HASH];
 
-/** Whether the Job controller says so of the Job. */
+/** Reports whether the Job controller set this condition on the Job. */
 export const hasCondition = (job: V1Job | undefined, type: string): boolean =>
   job?.status?.conditions?.some((c) => c.type === type && c.status === 'True') ?? false;
 
@@ -112,3 +112,19 @@ export const isComplete = (job: V1Job | undefined): boolean =>
 
 export const isFailed = (job: V1Job | undefined): boolean =>
   hasCondition(job, 'Failed') || hasCondition(job, 'FailureTarget');
+
+/**
+ * Returns how a Job stops while its run is suspended or its module has no trainers. Kubernetes ends the pods of a
+ * suspended Job and keeps the Job. Kueue starts every Job in its queue, so such a Job must be removed.
+ */
+export function jobWithoutTrainers(run: KubernetesRun): 'suspend' | 'remove' {
+  return KUEUE_QUEUE in queueLabels(run) ? 'remove' : 'suspend';
+}
+
+/** Returns the message of a run that is suspended, or about to be. */
+export function suspensionMessage(run: KubernetesRun, activePods: number): string {
+  if (activePods > 0) return `waits for ${activePods} trainers to write checkpoints and end`;
+  return run.spec.checkpoints.storage
+    ? 'all trainers have ended; they will go on from their checkpoints'
+    : 'all trainers have ended; they will start over, as there is no checkpoints.storage';
+}

@@ -84,7 +84,7 @@ describe('a strategic merge', () => {
     expect(merged({ tolerations: [{ key: 'new' }] })?.tolerations).toEqual([{ key: 'new' }]);
   });
 
-  test('twice gives the same as once, whatever the template holds', () => {
+  test('merging any template twice equals merging it once', () => {
     const value = fc.jsonValue({ maxDepth: 3 });
     const item = fc.record(
       { name: fc.constantFrom('trainer', 'tmp', 'x'), env: value, volumeMounts: value, x: value },

@@ -34,15 +34,15 @@ export interface ModuleState {
   object?: ObservedModule;
   /** The module that must have spent its budget before this one begins. */
   waitsFor?: string;
-  /** Whether the checkpoints of a former run of this name are still being removed. */
+  /** True while the checkpoints of a former run of this name are being removed. */
   isFolderInUse?: boolean;
-  /** Those of the job. */
+  /** Pods of the Job. */
   pods: readonly V1Pod[];
   reports: readonly ObservedReport[];
   warnings: Warnings;
-  /** Whether the operator has lost NATS, so that silence says nothing about trainers. */
+  /** True while the operator has lost NATS, so that missing reports say nothing about trainers. */
   natsAway: boolean;
-  /** What proves that the module is complete, or what is missing for it. */
+  /** Evidence that the module is complete, or what is missing for it. */
   completion: Completion | undefined;
   /** Accuracies that the newest evaluation found, if it is new. */
   accuracy: Accuracy | undefined;
@@ -107,7 +107,7 @@ function restartsOf({ job, completion, old }: ModuleState, failure: Failure | un
   return before + (isNew ? 1 : 0);
 }
 
-/** Whether a module has failed as often as its Job may fail. */
+/** Reports whether a module has failed more often than its Job may fail. */
 const isOverLimit = (job: V1Job | undefined, restarts: number): boolean =>
   restarts > (job?.spec?.backoffLimit ?? BACKOFF_LIMIT);
 
@@ -185,7 +185,7 @@ function atWork(pods: readonly V1Pod[], { reports, now, natsAway }: ModuleState)
 const heardOf = (pod: V1Pod, report: ObservedReport | undefined): number | undefined =>
   report?.receivedAt ?? report?.at ?? millis(trainerStatus(pod)?.state?.running?.startedAt);
 
-/** Whether the module has learned what it may: each trainer that should be there says so. */
+/** Reports whether the module has spent its budget: each of its trainers says so. */
 export function hasSpentBudget(row: ModuleRow): boolean {
   return row.phase === 'Complete' || row.phase === 'Forwarding';
 }

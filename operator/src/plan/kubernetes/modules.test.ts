@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scaleUndone } from './modules.ts';
+import { scaleUndone } from './children.ts';
 import { aModuleObject, applied, aRun, plan, withModule } from './testing/builders.ts';
 
 interface ModuleObject {

@@ -32,14 +32,17 @@ export const CONTAINER = 'trainer';
 
 export const CONFIG_FILE = 'module.json';
 export const CONFIG_FOLDER = '/etc/greedy-infomax';
-/** Where the claim is mounted, whole: a subPath that is not there the kubelet makes as root, with no write for trainers. */
+/**
+ * Mount point of the whole claim. The kubelet would create a missing subPath as root, without write access for
+ * trainers.
+ */
 export const CHECKPOINT_FOLDER = '/var/lib/greedy-infomax';
 /** In it, what a run leaves. */
 export const runFolder = (run: string): string => `${CHECKPOINT_FOLDER}/${run}`;
-/** Where a trainer writes: two of a module must not prune each other's checkpoints. */
+/** Returns the folder of one trainer. Trainers of a module must not prune each other's checkpoints. */
 export const replicaFolder = (run: string, module: string, replica: number | string): string =>
   `${runFolder(run)}/${module}/replica-${replica}`;
-/** Where the kubelet looks for the message that a container leaves behind. */
+/** Path at which the kubelet reads a container's termination message. */
 export const TERMINATION_LOG = '/dev/termination-log';
 /** The trainer touches it at every turn of its loop; the probes read when that was. */
 export const PROGRESS_FILE = '/tmp/progress';
@@ -53,7 +56,7 @@ export const USER_ID = 65_532;
 export const GRACE_SECONDS = 60;
 /** Failures of a module's pods, disruptions not counted, after which its Job fails. */
 export const BACKOFF_LIMIT = 6;
-/** Condition type of evaluations. A run waits for its final evaluation, and does not fail with it. */
+/** Failures of an evaluation's pods after which its Job fails. The run does not fail with it. */
 export const EVALUATION_BACKOFF_LIMIT = 2;
 /** Resources of the pod that removes checkpoints; limits, too, as some quotas ask for them. */
 export const CLEANUP_RESOURCES = {
@@ -109,7 +112,7 @@ export const REASONS = {
   notSuspended: 'NotSuspended',
   /** Nothing needs attention. */
   healthy: 'AsExpected',
-  /** No pod yet: the Job controller has not come to it. */
+  /** No pod yet: the Job controller has not created it. */
   noPods: 'PodsNotCreated',
   /** No pod yet: Kueue has not admitted the Job. */
   queued: 'Queued',

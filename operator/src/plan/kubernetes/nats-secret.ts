@@ -15,7 +15,7 @@ import type { KubernetesRun, Observed, PlanOptions } from './types.ts';
 
 const CREDS = 'nats.creds';
 const CA = 'ca.crt';
-/** Not below the folder of the configuration: nothing can be mounted into a volume that is read-only. */
+/** Mount point of the Secret, outside the configuration's folder: nothing can be mounted into a read-only volume. */
 const FOLDER = '/etc/greedy-infomax-nats';
 const VOLUME = 'nats-access';
 
@@ -90,7 +90,7 @@ export function credentialsGeneration(annotations: Record<string, string> = {}):
 const waitsForVolume = ({ metadata }: V1Pod, { warnings }: Observed): boolean =>
   warnings?.get(`Pod/${metadata?.name}`)?.some(({ reason }) => reason === 'FailedMount') ?? false;
 
-/** What a trainer's pod has of it. */
+/** Returns the environment, volumes and mounts of a trainer's access to NATS. */
 export function natsParts(run: KubernetesRun, { natsUrl, natsSecret }: PlanOptions) {
   const env: V1Container['env'] & object = [{ name: 'NATS_URL', value: natsUrl }];
   const volumes: V1Volume[] = [];

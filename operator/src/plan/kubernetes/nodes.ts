@@ -13,7 +13,7 @@ import type { Cause } from './types.ts';
 
 /** Milliseconds after which a deleted pod should have ended, beyond its own grace period. */
 const OVERDUE = 30_000;
-/** Seconds for which a pod tolerates a node that does not answer, if its spec does not say. */
+/** Seconds that a pod tolerates an unreachable node, unless its spec sets them. */
 const TOLERATION_SECONDS = 300;
 
 const UNREACHABLE = 'node.kubernetes.io/unreachable';

@@ -20,7 +20,7 @@ test('the selector names run and module', () => {
   );
 });
 
-test('equal values give equal text whatever the order of their keys', () => {
+test('equal values give equal text for any order of their keys', () => {
   expect(canonicalJson({ b: [{ d: 1, c: 2 }], a: null })).toBe('{"a":null,"b":[{"c":2,"d":1}]}');
 });
 

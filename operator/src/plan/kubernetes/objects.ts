@@ -3,7 +3,7 @@ import { LABELS } from '@greedy-infomax/crds';
 import type { KubernetesObject, V1ObjectMeta, V1OwnerReference } from '@kubernetes/client-node';
 import type { KubernetesRun, ObjectRef } from './types.ts';
 
-/** What all objects of a run have in common. */
+/** Metadata, names and references that all objects of a run share. */
 
 /** A Job's pods are called NAME-INDEX, which must be a DNS label even for index 999. */
 const NAME_MAX = 59;
@@ -27,7 +27,7 @@ export const selectorOf = (run: string, module: string): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 
-/** Of an object that belongs to the run as a whole. */
+/** Returns the metadata of an object that belongs to the run as a whole. */
 export const runMetadata = (run: KubernetesRun, name: string): V1ObjectMeta => ({
   name,
   namespace: run.metadata.namespace,
@@ -53,7 +53,7 @@ const ownerReference = ({ apiVersion, kind, metadata }: KubernetesRun): V1OwnerR
   blockOwnerDeletion: true,
 });
 
-/** Whether `object` was made for this very run and not for an earlier one of the same name. */
+/** Reports whether `object` was made for this run and not for an earlier one of the same name. */
 export const ownedBy = (uid: string, object: KubernetesObject): boolean =>
   object.metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
 
@@ -100,6 +100,6 @@ export const hash = (text: string, length: number): string =>
     .digest()
     .toString('hex', 0, length / 2);
 
-/** Whether the run's checkpoints lie in the object store. */
+/** Reports whether the run keeps its checkpoints in the object store. */
 export const usesBucket = ({ spec }: KubernetesRun): boolean =>
   spec.checkpoints.storage?.objectStore !== undefined;

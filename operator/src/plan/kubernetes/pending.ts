@@ -133,7 +133,7 @@ const containers = ({ status }: V1Pod): V1ContainerStatus[] => [
   ...(status?.containerStatuses ?? []),
 ];
 
-/** An init container that the others wait for; a sidecar that has started holds up nobody. */
+/** An init container that the others wait for. A started sidecar blocks no container. */
 const runningInit = ({ status }: V1Pod): V1ContainerStatus | undefined =>
   status?.initContainerStatuses?.find(({ state, started }) => state?.running && !started);
 

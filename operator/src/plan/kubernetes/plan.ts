@@ -6,20 +6,17 @@ import {
   withoutUnknownFields,
 } from '@greedy-infomax/crds';
 import type { KubernetesObject, V1Job } from '@kubernetes/client-node';
-import { PlanError } from '../errors.ts';
-import { waitsFor } from '../order.ts';
-import { releasable } from '../release.ts';
+import { PlanError } from '../budget.ts';
+import { releasable, waitsFor } from '../order.ts';
 import { planRun, type RunPlan } from '../run.ts';
-import { configMap, unusedConfigMaps } from './children.ts';
+import { configMap, moduleObject, unusedConfigMaps, wantedReplicas } from './children.ts';
 import { formerCleanups, plannedCleanup } from './cleanup.ts';
 import { completionOf } from './completion.ts';
-import { deadlineCause, deadlineLeft } from './deadline.ts';
 import { type EvaluationPlan, evaluationObjects, planEvaluation, stopped } from './evaluation.ts';
 import { accuraciesOf, observedEvaluations } from './evaluation-results.ts';
 import { transitions } from './events.ts';
-import { isComplete, isFailed, isOutdated, trainerJob } from './jobs.ts';
+import { isComplete, isFailed, isOutdated, jobWithoutTrainers, trainerJob } from './jobs.ts';
 import { hasSpentBudget, type ModuleState, moduleRow, moduleStatuses } from './module-status.ts';
-import { moduleObject, wantedReplicas } from './modules.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
 import { overdueIn } from './nodes.ts';
@@ -34,8 +31,7 @@ import {
   heldStatus,
   isFinished,
 } from './status.ts';
-import { jobWithoutTrainers } from './suspend.ts';
-import { ttlLeft } from './time-limits.ts';
+import { deadlineCause, deadlineLeft, ttlLeft } from './time-limits.ts';
 import type {
   Cause,
   KubernetesPlan,
@@ -47,8 +43,8 @@ import type {
 } from './types.ts';
 
 /**
- * What has to be done for a run, from what is there. Carrying a plan out and planning again gives one with
- * nothing left to do, whatever was lost in between.
+ * Plans the changes to a run's objects and status from what is observed. After the plan is applied, the next plan
+ * changes nothing, even if a part of the first was lost.
  */
 export function planKubernetes(input: PlanInput): KubernetesPlan {
   const { run, observed, options } = input;
@@ -162,10 +158,10 @@ function planTraining(input: PlanInput): KubernetesPlan {
   };
 }
 
-/** Phases in which reports come, or are missed. */
+/** Phases in which reports are expected. */
 const AT_WORK: ReadonlySet<string> = new Set(['Starting', 'Training', 'Forwarding']);
 
-/** Whether another controller was not asked to take care of the run. */
+/** Reports whether the run is this operator's and not another controller's. */
 export const isOurs = ({ spec }: KubernetesRun): boolean =>
   spec.managedBy === undefined || spec.managedBy === MANAGER;
 

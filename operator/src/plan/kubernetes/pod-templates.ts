@@ -26,7 +26,7 @@ export const withoutResources = (templates: readonly ModulePodTemplate[]): Modul
     }),
   }));
 
-/** Fields of a pod that say where it runs, as whom, and how its image is pulled. */
+/** Fields of a pod for its placement, its user and the pull of its image. */
 const PLACEMENT = [
   'nodeSelector',
   'tolerations',

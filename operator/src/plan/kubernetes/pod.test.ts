@@ -37,7 +37,7 @@ test('a trainer is told its configuration, its folder, its number and the server
     '$(JOB_COMPLETION_INDEX)',
   ]);
   expect(container?.env).toContainEqual({ name: 'NATS_URL', value: 'nats://nats:4222' });
-  // What the trainer says of its end becomes the container's message, not the end of its log.
+  // The termination message is what the trainer wrote, not the end of its log.
   expect(container?.env).toContainEqual({
     name: 'TERMINATION_LOG',
     value: container?.terminationMessagePath ?? '/dev/termination-log',

@@ -42,7 +42,7 @@ test('samples of a trainer that has left, or that starts again, count as the oth
   expect(figuresOf([known, again]).samples).toBe(470);
 });
 
-test('a loss that is no number is not written', () => {
+test('a loss that is NaN is not written', () => {
   expect(figuresOf([aReport('first', { loss: Number.NaN })])).not.toHaveProperty('loss');
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withRefused } from './refused.ts';
+import { withRefused } from './obstacles.ts';
 import { after, aRun, condition, following, plan } from './testing/builders.ts';
 
 const run = aRun();

@@ -1,7 +1,7 @@
 import { REASONS } from './names.ts';
 import type { Cause } from './types.ts';
 
-/** What a person can do about each cause that a trainer waits for, in one clause. */
+/** Remedy for each cause that a trainer waits for, in one clause. */
 const REMEDIES: Record<string, string> = {
   Unschedulable: 'add nodes that fit, or ask for less in resources and podTemplate',
   SchedulingGated: 'the controller that set the gate must remove it',

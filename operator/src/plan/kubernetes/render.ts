@@ -5,7 +5,7 @@ import { REASONS } from './names.ts';
 import { planKubernetes } from './plan.ts';
 import type { KubernetesRun, PlanOptions } from './types.ts';
 
-/** What the operator would make for a run that a cluster has never seen. */
+/** Returns the objects that the operator would create for a new run. */
 export interface Rendering {
   objects: KubernetesObject[];
   streams: (StreamPlan | StatePlan | BucketPlan)[];

@@ -72,6 +72,6 @@ const isReservedLabel = (key: string, base: Record<string, string>): boolean =>
   key.startsWith(`${API_GROUP}/`) ||
   key.startsWith('batch.kubernetes.io/');
 
-/** Whether a mount at `path` hides the mount at `folder`. */
+/** Reports whether a mount at `path` hides the mount at `folder`. */
 const covers = (path: string, folder: string): boolean =>
   `${folder}/`.startsWith(`${path.replace(/\/+$/, '')}/`);

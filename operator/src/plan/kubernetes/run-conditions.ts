@@ -11,7 +11,7 @@ export function readyOf(rows: readonly ModuleRow[]): { ready: string } {
   return { ready: `${count('readyReplicas')}/${count('replicas')}` };
 }
 
-/** Whether every trainer that should be there is ready. */
+/** Returns the Ready condition: true while every wanted trainer is ready. */
 export function ready(rows: readonly ModuleRow[]): NewCondition {
   const { ready } = readyOf(rows);
   const missing = rows.filter((row) => row.readyReplicas < row.replicas);

@@ -1,8 +1,8 @@
 import { REASONS } from './names.ts';
 
-/** How much a cause matters that keeps a trainer from its work. */
+/** Severity of a cause that blocks a trainer. */
 
-/** Passes within seconds and needs nobody's attention. */
+/** Passes within seconds and needs no attention. */
 const PASSING: ReadonlySet<string> = new Set([
   REASONS.noPods,
   REASONS.replacing,
@@ -30,9 +30,9 @@ export function eventType(reason: string): 'Normal' | 'Warning' | undefined {
   return WAITING.has(reason) ? 'Normal' : 'Warning';
 }
 
-/** Whether a trainer has just failed, so that its failure is the reason. */
+/** Reports whether a trainer has just failed, so that its failure is the reason. */
 export const isAfterFailure = (reason: string): boolean => AFTER_FAILURE.has(reason);
 
-/** Whether a cause needs attention. */
+/** Reports whether a cause needs attention. */
 export const isTrouble = (reason: string | undefined): boolean =>
   reason !== undefined && !PASSING.has(reason) && !WAITING.has(reason);

@@ -59,7 +59,7 @@ test('Pending says why, in the words of the scheduler', () => {
   });
 });
 
-test('at work: ready trainers, figures of each module, and those of the slowest for the run', () => {
+test('a training run has ready trainers, figures of each module, and those of the slowest', () => {
   const reports = [aReport('first', { samplesTrained: 480 }), aReport('second')];
   const planned = plan(aRun(), { ...atWork(), reports });
   expect(planned.status).toMatchObject({

@@ -1,6 +1,7 @@
 import { conditionOf, isTrue, type NewCondition, withConditions } from './conditions.ts';
 import { humanDuration } from './duration.ts';
 import type { EvaluationPlan } from './evaluation.ts';
+import { suspensionMessage } from './jobs.ts';
 import { REASONS } from './names.ts';
 import { millis, timestamp } from './objects.ts';
 import {
@@ -13,19 +14,18 @@ import {
   readyOf,
   suspended,
 } from './run-conditions.ts';
-import { suspensionMessage } from './suspend.ts';
 import type { Cause, KubernetesRun, ModuleRow, ObservedReport, Phase, RunStatus } from './types.ts';
 
-/** How a run ended. */
+/** End of a run: its type, reason and message. */
 export interface Ending extends Cause {
   type: 'Complete' | 'Failed';
 }
 
-/** Whether the run has ended. It never starts again: what ended it stays in its status. */
+/** Reports whether the run has ended. A run never restarts: its status keeps the end. */
 export const isFinished = (status: RunStatus | undefined): boolean =>
   isTrue(status?.conditions, 'Complete') || isTrue(status?.conditions, 'Failed');
 
-/** What the status of a run that goes on is made from. */
+/** Input of the status of a run that has not ended. */
 export interface ActiveRun {
   run: KubernetesRun;
   rows: ModuleRow[];
@@ -89,7 +89,7 @@ export function endedStatus(
     ...summary(modules, run),
     ...reported(run, []),
     conditions: conditions(run, now, [
-      // Who waits for Ready waits for the result: kstatus takes Ready for done and Stalled for failed.
+      // Clients wait for Ready to get the result: kstatus reads Ready as done and Stalled as failed.
       { type: 'Ready', status: type === 'Complete', reason: type, message: ENDED },
       { type: 'Progressing', status: false, reason: REASONS.finished, message: ENDED },
       type === 'Failed' ? { type: 'Degraded', status: true, reason, message: ENDED } : NOT_DEGRADED,
@@ -171,7 +171,7 @@ function runPhase(rows: readonly ModuleRow[]): Phase {
   return order.find((phase) => begun.some((row) => row.phase === phase)) ?? 'Complete';
 }
 
-/** Whether the module comes later, in iterative order. */
+/** Reports whether the module waits for an earlier one, in iterative order. */
 const waitsItsTurn = ({ reason }: ModuleRow): boolean => reason === REASONS.turn;
 
 export const PHASES: Partial<Record<Phase, string>> = {
@@ -236,7 +236,7 @@ function summary(rows: readonly ModuleRow[], { status }: KubernetesRun): Summary
   };
 }
 
-/** Whether `next` says anything else than other figures, so that it cannot wait for its turn. */
+/** Reports whether `next` differs from `old` in more than figures, so that it is written at once. */
 export function isUrgent(old: RunStatus | undefined, next: RunStatus): boolean {
   const gist = (status: RunStatus | undefined) =>
     JSON.stringify([

@@ -47,7 +47,7 @@ test('a suspended run says whether it will go on or start over', () => {
   }
 });
 
-test('resumed, the Jobs are let loose, and the condition says so', () => {
+test('resumed, the Jobs are started, and the condition says so', () => {
   const suspended = plan(aRun({ suspend: true }));
   const resumed = plan(following(aRun(), suspended), { jobs: [aJob('first'), aJob('second')] });
   expect(applied(resumed, 'Job').map(({ spec }) => spec?.suspend)).toEqual([false, false]);

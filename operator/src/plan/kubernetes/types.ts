@@ -19,7 +19,7 @@ import type { RunDefaults } from './run-defaults.ts';
 
 export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
 
-/** What goes into a plan for Kubernetes and what comes out of it. */
+/** Input and output of a plan for Kubernetes. */
 
 export interface KubernetesRun {
   apiVersion: Run['apiVersion'];
@@ -44,7 +44,7 @@ export interface Cause {
   message: string;
 }
 
-/** What is there for a run, as far as informers and subscriptions know. */
+/** Objects and reports of a run, as informers and subscriptions know them. */
 export interface Observed {
   modules: readonly ObservedModule[];
   jobs: readonly V1Job[];
@@ -81,7 +81,7 @@ export interface PlanOptions {
   /** Image of trainers whose run names none. */
   trainerImage: string;
   natsUrl: string;
-  /** What trainers need beside the URL: credentials (`user`), and who signed the server's certificate. */
+  /** Access of trainers to NATS beside the URL: credentials (`user`), and the CA certificate of the server. */
   natsSecret?: { user: boolean; ca?: string };
   /** Samples that module 0 draws from, if that is known; needed for a budget in epochs. */
   dataSetSize?: number;
@@ -123,7 +123,7 @@ export interface KubernetesPlan {
   remove: ObjectRef[];
   /** To keep there; null: delete those of the run. */
   streams: (StreamPlan | StatePlan | BucketPlan)[] | null;
-  /** What the trainers reach NATS with, to be there before they are. */
+  /** Secret with the trainers' access to NATS, applied before their Jobs. */
   credentials?: PlannedCredentials;
   status: RunStatus;
   /** Status of each GreedyInfoMaxModule, by its name. */

@@ -49,7 +49,7 @@ export class Cores {
     return true;
   }
 
-  /** Of each activity: as much of what it wants as the others on its core leave it, and no more than all cores have for everyone. */
+  /** Returns the speed of each activity: limited by the others on its core, and by the fair share of all cores. */
   #speeds(): number[] {
     const wantedOf = new Map<number, number>();
     for (const { core, cores } of this.#activities) {
@@ -58,7 +58,7 @@ export class Cores {
     const highest = this.#activities.map(({ core, cores }) =>
       cores === 0 || core === undefined ? 1 : Math.min(1, 1 / (wantedOf.get(core) as number)),
     );
-    // Those that their core holds up leave the rest to the others.
+    // Activities limited by their core leave the rest to the others.
     let [left, wanted] = [this.#cores, this.#activities.reduce((sum, { cores }) => sum + cores, 0)];
     const bySpeed = [...highest.keys()].toSorted(
       (a, b) => (highest[a] as number) - (highest[b] as number),

@@ -10,7 +10,7 @@ const FETCHED = 4;
 const RETRY = 20;
 
 export class Edge {
-  /** Milliseconds in which something was on its way. */
+  /** Milliseconds that the link was busy. */
   busy = 0;
   readonly #link: Link;
   readonly #cores: Cores;
@@ -28,7 +28,7 @@ export class Edge {
   /** `block`: samples in the stream, those that are being used included. */
   #occupied = 0;
   readonly #consumers: Consumer[];
-  /** Whose turn it is to fetch. */
+  /** Index of the consumer that fetches next. */
   #turn = 0;
 
   constructor(
@@ -51,7 +51,7 @@ export class Edge {
     }));
   }
 
-  /** Whether more would be sent in vain: half of the buffer waits to be fetched. */
+  /** Reports whether half of the buffer is unfetched, so that more would be sent in vain. */
   get hasEnough(): boolean {
     return samplesIn(this.#stream) + samplesIn(this.#queue) >= this.#link.depth / 2;
   }

@@ -1,6 +1,7 @@
-import type { Percentiles, Stage, StageForecast } from './pipeline.ts';
+import { percentiles } from '@greedy-infomax/crds';
+import type { Stage, StageForecast } from './pipeline.ts';
 
-/** What a simulation has seen, summed up. */
+/** Summary of a simulation. */
 
 export interface Outcome {
   stage: Stage;
@@ -8,7 +9,7 @@ export interface Outcome {
   trained: number;
   /** When the budget was spent, in milliseconds; null before. */
   endedAt: number | null;
-  /** Milliseconds of all trainers in which they trained. */
+  /** Milliseconds of training, summed over all trainers. */
   busy: number;
   staleSteps: number[];
   staleSeconds: number[];
@@ -17,7 +18,7 @@ export interface Outcome {
   reused: number;
 }
 
-/** Cores this busy are what a run waits for, whatever else it waits for. */
+/** Share of busy cores from which the cores count as the bottleneck. */
 const CORES_FULL = 0.95;
 
 export function stageForecast(outcome: Outcome, budget: number): StageForecast {
@@ -35,7 +36,7 @@ export function stageForecast(outcome: Outcome, budget: number): StageForecast {
   };
 }
 
-/** `links`: share of the run in which each was busy. A module that ended early held nothing up. */
+/** Returns the bottleneck. `links`: share of the run that each was busy. A module that ended early blocks nothing. */
 export function bottleneckOf(
   stages: readonly StageForecast[],
   links: readonly number[],
@@ -51,11 +52,4 @@ export function bottleneckOf(
     ...links.map((busy, i) => ({ what: `the buffer behind ${stages[i]?.name}`, busy })),
   ];
   return candidates.reduce((most, each) => (each.busy > most.busy ? each : most)).what;
-}
-
-function percentiles(values: readonly number[]): Percentiles | null {
-  if (values.length === 0) return null;
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))] as number;
-  return { p50: at(0.5), p95: at(0.95) };
 }

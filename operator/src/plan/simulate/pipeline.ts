@@ -1,4 +1,4 @@
-/** What a simulation is told of a run, and what it tells. Times in milliseconds unless a name says otherwise. */
+/** Input and output of a simulation. Times in milliseconds unless a name says otherwise. */
 
 export interface Stage {
   name: string;
@@ -6,11 +6,11 @@ export interface Stage {
   replicas: number;
   /** Samples of a step. */
   batchSize: number;
-  /** Of a training step when nothing else runs. */
+  /** Milliseconds of a training step when nothing else runs. */
   msPerBatch: number;
-  /** The same without backward pass and update, of a module that only feeds those behind it. */
+  /** Milliseconds of a step without backward pass and update, of a module that only forwards. */
   forwardMsPerBatch: number;
-  /** That a step keeps busy meanwhile; 0 for a step on a GPU. */
+  /** Cores that a step keeps busy; 0 for a step on a GPU. */
   cores: number;
   /** By number of the trainer, the core that it keeps to; null where trainers share all of them. */
   keepsTo: readonly number[] | null;
@@ -26,7 +26,7 @@ export interface Link {
   /** Samples. */
   depth: number;
   megabytesPerSecond: number;
-  /** Of producer, server and consumer together. */
+  /** CPU seconds per gigabyte of producer, server and consumer together. */
   cpuSecondsPerGigabyte: number;
 }
 
@@ -41,7 +41,7 @@ export interface Pipeline {
   stores: boolean;
   /** Samples that each module trains on. */
   budget: number;
-  /** That all processes share; null: each has as many as it needs. */
+  /** Cores that all processes share; null: each has as many as it needs. */
   cores: number | null;
   /** Standard deviation of the time of a step by its mean. */
   jitter: number;
@@ -53,7 +53,7 @@ export interface StageForecast {
   /** Seconds until the budget was spent, and the rate that makes. */
   seconds: number;
   samplesPerSecond: number;
-  /** Share of that time in which a trainer computed. */
+  /** Share of that time that a trainer computed. */
   busy: number;
   /** Steps that the producer was ahead, as trainers report it, and age in seconds; null for the first module. */
   stalenessSteps: Percentiles | null;
@@ -70,14 +70,14 @@ export interface Percentiles {
 
 export interface Forecast {
   whenFull: Pipeline['whenFull'];
-  /** That each module trained on. */
+  /** Samples that each module trained on. */
   samples: number;
   /** Until the last module has spent its budget. */
   seconds: number;
   samplesPerSecond: number;
   /** Share of the cores that was busy; null when they are not shared. */
   coresBusy: number | null;
-  /** What the run would be faster with more of. */
+  /** Resource that limits the speed of the run. */
   bottleneck: string;
   stages: StageForecast[];
 }
@@ -86,7 +86,7 @@ export interface Forecast {
 export interface Sample {
   /** Number of its producer. */
   producer: number;
-  /** Step in which the producer computed it. */
+  /** Producer's step that computed the sample. */
   step: number;
   /** Time of that step in milliseconds since the start of the run. */
   madeAt: number;

@@ -58,7 +58,7 @@ export function simulate(pipeline: Pipeline): Forecast {
 }
 
 interface TrainerOptions {
-  /** Of its module: written to. */
+  /** Outcome of the module, updated by its trainers. */
   outcome: Outcome;
   replica: number;
   /** Samples that the trainers of the module have to train on, and have begun with. */

@@ -15,7 +15,7 @@ const positive = z.number().positive();
 const stageSchema = z.strictObject({
   /** Milliseconds of a training step when nothing else runs. */
   msPerBatch: positive,
-  /** Of a step that only feeds later modules. Default: a third. */
+  /** Milliseconds of a step of a module that only forwards. Default: a third of `msPerBatch`. */
   forwardMsPerBatch: positive.optional(),
   /** Cores that a step keeps busy: its CPU time by its time; 0 for a GPU. Default 1. */
   cores: z.number().min(0).default(1),
@@ -27,11 +27,11 @@ const stageSchema = z.strictObject({
 
 export const stagesSchema = z.strictObject({
   modules: z.record(z.string(), stageSchema),
-  /** That all trainers share. Default: each has as many as it needs. */
+  /** Cores that all trainers share. Default: each has as many as it needs. */
   cores: positive.optional(),
-  /** Of an edge, through the NATS server. Default: as measured on one machine. */
+  /** Throughput of an edge through the NATS server. Default: as measured on one machine. */
   linkMegabytesPerSecond: positive.default(700),
-  /** Of producer, server and consumer together, for what crosses an edge. Default: as bench/edge measured it. */
+  /** CPU seconds per gigabyte of producer, server and consumer together. Default: as measured by bench/edge. */
   linkCpuSecondsPerGigabyte: z.number().min(0).default(4.5),
   /** Standard deviation of the time of a step by its mean. */
   jitter: z.number().min(0).max(0.5).default(0.1),
@@ -57,8 +57,8 @@ export function parseStages(text: string, file: string): Stages {
 }
 
 /**
- * The planned run with the times that were measured; `replicas`: trainers of a module of which the file says nothing.
- * Throws a `StagesError` for a module without a time.
+ * Returns the planned run with measured times. `replicas`: number of trainers of a module if the file does not set
+ * it. Throws a `StagesError` for a module without a time.
  */
 export function pipelineOf(
   modules: readonly ModuleConfig[],

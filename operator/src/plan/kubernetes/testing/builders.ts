@@ -239,7 +239,7 @@ export const aModuleObject = (module: string, replicas: number): ObservedModule 
   spec: { runName: 'small', index: 0, replicas },
 });
 
-/** Both modules at work: Jobs, running pods and reports of the given phase. */
+/** Returns both modules in training: Jobs, running pods and reports of the given phase. */
 export const atWork = (phase: Report['phase'] = 'training', run = aRun()): Partial<Observed> => ({
   jobs: [aJob('first', run), aJob('second', run)],
   pods: [aPod('first'), aPod('second')],
