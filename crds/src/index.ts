@@ -9,6 +9,7 @@ export * from './protocol/module-config.ts';
 export * from './protocol/names.ts';
 export * from './protocol/nats-url.ts';
 export * from './protocol/own-folder.ts';
+export * from './protocol/pacing.ts';
 export * from './protocol/percentiles.ts';
 export * from './protocol/printable.ts';
 export * from './protocol/report.ts';

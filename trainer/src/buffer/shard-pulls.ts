@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Edge } from '@greedy-infomax/crds';
 import { shardConsumer } from '@greedy-infomax/crds/names';
+import { MAX_PULLED } from '@greedy-infomax/crds/pacing';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 
-/** Maximum number of messages per pull: more, of up to 1 MiB each, would overrun a busy client. */
-export const MAX_PULLED = 4;
 /** Milliseconds until a pull expires; a lost stream is noticed after about that time. */
 const EXPIRES = 2000;
 /** Maximum milliseconds that a pull stays unread: less than two heartbeats, which come every EXPIRES / 2. */

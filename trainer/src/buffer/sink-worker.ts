@@ -7,10 +7,10 @@ import {
   shardsOf,
 } from '@greedy-infomax/crds/frame-limits';
 import { shardConsumer, shardSubject } from '@greedy-infomax/crds/names';
+import { FULL_STREAM_PAUSE, MAX_PULLED } from '@greedy-infomax/crds/pacing';
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { type CutFrame, eachFrame, FRAME_HEADER, sealFrameHeader } from './frame.ts';
-import { MAX_PULLED } from './shard-pulls.ts';
 import { PAYLOAD_HEADER, SharedPayloadWriter } from './shared-memory.ts';
 import type { FromWorker, Rows, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
@@ -19,8 +19,6 @@ const WINDOW_BYTES = 8 << 20;
 const WINDOW = 8;
 /** Milliseconds until a publish counts as lost. */
 const PUBLISH_TIMEOUT = 5000;
-/** Milliseconds between attempts to publish to a full or missing stream. */
-const RETRY = 20;
 
 /** Runs the producing end of an edge until a `close` message. */
 export async function runSink(
@@ -217,7 +215,7 @@ class SinkWorker {
         taken = true;
         onTaken();
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, RETRY));
+        await new Promise((resolve) => setTimeout(resolve, FULL_STREAM_PAUSE));
       }
     }
     this.#landed();

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FORWARD_PAUSE } from '@greedy-infomax/crds';
 import type { Trainer } from './trainer.ts';
-
-/** Milliseconds between checks while the next module has enough samples. */
-const PAUSE = 20;
 
 /**
  * Forwards activations of a module that has spent its budget, until every later module has spent its own. Then retries
@@ -15,7 +13,7 @@ export async function forwardUntilReleased(trainer: Trainer): Promise<void> {
   if (output) reporter.enter('forwarding');
   while (!stop.aborted && output && !trainer.released) {
     await peers.follow(input, output);
-    if (await output.isAhead()) await sleep(PAUSE);
+    if (await output.isAhead()) await sleep(FORWARD_PAUSE);
     else {
       // A sample that was used before would give the same activations again.
       const batch = await trainer.next({ unused: true });
@@ -37,7 +35,7 @@ async function saveLastCheckpoint(trainer: Trainer): Promise<void> {
   const { checkpoints } = trainer;
   const { stop } = trainer.options;
   while (!checkpoints.upToDate && !stop.aborted) {
-    await sleep(PAUSE);
+    await sleep(FORWARD_PAUSE);
     await trainer.betweenSteps();
   }
   if (!checkpoints.upToDate) await trainer.checkpoint();

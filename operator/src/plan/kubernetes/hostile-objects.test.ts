@@ -55,7 +55,7 @@ function changed<T>(value: T, path: Path, part: unknown): T {
   return copy;
 }
 
-/** Paths that any client may write: all but kinds, names and owners, by which the caches select. */
+/** Paths that any client may write: all but kinds, names and owners, by whose values the caches select. */
 const paths = [...pathsOf(good)].filter(
   ([list, , ...rest]) =>
     rest.length > 0 &&

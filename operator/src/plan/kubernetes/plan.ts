@@ -158,7 +158,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
   };
 }
 
-/** Phases in which reports are expected. */
+/** Phases with reports from trainers. */
 const AT_WORK: ReadonlySet<string> = new Set(['Starting', 'Training', 'Forwarding']);
 
 /** Reports whether the run is this operator's and not another controller's. */

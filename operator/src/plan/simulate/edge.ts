@@ -1,13 +1,9 @@
+import { FULL_STREAM_PAUSE, MAX_PULLED } from '@greedy-infomax/crds';
 import { Replay } from '@greedy-infomax/crds/replay';
 import type { Cores } from './cores.ts';
 import type { Link, Pipeline, Sample, Stage } from './pipeline.ts';
 
 /** An edge: what producers have put, the stream, and what each consumer has fetched from it. */
-
-/** Messages that a consumer fetches ahead. */
-const FETCHED = 4;
-/** Milliseconds before a producer tries a full stream again. */
-const RETRY = 20;
 
 export class Edge {
   /** Milliseconds that the link was busy. */
@@ -114,7 +110,7 @@ export class Edge {
   #arrive(batch: Sample[]): void {
     const { samplesPerMessage, depth } = this.#link;
     if (this.#block && this.#occupied > 0 && this.#occupied + batch.length > depth) {
-      this.#cores.start(RETRY, 0, () => this.#arrive(batch));
+      this.#cores.start(FULL_STREAM_PAUSE, 0, () => this.#arrive(batch));
       return;
     }
     this.#occupied += batch.length;
@@ -140,7 +136,7 @@ export class Edge {
     while (this.#stream.length > 0 && refused < this.#consumers.length) {
       const consumer = this.#consumers[this.#turn % this.#consumers.length] as Consumer;
       this.#turn += 1;
-      if (consumer.fetched.length >= FETCHED) refused += 1;
+      if (consumer.fetched.length >= MAX_PULLED) refused += 1;
       else {
         refused = 0;
         consumer.fetched.push(this.#stream.shift() as Sample[]);

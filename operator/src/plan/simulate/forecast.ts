@@ -18,7 +18,7 @@ export interface Outcome {
   reused: number;
 }
 
-/** Share of busy cores from which the cores count as the bottleneck. */
+/** Minimum share of busy cores to count the cores as the bottleneck. */
 const CORES_FULL = 0.95;
 
 export function stageForecast(outcome: Outcome, budget: number): StageForecast {

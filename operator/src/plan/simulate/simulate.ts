@@ -1,3 +1,4 @@
+import { FORWARD_PAUSE } from '@greedy-infomax/crds';
 import { Cores } from './cores.ts';
 import { Edge } from './edge.ts';
 import { bottleneckOf, type Outcome, stageForecast } from './forecast.ts';
@@ -7,9 +8,6 @@ import type { Forecast, Pipeline, Sample, Stage } from './pipeline.ts';
  * Plays a run through, step by step and message by message, from measured times: how fast it is, how old the
  * samples are that it trains on, and what holds it up. The same pipeline and seed give the same forecast.
  */
-
-/** Milliseconds that a module which only forwards waits while the next one has enough. */
-const FORWARD_PAUSE = 20;
 
 export function simulate(pipeline: Pipeline): Forecast {
   const cores = new Cores(pipeline.cores);
