@@ -22,7 +22,7 @@ import { ConfigurationError, DivergedError } from './train/errors.ts';
 
 /**
  * Trains one replica of one module: `node trainer/src/main.ts --config FILE --out DIR --nats URL [--replica N]`;
- * `--shared DIR` with the other trainers of a run that is on one machine.
+ * `--shared DIR`: folder in memory shared by the trainers of a local run.
  */
 
 const { values } = parseArgs({
@@ -44,8 +44,8 @@ const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, destination);
 
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
-// On one machine the parent holds the other end of stdin: its death, however sudden, ends the pipe.
-// In a pod stdin is no pipe, and its end means nothing.
+// In a local run stdin is a pipe from the parent, which ends when the parent dies. In a pod stdin is not a pipe, and its
+// end is ignored.
 const stdin = fstatSync(0);
 if (stdin.isFIFO() || stdin.isSocket()) {
   process.stdin.on('end', () => stop.abort()).on('error', () => stop.abort());
@@ -100,8 +100,8 @@ function readConfig(file: string | undefined): ModuleConfig {
 }
 
 /**
- * Leaves the configuration beside the checkpoints, so that a run can be exported and evaluated from its volume
- * alone. On one machine it is there from the start. A full disk is no reason not to train.
+ * Writes the configuration beside the checkpoints, so that a run can be exported and evaluated from its volume alone. A
+ * local run has it there already. A full disk does not stop the training.
  */
 async function keepConfig(config: ModuleConfig, out: string): Promise<void> {
   const file = join(out, MODULE_FILE);
@@ -113,7 +113,7 @@ async function keepConfig(config: ModuleConfig, out: string): Promise<void> {
   }
 }
 
-/** Leaves the proof of how the training ended: in a pod it becomes part of the container's status. */
+/** Writes the ending of the training: in a pod it becomes part of the container's status. */
 function leaveEnding(ending: TrainerEnding): void {
   const file = process.env.TERMINATION_LOG;
   if (file !== undefined) writeFileSync(file, encodeTrainerEnding(ending));

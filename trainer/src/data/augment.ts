@@ -46,7 +46,7 @@ export function cropCentre(
   return cut(pixels, shape, augmentation, () => centre);
 }
 
-/** Returns the rows and columns by which the padded image exceeds the crop. */
+/** Returns the rows and columns that the padded image has beyond the crop. */
 function slack([, rows, cols]: BatchShape, { pad, crop }: Augmentation): [number, number] {
   const [paddedRows, paddedCols] = [rows + 2 * pad, cols + 2 * pad];
   if (crop > paddedRows || crop > paddedCols) {

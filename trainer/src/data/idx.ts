@@ -21,7 +21,7 @@ export async function openIdx(folder: string, split: Split): Promise<ImageSet> {
     split === 'train' && !existsSync(labelFile) ? null : (await readIdx(labelFile, 1)).values;
   if (labels !== null && labels.length !== count) {
     throw new DataError(
-      `${labelFile} has ${labels.length} labels; ${imageFile} has ${count} images: one label an image would be right`,
+      `${labelFile} has ${labels.length} labels; ${imageFile} has ${count} images: one label per image would be right`,
     );
   }
   return imagesInMemory(values, labels, [rows, cols, 1]);

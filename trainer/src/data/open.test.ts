@@ -225,7 +225,7 @@ describe('a folder of images', () => {
     put(folder, 'train/cat/4.jpg', [1, 2, 3]);
     const set = await open('images', folder);
     await refuses(set.read([0, 1]), /2\.png has 3 x 5 pixels, .*1\.png has 3 x 4; bring all/);
-    await refuses(set.read([2]), /3\.jpg is not a whole image.*mend it/);
+    await refuses(set.read([2]), /3\.jpg is not a whole image.*repair or remove it/);
     await refuses(set.read([3]), /4\.jpg is of no known format.*png, jpg, .* would be right/);
     await putImage(folder, 'test/horse/1.png', WHITE);
     await refuses(

@@ -33,7 +33,7 @@ describe('a folder of WAV files', () => {
     const folder = testFolder();
     put(folder, 'train/ann/1.wav', wave(noise(0)));
     put(folder, 'test/eve/1.wav', wave(noise(1)));
-    await expect(openWav(folder, 'test')).rejects.toThrow(/speakers eve, whom/);
+    await expect(openWav(folder, 'test')).rejects.toThrow(/speakers eve, which/);
   });
 
   it('names a file of another rate and what would be right', async () => {

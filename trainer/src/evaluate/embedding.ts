@@ -3,7 +3,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { UMAP } from 'umap-js';
 import type { LabelledFeatures } from './linear-probe.ts';
 
-/** Features laid out in a plane by UMAP: samples that a module takes for alike lie near each other. */
+/** Embeds features in a plane with UMAP: samples with similar features are close to each other. */
 
 export interface EmbeddedPoint {
   x: number;
@@ -11,14 +11,14 @@ export interface EmbeddedPoint {
   label: number;
 }
 
-/** Of so many classes, and so many samples in all: more colours nobody tells apart. */
+/** Maximum number of classes and of samples: more colours are hard to distinguish. */
 const CLASSES = 10;
 const POINTS = 500;
 const NEIGHBOURS = 15;
 
 /**
- * At most `POINTS` of the samples with the lowest `CLASSES` labels that occur, evenly spread. Gives the same for the same
- * features; an empty list for fewer samples than have neighbours.
+ * Returns points for at most `POINTS` samples, evenly spread, of the `CLASSES` lowest labels. Deterministic. Empty if there
+ * are too few samples for `NEIGHBOURS`.
  */
 export function embed({ features, labels }: LabelledFeatures): EmbeddedPoint[] {
   const shown = new Set([...new Set(labels)].toSorted((a, b) => a - b).slice(0, CLASSES));

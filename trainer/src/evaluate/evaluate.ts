@@ -11,20 +11,20 @@ import type { ModelWeights, Question, Subject } from './subject.ts';
 
 export interface ModuleAccuracy {
   name: string;
-  /** Of a linear probe on the trained module and on the same module as it was initialised; 0 to 1. */
+  /** Accuracy of a linear probe on the trained module, and on the module with its initial weights; 0 to 1. */
   accuracy: number;
   accuracyUntrained: number;
-  /** The same by question, where there are several: of speech the speaker, which is the above, and the phone. */
+  /** Accuracies by question, if there are several: for speech, speaker (the accuracy above) and phone. */
   accuracies?: Record<string, Pick<ModuleAccuracy, 'accuracy' | 'accuracyUntrained'>>;
 }
 
 export interface RunAccuracies {
-  /** Samples that the module least trained had trained on when its checkpoint was written. */
+  /** Minimum over the modules of the samples trained as of the checkpoint. */
   samples: number;
   modules: ModuleAccuracy[];
 }
 
-/** What pictures of the trained network are made from. */
+/** Weights and features of the trained network, for its pictures. */
 export interface Trained {
   weights: ModelWeights;
   /** Features of the test samples for the first question, by module. */
@@ -51,7 +51,7 @@ export async function evaluate(
       return [name, trainedWeights(name, checkpoints[i] as Checkpoint, names)];
     }),
   );
-  // The untrained network first and whole, so that features of both never lie in memory together.
+  // Evaluate the untrained network first, so that features of both networks are never in memory together.
   const before = new Map<string, number[]>();
   await evaluateModules(subject, modules, initial, ({ name }, accuracies) =>
     before.set(name, accuracies),
@@ -73,7 +73,7 @@ async function openSubject(first: ModuleConfig | undefined): Promise<Subject> {
 }
 
 /**
- * Gives the accuracy of every module at every question, in the order of the questions. Returns the features of the test samples
+ * Calls `give` with the accuracies of each module, in the order of the questions. Returns the features of the test samples
  * for the first question.
  */
 async function evaluateModules(

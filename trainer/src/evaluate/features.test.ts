@@ -27,7 +27,7 @@ const features = (numbers: readonly number[]) =>
     },
   });
 
-it('each image has its own features and label, whatever batch it is in', async () => {
+it('each image has its own features and label, independent of its batch', async () => {
   const numbers = Array.from({ length: COUNT }, (_, i) => i);
   const backwards = numbers.toReversed();
   const [forth, back] = [await features(numbers), await features(backwards)];

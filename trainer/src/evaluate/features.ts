@@ -6,16 +6,16 @@ import { Program } from '../step/program.ts';
 import { type Tensor, tf } from '../tf.ts';
 import type { ModelWeights } from './subject.ts';
 
-/** The frozen encoder, all modules in one graph: from images to the features of every module. */
+/** Computes features of every module from images, with the frozen encoder in one graph. */
 
 export interface LabelledImages {
   readonly length: number;
-  /** Bytes [n, crop, crop, channels] and their labels, in batches of at most `EVALUATION_BATCH`. */
+  /** Yields bytes [n, crop, crop, channels] and their labels, in batches of at most `EVALUATION_BATCH`. */
   batches(): AsyncIterable<{ pixels: Uint8Array; labels: Int32Array }>;
 }
 
 export interface Features {
-  /** By module: float32 [length, channels]. */
+  /** Features by module: float32 [length, channels]. */
   byModule: Map<string, Float32Array>;
   labels: Int32Array;
 }
@@ -23,8 +23,8 @@ export interface Features {
 export const EVALUATION_BATCH = 100;
 
 /**
- * What a linear probe of a module sees: the mean of its output over all positions of all patches, as in
- * the paper. `weights` are those of each module by name.
+ * Returns the input of a linear probe of each module: the mean of its output over all positions of all patches, as in the
+ * paper. `weights`: weights of each module by name.
  */
 export async function extractFeatures(
   modules: readonly ModuleConfig[],
@@ -40,7 +40,7 @@ export async function extractFeatures(
   const pixelsPerImage = program.pixels / EVALUATION_BATCH;
   const batch = new Uint8Array(program.pixels);
   for await (const { pixels, labels: own } of images.batches()) {
-    batch.set(pixels); // a short last batch keeps old images behind its own; their features are not read
+    batch.set(pixels); // a short last batch keeps old images after its own; their features are not read
     const count = pixels.length / pixelsPerImage;
     const outputs = program.run('features', { pixels: batch });
     for (const { name, output } of modules) {
@@ -83,7 +83,7 @@ function compileEncoder(modules: readonly ModuleConfig[], weights: ModelWeights)
   return Object.assign(program, { pixels: size(shape) });
 }
 
-/** The weights of all modules under names of one program, and those of one module out of them. */
+/** Returns the weights of all modules in one program, named MODULE/WEIGHT. */
 export const prefixed = (
   modules: readonly ModuleConfig[],
   weights: ModelWeights,
@@ -97,6 +97,7 @@ export const prefixed = (
     ),
   );
 
+/** Returns the weights of one module from those of `prefixed`. */
 export const weightsOf = (module: string, all: Weights): Weights =>
   Object.fromEntries(
     Object.entries(all)

@@ -42,7 +42,7 @@ describe('a linear probe', () => {
     expect(Math.abs(plain - scaled)).toBeLessThan(0.03);
   });
 
-  it('tells the class of a sample whatever other samples are tested with it', () => {
+  it('predicts the class of a sample independent of the other test samples', () => {
     const [training, test] = [clouds(300, 0.8), clouds(90, 0.8, 1, 0.01)];
     const of = (label: number) => {
       const chosen = [...test.labels.keys()].filter((i) => test.labels[i] === label);

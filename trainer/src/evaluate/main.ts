@@ -31,10 +31,10 @@ import { writePictures } from './pictures.ts';
  * Trains linear probes of every module of a run. Prints one line of JSON for each module.
  *
  * `main.ts --out DIR [--pictures]`, on one machine: reads the folder of a run, in any layout of `modulePlaces`, and writes
- * DIR/evaluation.json, and into DIR/pictures what the report shows of the modules.
+ * DIR/evaluation.json, and the pictures of the report into DIR/pictures.
  * `main.ts --config DIR [--checkpoints DIR] --result FILE`, in a pod: reads CONFIG/MODULE/module.json and
- * CHECKPOINTS/MODULE/replica-N, or the bucket of the run on the server that NATS_URL, NATS_CREDS and NATS_CA tell
- * of, and writes a `EvaluationResult` into a file that is there already.
+ * CHECKPOINTS/MODULE/replica-N, or the bucket of the run on the server of NATS_URL, NATS_CREDS and NATS_CA,
+ * and writes an `EvaluationResult` into an existing file.
  */
 
 const { values } = parseArgs({
@@ -94,7 +94,7 @@ function findModules({ out, config, checkpoints }: typeof values): Place[] {
 
 interface Place {
   module: ModuleConfig;
-  /** Of its checkpoints; none where they lie in a bucket. */
+  /** Folder of its checkpoints; undefined if they are in a bucket. */
   folder?: string;
 }
 
@@ -138,7 +138,7 @@ function compact({ samples, modules }: RunAccuracies): EvaluationResult {
   return { samples, modules: Object.fromEntries(pairs) };
 }
 
-/** Whether another attempt would end the same way. */
+/** Reports whether a retry would fail the same way. */
 function isFinal(error: unknown): boolean {
   return (
     error instanceof EvaluationError ||

@@ -10,10 +10,10 @@ import { type ImageSource, prefixed, weightsOf } from './features.ts';
 import { type Found, Strongest } from './strongest.ts';
 import type { ModelWeights } from './subject.ts';
 
-/** The patches that excite units of a module most, as one picture a module: the paper's figure 3. */
+/** Draws the patches that activate units of a module most, one picture per module: figure 3 of the paper. */
 
 export interface PatchPicture {
-  /** A row a unit, strongest patch first. */
+  /** One row per unit, strongest patch first. */
   png: Buffer;
   units: number[];
 }
@@ -21,23 +21,23 @@ export interface PatchPicture {
 interface Choice {
   units: number;
   patches: number;
-  /** Test images that are looked at. */
+  /** Number of test images that are searched. */
   images: number;
 }
 
 export const PATCH_CHOICE: Choice = { units: 6, patches: 10, images: 1000 };
 
-/** Images that go through the encoder at once. */
+/** Number of images that the encoder processes at once. */
 const BATCH = 50;
-/** A patch in the picture is at least so wide, in pixels; between patches lie so many. */
+/** Minimum width of a patch in the picture, and the gap between patches, in pixels. */
 const SHOWN = 32;
 const GAP = 2;
-/** Their grey: patches have black and white edges. */
+/** Grey of the gap: patches have black and white edges. */
 const BETWEEN = 128;
 
 /**
- * By module, the patches of the run's test images at which units' output, the mean over a patch, is highest: of each unit at
- * most one patch an image, because those beside it overlap. Units are those that single out most.
+ * Returns, by module, a picture of the test patches with the highest mean output of a unit. Each unit has at most one patch
+ * per image, because neighbouring patches overlap. Chooses the most selective units.
  */
 export async function excitingPatches(
   modules: readonly ModuleConfig[],
@@ -89,7 +89,7 @@ async function* batches({ data, augmentation }: ImageSource, most: number) {
   }
 }
 
-/** From bytes [images, rows, cols, channels] to [images, patches, channels] of every module. */
+/** Compiles the encoder: bytes [images, rows, cols, channels] to [images, patches, channels] of every module. */
 function compile(modules: readonly ModuleConfig[], weights: ModelWeights, source: ImageSource) {
   const [first] = modules as [ModuleConfig];
   const { crop } = source.augmentation;
@@ -115,7 +115,7 @@ function compile(modules: readonly ModuleConfig[], weights: ModelWeights, source
   return Object.assign(program, { pixels: size(shape) });
 }
 
-/** The bytes of the images that are to be shown, by their number. */
+/** Returns the bytes of the images in the picture, by their index. */
 async function imagesOf(
   source: ImageSource,
   channels: number,
@@ -135,7 +135,7 @@ async function imagesOf(
   return images;
 }
 
-/** Rows of patches as PNG, a row a unit. */
+/** Draws rows of patches as PNG, one row per unit. */
 async function draw(
   units: readonly Found[],
   images: ReadonlyMap<number, Uint8Array>,

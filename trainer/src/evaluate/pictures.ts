@@ -13,8 +13,8 @@ import type { Trained } from './evaluate.ts';
 import { excitingPatches } from './patches.ts';
 
 /**
- * Writes what a report shows of the trained modules into OUT/pictures, in place of what was there: patches that excite
- * units, of images; and where test samples lie.
+ * Writes the pictures of a report into OUT/pictures and replaces old ones: embeddings of test samples and, for images,
+ * patches that activate units most.
  */
 export async function writePictures(
   out: string,

@@ -11,7 +11,7 @@ import type { ModelWeights, Question, Subject } from './subject.ts';
 
 type SpeechSource = ModuleConfig['source'] & { kind: 'speech' };
 
-/** Windows that go through the encoder at once. */
+/** Number of windows that the encoder processes at once. */
 const BATCH = 8;
 
 /**
@@ -60,7 +60,7 @@ async function extract(
   const phoneRows = questions.find(({ name }) => name === 'phone')?.rows ?? 0;
   let number = 0;
   for await (const group of inGroups(split.windows(), BATCH)) {
-    const pcm = new Int16Array(BATCH * window.samples); // silence behind a short last group; not read
+    const pcm = new Int16Array(BATCH * window.samples); // zeros after a short last group are not read
     for (const [i, each] of group.entries()) pcm.set(each.pcm, i * window.samples);
     const outputs = program.run('features', { pcm: new Uint8Array(pcm.buffer) });
     for (const [i, { speaker, phones }] of group.entries()) {
@@ -81,21 +81,21 @@ async function extract(
   return new Map([...kept].map(([name, rows]) => [name, rows.labelled()]));
 }
 
-/** `count` of `frames`, evenly apart; the first of them differs from window to window. */
+/** Returns `count` evenly spaced frames of `frames`; their offset varies from window to window. */
 const spread = (count: number, frames: number, window: number): number[] =>
   Array.from({ length: count }, (_, i) => {
     const first = count < frames ? (window * 7) % Math.floor(frames / count) : 0;
     return Math.floor((i * frames) / count) + first;
   });
 
-/** Row `index` of an output of `rows` rows. */
+/** Returns row `index` of an output of `rows` rows. */
 function rowOf(output: ArrayLike<number> | undefined, index: number, rows: number): Float32Array {
   const values = output as Float32Array;
   const width = values.length / rows;
   return values.subarray(index * width, (index + 1) * width);
 }
 
-/** Features of all modules, with one label a row. */
+/** Features of all modules, with one label per row. */
 class Rows {
   readonly #features: Map<string, Float32Array>;
   readonly #labels: Int32Array;
@@ -128,7 +128,7 @@ class Rows {
   }
 }
 
-/** From pcm [windows, samples, 2] to the mean over time [windows, channels] and frames [windows, frames, channels]. */
+/** Compiles the encoder: pcm [windows, samples, 2] to means [windows, channels] and frames [windows, frames, channels]. */
 function compileEncoder(
   modules: readonly ModuleConfig[],
   weights: ModelWeights,
@@ -158,7 +158,7 @@ function compileEncoder(
   });
 }
 
-/** [windows, steps, channels] -> [windows, frames, channels]: means over the steps that lie in a frame. */
+/** Averages [windows, steps, channels] to [windows, frames, channels], over the steps of each frame. */
 export function averaged(x: Tfjs.Tensor3D, frames: number): Tensor {
   const steps = x.shape[1];
   const shares = new Float32Array(frames * steps);

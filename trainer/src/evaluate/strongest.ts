@@ -1,8 +1,7 @@
-/** Where a unit's output is highest. */
-
+/** A position at which a unit's output is high. */
 export interface Place {
   image: number;
-  /** Number of the patch in its image, row by row. */
+  /** Index of the patch in its image, row by row. */
   patch: number;
   value: number;
 }
@@ -13,7 +12,7 @@ export interface Found {
   places: Place[];
 }
 
-/** Keeps, of every unit of a module, the images that excite it most, while images pass by. */
+/** Keeps the images that activate each unit of a module most, from a stream of images. */
 export class Strongest {
   readonly #channels: number;
   readonly #keep: number;
@@ -30,7 +29,7 @@ export class Strongest {
     this.#squares = new Float64Array(channels);
   }
 
-  /** `values` [patches, channels] of an image; of each unit its strongest patch counts. */
+  /** Adds the `values` [patches, channels] of an image; keeps only the strongest patch of each unit. */
   add(image: number, values: Float32Array): void {
     const channels = this.#channels;
     const patches = values.length / channels;
@@ -60,8 +59,8 @@ export class Strongest {
   }
 
   /**
-   * The `count` units whose strongest patches stand out most from all patches, in standard deviations of the unit's output; in the
-   * order of their numbers. A unit that is always the same stands out by nothing.
+   * Returns the `count` units, by index, whose strongest patches exceed the mean of all patches most, in standard deviations
+   * of the unit's output. A constant unit has score 0.
    */
   mostSelective(count: number): Found[] {
     return Array.from({ length: this.#channels }, (_, unit) => unit)

@@ -6,17 +6,17 @@ import type { LabelledFeatures } from './linear-probe.ts';
 export interface Question {
   name: 'class' | 'speaker' | 'phone';
   classes: number;
-  /** Rows of features that one sample has. */
+  /** Number of rows of features per sample. */
   rows: number;
 }
 
 export type ModelWeights = ReadonlyMap<string, Readonly<Record<string, WeightValue>>>;
 
-/** A data set as linear probes see it. */
+/** A data set for linear probes. */
 export interface Subject {
-  /** The first is the one that a run's status shows. */
+  /** Questions; the status of a run shows the first. */
   questions: readonly Question[];
-  /** Features of every module under `weights`, for each question by its name, then by module. */
+  /** Returns the features of every module with `weights`, for each question by its name, then by module. */
   features(
     modules: readonly ModuleConfig[],
     weights: ModelWeights,
