@@ -4,11 +4,8 @@ import { controllerOf, type RunObject, SECRETS, type SecretObject } from '../kub
 import { FIELD_MANAGER } from '../kube/server-side-apply.ts';
 import type { NatsTenants } from '../nats/tenants.ts';
 import { GRACE_SECONDS } from '../plan/kubernetes/names.ts';
-import {
-  base64,
-  credentialsGeneration,
-  type PlannedCredentials,
-} from '../plan/kubernetes/nats-secret.ts';
+import { base64, credentialsGeneration } from '../plan/kubernetes/nats-secret.ts';
+import type { PlannedCredentials } from '../plan/kubernetes/types.ts';
 
 /** Milliseconds between two attempts to make a Secret again that a pod seems to miss. */
 const AGAIN = 60_000;

@@ -1,15 +1,9 @@
-import type {
-  V1Container,
-  V1Pod,
-  V1Secret,
-  V1Volume,
-  V1VolumeMount,
-} from '@kubernetes/client-node';
-import { type NatsPermissions, trainerPermissions } from '../nats-permissions.ts';
+import type { V1Container, V1Pod, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import { trainerPermissions } from '../nats-permissions.ts';
 import type { StreamPlan } from '../stream.ts';
 import { CREDENTIALS_GENERATION } from './names.ts';
 import { hash, runMetadata, usesBucket } from './objects.ts';
-import type { KubernetesRun, Observed, PlanOptions } from './types.ts';
+import type { KubernetesRun, Observed, PlannedCredentials, PlanOptions } from './types.ts';
 
 /** The Secret that lets the trainers of a run into NATS. */
 
@@ -24,22 +18,6 @@ export const secretName = (run: KubernetesRun): string => {
   const { name, uid } = run.metadata;
   return `${name}-nats-${hash(usesBucket(run) ? `${uid} bucket` : uid, 8)}`;
 };
-
-export interface PlannedCredentials {
-  /** The Secret without the credentials, which are signed anew each time it is written. */
-  secret: V1Secret;
-  /** Under `key` of the Secret; none where the server lets everybody in. */
-  user?: {
-    key: string;
-    namespace: string;
-    uid: string;
-    name: string;
-    permissions: NatsPermissions;
-    generation: number;
-  };
-  /** A pod waits for a volume, which may be this one: somebody may have deleted it. */
-  missed: boolean;
-}
 
 /** None if trainers need neither credentials nor a certificate. */
 export function plannedCredentials(

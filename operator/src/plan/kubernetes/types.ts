@@ -12,9 +12,10 @@ import type {
   V1Job,
   V1ObjectMeta,
   V1Pod,
+  V1Secret,
 } from '@kubernetes/client-node';
+import type { NatsPermissions } from '../nats-permissions.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../stream.ts';
-import type { PlannedCredentials } from './nats-secret.ts';
 import type { RunDefaults } from './run-defaults.ts';
 
 export type { Figures, ModuleRow, Phase, RunStatus } from '@greedy-infomax/crds';
@@ -114,6 +115,22 @@ export interface PlannedEvent {
   message: string;
   /** Module that it is about; its own object gets the event, too. */
   module?: { name: string; message: string };
+}
+
+export interface PlannedCredentials {
+  /** The Secret without the credentials, which are signed anew each time it is written. */
+  secret: V1Secret;
+  /** Under `key` of the Secret; none where the server lets everybody in. */
+  user?: {
+    key: string;
+    namespace: string;
+    uid: string;
+    name: string;
+    permissions: NatsPermissions;
+    generation: number;
+  };
+  /** A pod waits for a volume, which may be this one: somebody may have deleted it. */
+  missed: boolean;
 }
 
 export interface KubernetesPlan {
