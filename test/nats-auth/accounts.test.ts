@@ -1,9 +1,16 @@
 import { JetStreamApiError, jetstreamManager, StorageType } from '@nats-io/jetstream';
+import { encodeUser, fmtCreds } from '@nats-io/jwt';
+import { createUser } from '@nats-io/nkeys';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { RunStreams } from '../../operator/src/controller/run-streams.ts';
+import type { RunObject } from '../../operator/src/kube/resource.ts';
 import { DEFAULT_LIMITS } from '../../operator/src/nats/account-claims.ts';
 import type { NamespaceAccounts } from '../../operator/src/nats/namespace-accounts.ts';
 import { NatsLimitError } from '../../operator/src/nats/tenants.ts';
+import { streamPlan } from '../../operator/src/nats/testing/stream-plan.ts';
+import { aRun } from '../../operator/src/plan/kubernetes/testing/builders.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
 /**
@@ -100,6 +107,49 @@ it('a namespace at its limit leaves the rest to others, whose runs wait only for
   expect(await memoryOf('b')).toBe(30);
   await admit('b', 'three', 5);
   await addStream('b', 'U', 5);
+});
+
+it('a run whose streams exceed the memory of its namespace gets the reason NatsLimitReached', async () => {
+  const streams = new RunStreams({
+    nats: accounts,
+    operator: () => 'us',
+    onLeft: () => {},
+    log: pino({ level: 'silent' }),
+  });
+  const metadata = { name: 'big', namespace: 'a', uid: 'big' };
+  const big = aRun({}, { metadata }) as unknown as RunObject;
+  const cause = await streams.ensure(big, [streamPlan('big', { maxBytes: 61 * MIB })]);
+  expect(cause).toMatchObject({
+    reason: 'NatsLimitReached',
+    message: expect.stringContaining('nats.accounts.memory'),
+  });
+  expect(streams.limitOf('big')).toEqual(cause);
+  await expect
+    .poll(() => streams.ensure(big, [streamPlan('big', { maxBytes: MIB })]))
+    .toBeUndefined();
+  expect(streams.limitOf('big')).toBeUndefined();
+});
+
+it('a user of one account reaches no subject of another, and cannot claim to belong to it', async () => {
+  await admit('a', 'one', 1);
+  await admit('b', 'one', 1);
+  const received: string[] = [];
+  const inB = await connection('b');
+  inB.subscribe('>', { callback: (_, message) => void received.push(message.subject) });
+  await inB.flush();
+  const inA = await enter(await accounts.mint(user('one')));
+  inA.publish('x', 'from a');
+  await inA.flush();
+  inB.publish('end');
+  await inB.flush();
+  expect(received.filter((subject) => !subject.startsWith('_INBOX'))).toEqual(['end']);
+
+  const key = createUser();
+  const rights = { pub: { allow: ['>'] }, sub: { allow: ['>'] } };
+  const [a, b] = [closed.keys.account('a'), closed.keys.account('b')];
+  const forged = await encodeUser('forged', key, b.getPublicKey(), rights, { signer: a });
+  const creds = new TextDecoder().decode(fmtCreds(forged, key));
+  await expect(enter(creds)).rejects.toThrow(/Authorization/);
 });
 
 it('credentials stop working when they expire', async () => {

@@ -36,8 +36,12 @@ test('going and coming back have one event each', () => {
 });
 
 test('where NATS only lacks room, trainers that are silent are told of', () => {
-  const full = { ...atWork(), nats: { reason: 'NATSLimit', message: 'no room' } };
-  expect(plan(training, full, after(60)).status.modules?.[0]?.reason).toBe('NoReports');
+  const full = { ...atWork(), nats: { reason: 'NatsLimitReached', message: 'no room' } };
+  const planned = plan(training, full, after(60));
+  expect(planned.status.modules?.[0]?.reason).toBe('NoReports');
+  expect(planned.status.conditions).toContainEqual(
+    expect.objectContaining({ status: 'False', reason: 'NatsLimitReached', message: 'no room' }),
+  );
 });
 
 test('a run that never lost NATS says nothing of it', () => {
