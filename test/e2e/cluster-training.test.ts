@@ -122,9 +122,8 @@ it('a run trains in pods with one GPU each, is evaluated, completes, and is dele
     }),
   );
   const jobs = JSON.parse(await kubectl('get', 'jobs', '-o=json')).items;
-  const [evaluations, trainers] = [true, false].map((wanted) =>
-    jobs.filter(({ metadata }: Job) => metadata.name.includes('--evaluation-') === wanted),
-  );
+  const evaluations = jobs.filter(({ metadata }: Job) => metadata.name.includes('--evaluation-'));
+  const trainers = jobs.filter(({ metadata }: Job) => /^tiny-[a-z]+$/.test(metadata.name));
   expect(evaluations.map(({ metadata }: Job) => metadata.name)).toContain('tiny--evaluation-end');
   expect(trainers).toHaveLength(3);
   for (const job of trainers) {
@@ -148,7 +147,8 @@ it('a run trains in pods with one GPU each, is evaluated, completes, and is dele
   expect(kept()).toEqual(expect.arrayContaining(['one', 'two', 'three']));
 
   await kubectl('delete', 'gimrun', 'tiny', '--wait');
-  expect(readdirSync(disk)).toEqual([]);
+  // The clean-up Job starts once the run and its trainers are gone.
+  await expect.poll(() => readdirSync(disk), { timeout: 240_000 }).toEqual([]);
 }, 540_000);
 
 it('a module gets more trainers, none, and one again while its run trains', async () => {
@@ -214,7 +214,8 @@ it('a module gets more trainers, none, and one again while its run trains', asyn
   expect((await read('gimrun', 'scaled')).status.phase).toBe('Training');
 
   await kubectl('delete', 'gimrun', 'scaled', '--wait');
-  expect(readdirSync(disk)).toEqual([]);
+  // The clean-up Job starts once the run and its trainers are gone.
+  await expect.poll(() => readdirSync(disk), { timeout: 240_000 }).toEqual([]);
 }, 540_000);
 
 it('a run without a volume keeps its checkpoints in NATS, where its linear probes find them', async () => {
@@ -239,6 +240,6 @@ it('a run without a volume keeps its checkpoints in NATS, where its linear probe
   for (const module of status.modules) expect(module.accuracy).toBeGreaterThan(0.12); // Chance is 0.1.
   expect(await buckets()).toEqual([expect.stringContaining('OBJ_gim_default_stored_')]);
   await kubectl('delete', 'gimrun', 'stored', '--wait');
-  expect(await buckets()).toEqual([]);
+  await expect.poll(buckets, { timeout: 120_000 }).toEqual([]);
   await connection.close();
 }, 400_000);
