@@ -202,9 +202,10 @@ describe('namespaced', () => {
   it('gets roles in the listed namespaces and none in the cluster', async () => {
     const objects = await render('namespaced');
     expect(objects.filter(({ kind }) => /^(Cluster|CustomResource)/.test(kind))).toEqual([]);
-    // A Role cannot grant reading of a CRD, which is cluster-scoped.
+    // Only an operator for all namespaces reads CRDs, which are cluster-scoped, and the leases of other installations.
     const own = find(await render(), 'ClusterRole', NAME).rules.filter(
-      ({ apiGroups }: Rendered) => !apiGroups.includes('apiextensions.k8s.io'),
+      ({ apiGroups: [group] }: Rendered) =>
+        group !== 'apiextensions.k8s.io' && group !== 'coordination.k8s.io',
     );
     for (const kind of ['Role', 'RoleBinding']) {
       const found = ofKind(objects, kind).filter(({ metadata }) => metadata.name === NAME);
