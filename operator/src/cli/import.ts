@@ -18,11 +18,11 @@ export const importCommand = (): Command =>
       checkFresh(out);
       const { batchSize } = run.spec;
       const { modules } = planRun(
-        // No budget is spent here, and one in epochs would need the data set.
+        // Importing uses no budget, and a budget in epochs would need the data set.
         { ...run, spec: { ...run.spec, training: { samples: batchSize } } },
         { namespace: 'local', uid: 'imported', baseDir: resolve(dirname(file)) },
       );
-      // TensorFlow is loaded but computes nothing; without this it tells of its optimisations.
+      // TensorFlow is loaded but unused; this silences the message about its optimisations.
       process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
       const { importWeights } = await import('../../../trainer/src/checkpoint/import.ts');
       for (const result of await importWeights({ modules, files: weights, out })) {

@@ -11,7 +11,7 @@ import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
 import { validateCommand } from './validate.ts';
 
-/** `gim`: the command line. One command a file. */
+/** Entry point of the command line `gim`. Each command has its own file. */
 
 const program = new Command('gim')
   .description(

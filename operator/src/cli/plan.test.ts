@@ -55,7 +55,7 @@ it('gim plan says what is wrong with a rate that is none', async () => {
   expect(output).toContain('must be a number of samples a second above 0');
 });
 
-/** The tiny run with stage times, as `--simulate` takes them. */
+/** Writes the tiny run and its stage times for `--simulate`. */
 const simulated = (stages: unknown, ...more: string[]) => {
   const file = join(folder, 'stages.json');
   writeFileSync(file, JSON.stringify(stages));

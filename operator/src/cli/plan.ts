@@ -43,17 +43,17 @@ export const planCommand = (): Command =>
       for (const warning of sizing.warnings) printError(`warning: ${warning}`);
     });
 
-/** No size depends on the budget, so a data set of unknown size is no obstacle. */
+/** Plans without the size of the data set: sizes do not depend on the budget. */
 const planned = (run: Run) =>
   planRun(
     { ...run, spec: { ...run.spec, training: { samples: 1 } } },
     { namespace: 'local', uid: 'plan' },
   );
 
-/** More change nothing but the time that it takes to simulate them. */
+/** Maximum number of samples to simulate. More samples only take more time. */
 const SIMULATED_SAMPLES = 200_000;
 
-/** What the run would be like by its own policy, and by the other one. */
+/** Returns forecasts of the run with its own policy and with the other one. */
 function forecastsOf(run: Run, file: string) {
   const { spec } = run;
   const stages = parseStages(readFileSync(file, 'utf8'), file);
@@ -137,7 +137,7 @@ function natsText({ bufferBytes, memoryBytes, bytesPerSample, bytesPerSecond }: 
   ].join('\n');
 }
 
-/** As a Kubernetes quantity, rounded up. */
+/** Formats bytes as a Kubernetes quantity, rounded up. */
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)}Mi`;
 
 /** Names may have 40 characters, a terminal 120 columns. */

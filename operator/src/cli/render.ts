@@ -29,17 +29,17 @@ export const renderCommand = (): Command =>
     )
     .action((file: string, { namespace, trainerImage, nats }: RenderOptions) => {
       const run = readRunFile(file);
-      // Nothing is made here, so the cluster's operator decides about access to nodes.
+      // Rendering creates no objects, so the cluster's operator decides about access to nodes.
       const options = { trainerImage, natsUrl: checkNatsUrl(nats), allowHostAccess: true };
       const rendering = renderRun(run, namespace ?? run.metadata.namespace ?? 'default', options);
       const text = renderingText(file, rendering);
       process.stdout.write(process.stdout.isTTY ? printable(text) : text);
     });
 
-/** Streams are no objects of Kubernetes: they stand in comments. */
+/** Renders streams as comments, because they are not Kubernetes objects. */
 function renderingText(file: string, { objects, streams }: Rendering): string {
   const documents = objects.map((object) =>
-    // kubectl reads YAML 1.1, in which a plain yes is no text.
+    // kubectl reads YAML 1.1, where an unquoted yes is a boolean.
     stringify(object, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false }),
   );
   const made = streams.map((stream) => {

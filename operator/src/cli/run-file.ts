@@ -1,17 +1,17 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parseRun, RUN_FILE_BYTES_MAX, type Run } from '@greedy-infomax/crds';
 
-/** A file that cannot be read. */
+/** The file cannot be read. */
 export class UnreadableFileError extends Error {
   override readonly name = 'UnreadableFileError';
 }
 
-/** The run in `file`. Throws an `UnreadableFileError`, or a `RunFileError` with all validation errors. */
+/** Reads the run in `file`. Throws an `UnreadableFileError`, or a `RunFileError` with all validation errors. */
 export function readRunFile(file: string): Run {
   return parseRun(readText(file), file);
 }
 
-/** At most one byte more than a run file may have, which `parseRun` refuses: a file can be endless. */
+/** Reads at most one byte more than the limit of `parseRun`: some files, such as devices, never end. */
 function readText(file: string): string {
   let descriptor: number | undefined;
   try {

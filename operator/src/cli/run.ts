@@ -20,7 +20,7 @@ interface RunOptions {
   evaluate: boolean;
 }
 
-/** The run file says that nothing is to be trained now. */
+/** The run file suspends the run. */
 export class SuspendedRunError extends Error {
   override readonly name = 'SuspendedRunError';
 }
@@ -78,11 +78,11 @@ async function train(file: string, options: RunOptions): Promise<void> {
   print(`\n${summaryTable(summary)}\n\n${join(out, 'report.html')}`);
 }
 
-/** How many samples module 0 draws from. Throws a `DataError` when they are not there. */
+/** Returns the number of samples that module 0 draws from. Throws a `DataError` if they are missing. */
 async function dataSetSize({ spec }: Run, baseDir: string): Promise<number> {
   const { data } = spec;
   const path = data.path && (isAbsolute(data.path) ? data.path : resolve(baseDir, data.path));
-  // Loaded by this command alone: an image of the operator has no trainer, but plans and renders.
+  // Loaded only by this command: the operator's image plans and renders without a trainer.
   const { trainingSamples } = await import('../../../trainer/src/data/open.ts');
   const split = trainingSplit(spec.modules[0]?.objective ?? spec.objective);
   return trainingSamples({ ...data, path }, split);

@@ -1,6 +1,6 @@
 /**
- * Aborts at the first Ctrl-C (or SIGTERM, SIGHUP), for a stop in order; at the second the process ends at
- * once, and takes its children with it.
+ * Aborts at the first Ctrl-C (or SIGTERM, SIGHUP), for a graceful stop. At the second the process and its children
+ * end at once.
  */
 export function stopOnSignals(): AbortSignal {
   const stop = new AbortController();

@@ -3,12 +3,12 @@ import type { Report } from '@greedy-infomax/crds';
 import { newestCheckpoint } from './folder.ts';
 import type { Trainer } from './trainer-process.ts';
 
-/** A module that was given up: which, why, and what is left of it. */
+/** A module failed for good. The message names the module, the cause and its last checkpoint. */
 export class ModuleFailedError extends Error {
   override readonly name = 'ModuleFailedError';
 }
 
-/** What to tell the user of a trainer in the state `failed`. */
+/** Creates the error for a trainer in the state `failed`. */
 export function moduleFailure(
   out: string,
   trainer: Trainer,
@@ -29,14 +29,14 @@ export function moduleFailure(
   );
 }
 
-/** The end of a trainer's log: the message of the last line if it is JSON, else the last three lines. */
+/** Returns the end of a trainer's log: the message of the last line if it is JSON, else the last three lines. */
 function lastWords(file: string): string {
   const lines = readLog(file).trim().split('\n');
   try {
     const { msg } = JSON.parse(lines.at(-1) ?? '') as { msg?: unknown };
     if (typeof msg === 'string') return msg;
   } catch {
-    // Not the logger's own: a crash of node, say.
+    // The line is not from the logger, for example after a crash of Node.
   }
   return lines.slice(-3).join('\n') || 'its log is empty';
 }
@@ -45,6 +45,6 @@ function readLog(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
-    return ''; // it never started
+    return ''; // the process never started
   }
 }

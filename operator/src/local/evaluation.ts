@@ -19,7 +19,7 @@ const pair = { accuracy: z.number(), accuracyUntrained: z.number() };
 const resultSchema = z.object({
   name: z.string(),
   ...pair,
-  /** By question, where there are several. */
+  /** Accuracies by question, if there are several. */
   accuracies: z.record(z.string(), z.object(pair)).optional(),
 });
 
@@ -30,9 +30,9 @@ const COMMAND: readonly string[] = [
 ];
 
 /**
- * Trains the linear probes of the run in `out` in a process of its own, which gets all cores and writes
- * OUT/evaluation.json; a line of OUT/evaluations.jsonl keeps them when later ones take its place. `onLine` gets a line for each module that is done. Throws an `EvaluationError`, or an
- * `InterruptedError` when `signal` aborts. `pictures`: make those of the report, too.
+ * Trains the linear probes of the run in `out` in a separate process with all cores, which writes
+ * OUT/evaluation.json. Then adds the result to OUT/evaluations.jsonl. `onLine` receives one line per evaluated
+ * module. `pictures` also makes the pictures of the report. Throws an `EvaluationError`, or an `InterruptedError` when `signal` aborts.
  */
 export async function evaluateRun(
   out: string,
@@ -79,7 +79,7 @@ export async function evaluateRun(
   );
 }
 
-/** The line of the error in what a process said last: Node adds where it came from and its own version. */
+/** Returns the error line of a process's last output. Node adds the source location and its version. */
 function reason(said: string): string | undefined {
   const lines = said.trim().split('\n');
   return lines.findLast((line) => /^(Uncaught )?\w*Error\b/.test(line)) ?? lines.at(-1);

@@ -1,11 +1,11 @@
 /** Work whose clean-up steps do not depend on each other. */
 
-/** Adds a step that is carried out at the end, whatever happened before. */
+/** Adds a clean-up step that always runs at the end. */
 export type AtEnd = (step: () => unknown) => void;
 
 /**
- * Does `work`, then the steps that it added, newest first. Each step is carried out whether or not `work` or another step
- * failed. Rejects with the error of `work` if there is one, else with the first of a step.
+ * Runs `work`, then the steps that it added, newest first. Each step runs even if `work` or another step failed.
+ * Rejects with the error of `work` if it failed, else with the first error of a step.
  */
 export async function finishAll<T>(work: (atEnd: AtEnd) => Promise<T>): Promise<T> {
   const steps: (() => unknown)[] = [];

@@ -16,26 +16,26 @@ import {
 import { z } from 'zod';
 import { readJson, readModules } from '../report/run-files.ts';
 
-/** The folder of a run on one machine: what is in it, and whether a run may start or go on there. */
+/** The folder of a run on one machine: its content, and the checks before a run starts or resumes there. */
 
-/** The folder holds something that the run must not touch, or not what it needs. */
+/** The folder holds foreign files, or lacks files that the run needs. */
 export class RunFolderError extends Error {
   override readonly name = 'RunFolderError';
 }
 
 const runRecordSchema = z.strictObject({
   uid: z.string(),
-  /** Of all sessions so far. */
+  /** Duration of all sessions so far, in seconds. */
   wallSeconds: z.number(),
   versions: z.record(z.string(), z.string()),
-  /** The last report of each trainer. */
+  /** Last report of each trainer. */
   reports: z.array(reportSchema),
 });
-/** Contents of OUT/run.json, which marks the folder of a run: its id, and what its summary is made of. */
+/** Content of OUT/run.json: the run's uid and the input of its summary. The file marks a run folder. */
 export type RunRecord = z.infer<typeof runRecordSchema>;
 
 const RECORD_FILE = 'run.json';
-/** File that says which process trains in the folder. */
+/** File that names the process that trains in the folder. */
 export const LOCK_FILE = 'run.lock';
 
 export const readRecord = (out: string): RunRecord | undefined =>
@@ -44,14 +44,14 @@ export const readRecord = (out: string): RunRecord | undefined =>
 export const writeRecord = (out: string, record: RunRecord): void =>
   writeJson(below(out, RECORD_FILE), record);
 
-/** Folder of a module. Throws a `FolderError` for a name or a link that leads out of `out`. */
+/** Returns the folder of a module. Throws a `FolderError` if a name or a link leads out of `out`. */
 export const moduleFolder = (out: string, module: string): string => below(out, 'modules', module);
 
-/** Where a trainer of a module writes: the first into the module's folder itself. */
+/** Returns the folder of a trainer. Replica 0 uses the module's folder. */
 export const trainerFolder = (out: string, module: string, replica: number): string =>
   replica === 0 ? moduleFolder(out, module) : below(out, 'modules', module, `replica-${replica}`);
 
-/** The newest checkpoint of a module; undefined before the first. */
+/** Returns the newest checkpoint of a module, or undefined before the first. */
 export function newestCheckpoint(out: string, module: string): string | undefined {
   const folder = moduleFolder(out, module);
   if (!existsSync(folder)) return undefined;
@@ -61,8 +61,8 @@ export function newestCheckpoint(out: string, module: string): string | undefine
 }
 
 /**
- * Throws a `RunFolderError` when a new run in `out` would mix with the checkpoints of another run, or with files that no
- * run has made; a `FolderError` when a link leads out of it.
+ * Throws a `RunFolderError` if `out` holds checkpoints of another run, or files that are not from a run.
+ * Throws a `FolderError` if a link leads out of `out`.
  */
 export function checkFresh(out: string): void {
   checkNoVolume(out);
@@ -76,7 +76,7 @@ export function checkFresh(out: string): void {
   );
 }
 
-/** A folder is a run's if it holds the run's record or its modules; any other must be empty. */
+/** Throws a `RunFolderError` unless the folder is empty, or holds a run's record or modules. */
 function checkOwn(out: string): void {
   const others = contents(out).filter((name) => name !== LOCK_FILE);
   if (others.length === 0 || others.includes(RECORD_FILE) || readModules(out).length > 0) return;
@@ -94,7 +94,7 @@ function contents(folder: string): string[] {
   }
 }
 
-/** What a run on a cluster left is laid out for several trainers a module: read it, but do not train in it. */
+/** Refuses the folder of a run on a cluster. Its layout has several trainers per module and is read-only here. */
 function checkNoVolume(out: string): void {
   if (modulePlaces(out).every(({ folder, trainer }) => folder === trainer)) return;
   throw new RunFolderError(
@@ -102,7 +102,7 @@ function checkNoVolume(out: string): void {
   );
 }
 
-/** Throws a `RunFolderError` when `out` holds no run, a `FolderError` when a link leads out of it. */
+/** Throws a `RunFolderError` if `out` does not hold a run, a `FolderError` if a link leads out of it. */
 export function checkHoldsRun(out: string): void {
   checkLinks(out);
   if (readModules(out).length > 0) return;
@@ -111,7 +111,7 @@ export function checkHoldsRun(out: string): void {
   );
 }
 
-/** Removes what a run without a checkpoint has left, so that nothing of it is taken for the new one's. */
+/** Removes the files of a run without checkpoints, so that they do not mix with those of the new run. */
 export function clearLeftovers(out: string): void {
   checkLinks(out);
   for (const { config } of readModules(out)) {
@@ -129,7 +129,7 @@ export function clearLeftovers(out: string): void {
   }
 }
 
-/** Throws a `RunFolderError` that says what differs when `modules` cannot go on from what is in `out`. */
+/** Throws a `RunFolderError` that names the difference if `modules` cannot resume from `out`. */
 export function checkResumable(out: string, modules: readonly ModuleConfig[]): void {
   checkNoVolume(out);
   checkLinks(out);
@@ -157,11 +157,11 @@ function changesBetween(before: readonly ModuleConfig[], after: readonly ModuleC
   });
 }
 
-/** Writes the file whole or not at all. */
+/** Writes the file atomically. */
 export const writeJson = (file: string, value: unknown): void =>
   writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
 
-/** Puts the configuration of every module where its trainer looks for it. */
+/** Writes the configuration of every module to the path that its trainer reads. */
 export function writeModules(out: string, modules: readonly ModuleConfig[]): void {
   for (const module of modules) {
     const folder = moduleFolder(out, module.name);

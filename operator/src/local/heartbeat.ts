@@ -1,22 +1,22 @@
 import { rmSync, statSync } from 'node:fs';
 
 /**
- * The sign of life of a trainer: a file that it writes at every report, in and between waits, as the probes of
- * a pod read it. A process that hangs in a step, or was stopped, does not.
+ * Heartbeat of a trainer: a file that it writes with every report, also while it waits. Liveness probes of pods
+ * read the same file. A process that hangs in a step, or is suspended, stops writing it.
  */
 export class Pulse {
   readonly file: string;
   #writtenAt: number | undefined;
-  /** When that was seen, on the clock that nobody sets: a jump of the other one is no silence. */
+  /** Time the last change was seen, on the monotonic clock: a change of the system time must not look like silence. */
   #seenAt = 0;
 
-  /** Takes away what an earlier process has left. */
+  /** Deletes the file of an earlier process. */
   constructor(file: string) {
     this.file = file;
     rmSync(file, { force: true });
   }
 
-  /** Milliseconds since the last new sign of life was seen, by calls of this; 0 before the first. */
+  /** Returns the milliseconds since a call of this method last saw a new heartbeat, or 0 before the first heartbeat. */
   silentMs(now = performance.now()): number {
     const writtenAt = statSync(this.file, { throwIfNoEntry: false })?.mtimeMs;
     if (writtenAt !== this.#writtenAt) this.#seenAt = now;

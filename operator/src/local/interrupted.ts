@@ -1,4 +1,4 @@
-/** The user asked to stop, and what ran has stopped. */
+/** The user interrupted the command, and its processes have stopped. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }

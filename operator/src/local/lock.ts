@@ -6,12 +6,12 @@ import { below, folderError } from '@greedy-infomax/crds';
 import { z } from 'zod';
 import { LOCK_FILE, RunFolderError } from './folder.ts';
 
-/** The lock on a run's folder: a file that names the process which trains there. */
+/** The lock on a run's folder: a file that names the process that trains there. */
 
 const ownerSchema = z.object({
   pid: z.int().min(1),
   host: z.string(),
-  /** Start of the process: tells it from a later one with the same number. */
+  /** Start of the process. Distinguishes it from a later process with the same id. */
   started: z.string(),
   since: z.string(),
 });
@@ -23,8 +23,8 @@ export function checkUnlocked(out: string): void {
 }
 
 /**
- * Locks `out`, a folder that is there, for this process. Throws a `RunFolderError` if another run trains there; the lock
- * of a process that has ended is replaced. Returns what unlocks it.
+ * Locks the existing folder `out` for this process and returns a function that unlocks it. Replaces the lock of a
+ * process that has ended. Throws a `RunFolderError` if another run trains there.
  */
 export function lockFolder(out: string): () => void {
   const file = below(out, LOCK_FILE);
@@ -47,7 +47,7 @@ export function lockFolder(out: string): () => void {
   return () => rmSync(file, { force: true });
 }
 
-/** Gives the file the name of the lock; false if there is a lock already. Unlike a rename it replaces nothing. */
+/** Links the file as the lock. Returns false if a lock exists: unlike a rename, a link does not replace it. */
 function linked(mine: string, file: string): boolean {
   try {
     linkSync(mine, file);
@@ -64,7 +64,7 @@ function removeIfStale(out: string, file: string, aside: string): void {
   if (text === undefined) return;
   refuseOwner(out, text);
   try {
-    renameSync(file, aside); // of two that remove it, one finds nothing here
+    renameSync(file, aside); // if two processes remove it, one of them fails here
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
@@ -74,7 +74,7 @@ function removeIfStale(out: string, file: string, aside: string): void {
   rmSync(aside, { force: true });
 }
 
-/** Text of the lock of `out`; undefined without one. */
+/** Returns the text of the lock of `out`, or undefined without a lock. */
 function readLock(out: string): string | undefined {
   try {
     return readFileSync(join(out, LOCK_FILE), 'utf8');
@@ -90,7 +90,7 @@ function refuseOwner(out: string, lock: string | undefined): void {
   if (owner && isAlive(owner)) throw taken(out, owner);
 }
 
-/** The owner that a lock names; undefined for a damaged lock, which is nobody's. */
+/** Returns the owner that a lock names, or undefined for a damaged lock, which has no owner. */
 function ownerOf(lock: string): Owner | undefined {
   try {
     return ownerSchema.parse(JSON.parse(lock));
@@ -99,20 +99,20 @@ function ownerOf(lock: string): Owner | undefined {
   }
 }
 
-/** Of a process on another machine nothing is known: it counts as alive. */
+/** Reports whether the owner runs. The state of processes on other machines is unknown: they count as alive. */
 function isAlive({ pid, host, started }: Owner): boolean {
   return host !== hostname() || startOf(pid) === started;
 }
 
-/** Boot and time since the boot at which a process started; undefined if there is no such process. */
+/** Returns the boot id and the start time since boot of a process, or undefined if it does not exist. */
 function startOf(pid: number): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in brackets and may hold spaces; the start is the 22nd.
+    // Field 2 is the program's name in brackets and may contain spaces; field 22 is the start.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state = ''] = fields;
-    return 'ZX'.includes(state) ? undefined : `${boot}:${fields[19]}`; // a zombie has ended
+    return 'ZX'.includes(state) ? undefined : `${boot}:${fields[19]}`; // zombies have ended
   } catch {
     return undefined;
   }

@@ -12,7 +12,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A program that says it is that version. */
+/** Creates a program that prints the given version. */
 function server(version: string): string {
   const file = join(folder, `nats-server-${version}`);
   writeFileSync(file, `#!/bin/sh\necho "nats-server: v${version}"\n`);

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 /** Finds a nats-server that is new enough. */
 
-/** No nats-server that can be used. */
+/** No usable nats-server was found. */
 export class NatsServerMissingError extends Error {
   override readonly name = 'NatsServerMissingError';
 }
@@ -14,8 +14,8 @@ const OLDEST = [2, 14] as const;
 const BIN = join(import.meta.dirname, '../../../node_modules/.bin');
 
 /**
- * The path of nats-server: `option`, else NATS_SERVER, else the project's own, else the first on PATH.
- * Throws a `NatsServerMissingError` when there is none, it does not run, or it is older than 2.14.
+ * Returns the path of nats-server: `option`, else NATS_SERVER, else the project's copy, else the first on PATH.
+ * Throws a `NatsServerMissingError` if it is missing, does not run, or is older than 2.14.
  */
 export async function findNatsServer(
   option: string | undefined,

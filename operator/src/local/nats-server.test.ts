@@ -100,7 +100,7 @@ const trainerLogs = (folder: string): string[] =>
     textOf(join(folder, 'modules', module, 'trainer.log')).includes('starting'),
   );
 
-/** Content of a file; '' for a folder and for a file that is gone. */
+/** Returns the content of a file, or '' for a folder or a deleted file. */
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(out, { recursive: true }));
 
-/** Writes what the evaluation program writes into its folder. */
+/** Writes the same files as the evaluation program. */
 const PROGRAM = `
 const result = { name: 'first', accuracy: 0.5, accuracyUntrained: 0.25 };
 console.log(JSON.stringify(result));
@@ -50,7 +50,7 @@ it('evaluates once at each multiple that the slowest module reaches, and keeps t
   const evaluations = evaluationWith(PROGRAM);
   evaluations.consider(trainedOn(300, 99));
   evaluations.consider(trainedOn(300, 250));
-  evaluations.consider(trainedOn(300, 299)); // the one at 200 samples is at work
+  evaluations.consider(trainedOn(300, 299)); // the evaluation at 200 samples is running
   await until(() => history().length === 1);
   evaluations.consider(trainedOn(300, 299));
   await until(() => {

@@ -5,16 +5,16 @@ import { InterruptedError } from './interrupted.ts';
 
 export interface PeriodicEvaluationOptions {
   out: string;
-  /** Samples of the slowest module between two evaluations; undefined: no evaluation. */
+  /** Samples of the slowest module between two evaluations; undefined for no evaluation. */
   everySamples: number | undefined;
   modules: readonly string[];
-  /** Gets a line for each evaluated module, and the message of a failure. */
+  /** Receives one line per evaluated module, or the message of a failure. */
   note: (line: string) => void;
-  /** Default: the program of this project. */
+  /** Command of the evaluation. Default: the program of this project. */
   command?: readonly string[];
 }
 
-/** Evaluates a run from its newest checkpoints while it trains. A failure does not end the run. */
+/** Evaluates the newest checkpoints of a run while it trains. A failed evaluation does not end the run. */
 export class PeriodicEvaluation {
   readonly #options: PeriodicEvaluationOptions;
   readonly #stop = new AbortController();
@@ -25,14 +25,14 @@ export class PeriodicEvaluation {
     this.#options = options;
   }
 
-  /** Starts the evaluation that the newest reports make due, unless one is running. */
+  /** Starts an evaluation if one is due by `reports` and none is running. */
   consider(reports: ReadonlyMap<string, Report>): void {
     const { everySamples, modules } = this.#options;
     if (everySamples === undefined || this.#atWork || this.#stop.signal.aborted) return;
     const newest = modules.flatMap((module) => reports.get(module) ?? []);
     if (newest.length < modules.length) return;
     if (newest.some(({ checkpointStep }) => checkpointStep === null)) return;
-    // The final evaluation of a trained run follows anyway, if the run wants one.
+    // A completed run gets its final evaluation elsewhere, if it asks for one.
     if (newest.every(({ samplesTrained, samplesTotal }) => samplesTrained >= samplesTotal)) return;
     const slowest = Math.min(...newest.map(({ samplesTrained }) => samplesTrained));
     const due = dueEvaluation(everySamples, slowest, this.#evaluated);
@@ -43,7 +43,7 @@ export class PeriodicEvaluation {
     });
   }
 
-  /** Ends a running evaluation and starts no other. */
+  /** Stops the running evaluation and prevents new ones. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#atWork;

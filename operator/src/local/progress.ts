@@ -2,28 +2,28 @@ import type { Report } from '@greedy-infomax/crds';
 import { formatCount, formatDuration, formatLoss, formatRate } from '../report/format.ts';
 import type { TrainerState } from './trainer-process.ts';
 
-/** What a person sees of a run while it trains. */
+/** Formats the progress of a run while it trains. */
 
 export interface ModuleProgress {
   name: string;
   process: TrainerState;
-  /** How many there are. Default 1. */
+  /** Number of trainers. Default: 1. */
   trainers?: number;
   restarts: number;
-  /** The newest; null before the first. */
+  /** Newest report; null before the first. */
   report: Report | null;
 }
 
 export interface ProgressState {
   run: string;
-  /** Milliseconds since the epoch. */
+  /** Start of the run, in milliseconds since the epoch. */
   startedAt: number;
   modules: readonly ModuleProgress[];
 }
 
 const BAR = 20;
 
-/** A headline, and a line a module, each at most `width` characters. `now` in milliseconds. */
+/** Returns a title and one line per module, each at most `width` characters. `now` is in milliseconds since the epoch. */
 export function progressLines(state: ProgressState, now: number, width: number): string[] {
   const name = Math.max(...state.modules.map((module) => module.name.length));
   const lines = state.modules.map((module) => {
@@ -35,11 +35,11 @@ export function progressLines(state: ProgressState, now: number, width: number):
   return [`${state.run}  ${elapsed}`, ...lines].map((line) => line.slice(0, Math.max(0, width)));
 }
 
-/** One module on one line, for a log that nobody's eyes are on. */
+/** Returns one line for a module without padding, for a log. */
 export const compactLine = (module: ModuleProgress): string =>
   `${module.name}: ${phaseOf(module)} ${figures(module)}`;
 
-/** What a module is at, in one word. */
+/** Returns the phase of a module in one word. */
 export function phaseOf({ process, report }: ModuleProgress): string {
   if (process === 'idle') return 'waits';
   if (process === 'waiting') return 'restarting';

@@ -1,18 +1,18 @@
 import type { Report } from '@greedy-infomax/crds';
 import type { Trainer, TrainerState } from './trainer-process.ts';
 
-/** In this order: what one of its trainers is in, a module is in. */
+/** States in order of precedence: a module has the first state that one of its trainers has. */
 const STATES: readonly TrainerState[] = ['failed', 'running', 'waiting', 'idle', 'stopped', 'done'];
 
-/** The trainers of one module, as many as are asked for. */
+/** The trainers of one module, scaled to a wanted number. */
 export class Crew {
   readonly module: string;
   readonly #make: (replica: number) => Trainer;
-  /** By their number. */
+  /** Trainers by replica number. */
   #trainers: Trainer[] = [];
-  /** Asked to leave; they may still write a checkpoint. */
+  /** Stopping trainers; they may still write a checkpoint. */
   readonly #leaving = new Set<Trainer>();
-  /** Numbers whose last trainer has not left yet. */
+  /** Replica numbers whose previous trainer is still stopping. */
   readonly #taken = new Map<number, Promise<void>>();
 
   constructor(module: string, make: (replica: number) => Trainer) {
@@ -38,7 +38,7 @@ export class Crew {
     return this.#trainers.find(({ state }) => state === 'failed');
   }
 
-  /** Those that are too many get `graceMs` for a checkpoint; the highest numbers go first. */
+  /** Starts or stops trainers until there are `replicas`. Stops the highest numbers, with `graceMs` for a checkpoint. */
   scale(replicas: number, graceMs: number): void {
     for (const trainer of this.#trainers.splice(replicas)) {
       this.#leaving.add(trainer);
@@ -48,18 +48,18 @@ export class Crew {
       });
       this.#taken.set(trainer.replica, left);
     }
-    // Two of one number would write to the same folder.
+    // Two trainers with the same number would write to the same folder.
     while (this.#trainers.length < replicas && !this.#taken.has(this.#trainers.length)) {
       this.#trainers.push(this.#make(this.#trainers.length));
     }
   }
 
-  /** Starts those that were never started. */
+  /** Starts the trainers that were never started. */
   start(): void {
     for (const trainer of this.#trainers) if (trainer.state === 'idle') trainer.start();
   }
 
-  /** Starts those again that have ended. */
+  /** Restarts the trainers that are done. */
   restartDone(): void {
     for (const trainer of this.#trainers) if (trainer.state === 'done') trainer.restart();
   }
@@ -72,7 +72,7 @@ export class Crew {
     for (const trainer of this.#trainers) trainer.killIfHung(hungAfterMs);
   }
 
-  /** Resolves when all have ended. */
+  /** Stops all trainers; resolves when all have ended. */
   async stop(graceMs: number): Promise<void> {
     await Promise.all([
       ...this.#trainers.map((trainer) => trainer.stop(graceMs)),

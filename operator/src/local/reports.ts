@@ -2,8 +2,8 @@ import { type Report, type RunId, reportSchema, reportSubjects } from '@greedy-i
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /**
- * Listens to what the trainers of a run report. `onReport` gets each valid report of this very run; those
- * of a run of the same name, or of anything else, are passed over.
+ * Subscribes to the reports of a run's trainers. `onReport` receives each valid report of this run. Ignores invalid
+ * messages and reports of another run with the same name.
  */
 export function followReports(
   connection: NatsConnection,

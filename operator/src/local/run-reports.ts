@@ -1,12 +1,12 @@
 import type { Report } from '@greedy-infomax/crds';
 import { mergeReports, SampleCounts } from '../plan/merge-reports.ts';
 
-/** The newest report of every trainer of a run, and what they say of each module. */
+/** Keeps the newest report of every trainer of a run and merges them by module. */
 export class RunReports {
   readonly counts = new SampleCounts();
   readonly #byModule = new Map<string, Map<number, Report>>();
 
-  /** `earlier`: reports of sessions before this one, for what trainers have done that do not come back. */
+  /** `earlier`: reports of earlier sessions. They count the samples of trainers that do not return. */
   constructor(earlier: readonly Report[] = []) {
     for (const report of earlier) this.counts.note(report);
   }
@@ -18,17 +18,17 @@ export class RunReports {
     ofModule.set(report.replica, report);
   }
 
-  /** One a trainer, also of those that have left. */
+  /** Returns the newest report of each trainer, including trainers that have left. */
   each(module: string): Report[] {
     return [...(this.#byModule.get(module)?.values() ?? [])];
   }
 
-  /** What the first `trainers` of the module say together; undefined before the first report. */
+  /** Returns the merged report of the module's first `trainers`, or undefined before the first report. */
   of(module: string, trainers: number): Report | undefined {
     return mergeReports(this.#present(module, trainers), this.counts.total(module));
   }
 
-  /** Whether the module has trained on all that it may; undefined when its first `trainers` do not know yet. */
+  /** Reports whether the module has used its budget; undefined while one of its first `trainers` does not know yet. */
   spent(module: string, trainers: number): boolean | undefined {
     const reports = this.#present(module, trainers);
     if (reports.some(({ phase }) => phase === 'starting' || phase === 'failed')) return undefined;
@@ -36,7 +36,7 @@ export class RunReports {
     return first && this.counts.total(module) >= first.samplesTotal;
   }
 
-  /** Of the first `trainers`; of those that have left while none of them has reported. */
+  /** Returns the reports of the first `trainers`, or of those that have left if none of the first has reported. */
   #present(module: string, trainers: number): Report[] {
     const reports = this.each(module);
     const present = reports.filter(({ replica }) => replica < trainers);

@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** What the stand-in logged when it started, an entry an attempt. */
+/** Returns the start logs of the fake trainer, one per attempt. */
 function starts(module: string): { pid: number; step: number }[] {
   const log = join(out, 'modules', module, 'trainer.log');
   if (!existsSync(log)) return [];
@@ -203,7 +203,7 @@ describe('runLocally', () => {
     const run = runLocally(standInRun(folder, 300), stop.signal);
     await bothHaveCheckpoints();
     const server = natsPid(out) as number;
-    mkdirSync(join(out, 'run.json.tmp')); // as a full disk does, it fails each write of run.json
+    mkdirSync(join(out, 'run.json.tmp')); // makes every write of run.json fail, like a full disk
     stop.abort();
     await expect(run).rejects.toThrow(/stopped with checkpoints/);
     expect(isAlive(server)).toBe(false);

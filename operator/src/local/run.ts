@@ -30,48 +30,48 @@ import { makeSharedFolder, type SharedFolder } from './shared-memory.ts';
 import { summarise } from './summarise.ts';
 import { train } from './train.ts';
 
-/** Carries a run out on this machine: a NATS server, the training, then the evaluation and the summary. */
+/** Executes a run on this machine: starts a NATS server, trains, evaluates and writes the summary. */
 
 export interface LocalRunOptions {
-  /** The run file, to be copied. */
+  /** Path of the run file. The run folder gets a copy. */
   file: string;
   run: Run;
-  /** Folder of all that the run writes. */
+  /** Folder of the run's files. */
   out: string;
   resume: boolean;
-  /** A server to use instead of one of the run's own. */
+  /** Existing NATS server. Default: the run starts its own. */
   nats?: NatsAccess;
   natsPort?: number;
   /** Path of nats-server. */
   natsServer?: string;
-  /** Whether activations go through memory that the trainers share, where there is room. Default: they do. */
+  /** Whether trainers exchange activations in shared memory if it is large enough. Default: true. */
   sharedMemory?: boolean;
   evaluate: boolean;
-  /** Samples of the slowest module between two evaluations. Default: one at the end. */
+  /** Samples of the slowest module between two evaluations. Default: one evaluation, at the end. */
   evaluateEvery?: number;
   dataSetSize?: number;
-  /** What a relative data path is relative to. */
+  /** Base folder of a relative data path. */
   baseDir?: string;
   screen: Screen;
-  /** How many trainers a module should have now; asked again and again. Default: what the run file says, else 1. */
+  /** Returns the wanted number of trainers of a module. Called every tick. Default: `replicas` of the run file, else 1. */
   replicas?: (module: string) => number;
-  /** Default: the trainer of this project. */
+  /** Command of a trainer. Default: the trainer of this project. */
   trainerCommand?: readonly string[];
-  /** A trainer without a sign of life for so long is killed and started again, in milliseconds. Default: 5 minutes. */
+  /** Time without a heartbeat before a trainer is restarted, in milliseconds. Default: 5 minutes. */
   hungAfterMs?: number;
-  /** How often the run is looked after, in milliseconds. Default: a second. */
+  /** Time between two checks of the run, in milliseconds. Default: 1000. */
   tickMs?: number;
 }
 
-/** There is no NATS server where there should be one. */
+/** No NATS server answers at the given URL. */
 export class NatsUnreachableError extends Error {
   override readonly name = 'NatsUnreachableError';
 }
 
 /**
- * Trains the run to its end and sums it up in `out`. Aborting `signal` stops it with checkpoints and throws
- * an `InterruptedError`. Throws a `ModuleFailedError` when a module is given up, a `RunFolderError` when
- * `out` does not fit, a `PlanError`, a `NatsServerError` and the like before anything starts.
+ * Trains the run to its end and writes its summary into `out`. Aborting `signal` stops it with checkpoints and
+ * throws an `InterruptedError`. Throws a `ModuleFailedError` if a module fails for good. Throws a `RunFolderError`
+ * if `out` does not match the run, or a `PlanError` or `NatsServerError`, before any trainer starts.
  */
 export async function runLocally(options: LocalRunOptions, signal: AbortSignal): Promise<Summary> {
   const out = resolve(options.out);
@@ -82,7 +82,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
     uid,
     dataSetSize: options.dataSetSize,
     baseDir: options.baseDir,
-    // Who may change the number gets room for the weights of two.
+    // If the number can change, streams need room for the weights of at least two replicas.
     ...(options.replicas && { replicas: (name) => Math.max(2, options.replicas?.(name) ?? 1) }),
   });
   const check = () => (options.resume ? checkResumable(out, plan.modules) : checkFresh(out));
@@ -94,7 +94,7 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   const unlock = lockFolder(out);
   return finishAll(async (atEnd) => {
     atEnd(unlock);
-    check(); // nobody else has written there since
+    check(); // another process may have written there before the lock
     return runInFolder({ options, out, plan, uid, record, binary }, signal);
   });
 }
@@ -105,17 +105,17 @@ interface Prepared {
   plan: RunPlan;
   uid: string;
   record: RunRecord | undefined;
-  /** Of the server to start; undefined where there is one. */
+  /** Path of nats-server; undefined if the run uses an existing server. */
   binary: string | undefined;
 }
 
-/** Trains in a folder that is this run's alone, and sums the run up. */
+/** Trains in a locked folder and writes the summary. */
 async function runInFolder(
   { options, out, plan, uid, record, binary }: Prepared,
   signal: AbortSignal,
 ): Promise<Summary> {
   const { screen } = options;
-  const runFile = readFileSync(options.file); // it may be the one in the folder
+  const runFile = readFileSync(options.file); // it may be the copy in the run folder
   if (!options.resume) clearLeftovers(out);
 
   const startedAt = Date.now();
@@ -160,7 +160,7 @@ async function runInFolder(
   return summarise(out);
 }
 
-/** What the buffers hold, each once for each trainer that fills it. */
+/** Returns the bytes of all buffers. Each trainer of a module fills its own. */
 const heldBytes = ({ spec }: Run, { streams }: RunPlan): number =>
   streams.reduce((sum, { maxBytes }, i) => sum + maxBytes * (spec.modules[i]?.replicas ?? 1), 0);
 
@@ -189,7 +189,7 @@ async function connectTo(access: NatsAccess): Promise<NatsConnection> {
   }
 }
 
-/** A server of the user's own must not keep the run's streams. */
+/** Deletes the run's streams from the user's server and closes the connection. */
 async function leave(
   connection: NatsConnection,
   { streams, state }: RunPlan,
@@ -203,7 +203,7 @@ async function leave(
   await connection.close();
 }
 
-/** Of what the results depend on. */
+/** Returns the versions of the software that affects results. */
 function versionsOf(connection: NatsConnection): Record<string, string> {
   const require = createRequire(import.meta.url);
   const { version } = require('@tensorflow/tfjs-node-gpu/package.json') as { version: string };

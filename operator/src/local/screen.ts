@@ -4,17 +4,17 @@ import { compactLine, type ProgressState, phaseOf, progressLines } from './progr
 
 /** Shows the progress of a run. */
 export interface Screen {
-  /** To be called about once a second. */
+  /** Shows the current progress. Callers call it about once a second. */
   show(state: ProgressState): void;
-  /** A line that stays. */
+  /** Prints a line that later progress does not overwrite. */
   note(line: string): void;
-  /** Leaves the last state standing. */
+  /** Stops updating and leaves the last progress on the screen. */
   done(): void;
 }
 
 const EVERY_MS = 10_000;
 
-/** On a terminal lines that move; elsewhere a line a module every 10 s and at each change of phase. */
+/** Updates lines in place on a terminal. Otherwise prints one line per module every 10 s and at each change of phase. */
 export const openScreen = (stream: NodeJS.WriteStream, now: () => number): Screen =>
   stream.isTTY ? terminal(stream, now) : log(stream, now);
 

@@ -4,7 +4,7 @@ import pino from 'pino';
 import { expect, it } from 'vitest';
 import { makeSharedFolder } from './shared-memory.ts';
 
-/** A log that keeps what it is told. */
+/** Creates a logger that records its messages. */
 function openLines() {
   const lines: string[] = [];
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line).msg) });

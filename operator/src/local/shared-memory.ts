@@ -4,22 +4,22 @@ import type { Logger } from 'pino';
 import { formatBytes } from '../report/format.ts';
 import { removeWithParent } from './watchdog.ts';
 
-/** Where the trainers of a run on one machine hand over activations: a folder in memory. */
+/** A folder in memory through which the trainers of a run exchange activations on one machine. */
 
 export interface SharedFolder {
   path: string;
-  /** With all that is in it. */
+  /** Removes the folder and its content. */
   remove(): void;
 }
 
-/** Of Linux, for all processes. */
+/** Mount point of Linux' shared memory, common to all processes. */
 const MEMORY = '/dev/shm';
-/** What statfs() calls a file system in memory. */
+/** Type of a tmpfs in the result of statfs(). */
 const TMPFS = 0x01021994;
 
 /**
- * A new folder in memory, which does not outlive this process. Null, and a line in the log, where there is not room for twice
- * `bytes`, as in a container that was given 64 MiB: activations then go through NATS.
+ * Creates a folder in memory; it is removed when this process ends. Returns null and logs a message if there is not
+ * room for twice `bytes`, for example in a container with 64 MiB. Activations then go through NATS.
  */
 export function makeSharedFolder(bytes: number, log: Logger, memory = MEMORY): SharedFolder | null {
   try {

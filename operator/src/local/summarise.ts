@@ -4,7 +4,7 @@ import { writeReport } from '../report/html.ts';
 import { makeSummary, type Summary } from '../report/summary.ts';
 import { readRecord, writeJson } from './folder.ts';
 
-/** Writes OUT/summary.json and OUT/report.html from what the run has left in `out`. */
+/** Writes OUT/summary.json and OUT/report.html from the files of the run in `out`. */
 export async function summarise(out: string): Promise<Summary> {
   const record = readRecord(out);
   const summary = makeSummary({
@@ -18,7 +18,7 @@ export async function summarise(out: string): Promise<Summary> {
   return summary;
 }
 
-/** What the trainers of each module say together. */
+/** Merges the reports of each module's trainers. */
 function merged(reports: readonly Report[]): Map<string, Report> {
   const counts = new SampleCounts();
   for (const report of reports) counts.note(report);

@@ -27,28 +27,28 @@ import type { RunReports } from './run-reports.ts';
 import type { SharedFolder } from './shared-memory.ts';
 import { TRAINER_COMMAND, Trainer, trainerEnv } from './trainer-process.ts';
 
-/** The training itself on this machine: a process a module, kept as they should be until all are done. */
+/** Trains on this machine: starts one process per trainer and keeps the wanted number running until all are done. */
 
-/** A trainer may be in its first, slow step when it is asked to stop. */
+/** Time a trainer has to stop, in milliseconds. Its first step is slow. */
 const STOP_WITHIN_MS = 60_000;
-/** As on a cluster. */
+/** Time without a heartbeat before a restart, in milliseconds, as on a cluster. */
 const HUNG_AFTER_MS = HUNG_SECONDS * 1000;
 
-/** What there is already when training begins. */
+/** Resources that exist before training begins. */
 export interface Parts {
   plan: RunPlan;
   connection: NatsConnection;
   access: NatsAccess;
-  /** The run's own, if it has one. */
+  /** The run's own server; undefined if it uses an existing one. */
   server: NatsServer | undefined;
-  /** Through which activations go; null: through NATS. */
+  /** Folder through which activations go; null if they go through NATS. */
   shared: SharedFolder | null;
-  /** Filled with what trainers report. */
+  /** Collects the reports of the trainers. */
   reports: RunReports;
   log: Logger;
 }
 
-/** Trains until every module is done; in any other case stops them all, with checkpoints, and throws. */
+/** Trains until every module is done. On failure or interruption, stops all trainers with checkpoints and throws. */
 export async function train(
   options: LocalRunOptions,
   { plan, connection, access, server, shared, reports, log }: Parts,
@@ -58,14 +58,14 @@ export async function train(
   const names = plan.modules.map(({ name }) => name);
   const { order } = options.run.spec;
   const id = { ...plan.run, uid: plan.modules[0]?.uid ?? '' };
-  // What a killed run of the same name has left on a server of the user's own is not this run's.
+  // A killed run of the same name may have left its streams on the user's server.
   const streams = [...streamsOf(plan, shared !== null), plan.state];
   await deleteStreams(connection, streams);
   await ensureStreams(connection, streams);
   const wanted =
     options.replicas ??
     ((name: string) => options.run.spec.modules.find((m) => m.name === name)?.replicas ?? 1);
-  // In iterative order one module trains at a time, and those before it only forward: each on all cores.
+  // In iterative order only one module trains at a time; earlier ones only forward. Each gets all cores.
   const shares =
     order === 'iterative'
       ? undefined
@@ -127,7 +127,7 @@ export async function train(
       ]),
     ),
   });
-  // The last resort, when this process ends without having stopped them.
+  // Last resort if this process exits without having stopped them.
   const killAll = () => {
     for (const crew of crews) crew.kill();
   };
@@ -148,7 +148,7 @@ export async function train(
       process.off('exit', killAll);
     });
     for (;;) {
-      // Its last report may have been lost with the NATS server.
+      // The NATS server may have lost the last report when it died.
       for (const { module, state } of crews) if (state === 'done') spent.add(module);
       const begun = mayBegin(order, names, spent);
       for (const crew of crews) {
@@ -169,7 +169,7 @@ export async function train(
       );
       if (crews.every(({ state }) => state === 'done')) return;
       if (crews.some(({ state }) => state === 'failed')) break;
-      // One that ended although later modules still need it, since somebody stopped it after its budget.
+      // A module was stopped after its budget, although later modules still need its output.
       for (const crew of crews) if (!released.includes(crew.module)) crew.restartDone();
       if (!(await pause(tickMs, server ? AbortSignal.any([signal, server.failed]) : signal))) break;
     }
@@ -186,10 +186,10 @@ export async function train(
   });
 }
 
-/** Of its edges, through memory or not. */
+/** Returns the streams of the plan's edges. */
 const streamsOf = ({ modules }: RunPlan, shared: boolean): StreamPlan[] =>
   modules.flatMap(({ sink, batchSize }) => (sink ? [planStream(sink, batchSize, shared)] : []));
 
-/** False when `signal` ended the pause. */
+/** Waits for `ms`. Resolves to false if `signal` aborts first. */
 const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>
   sleep(ms, true, { signal }).catch(() => false);

@@ -14,25 +14,25 @@ import type { Share } from '../plan/threads.ts';
 import { Pulse } from './heartbeat.ts';
 import { killWithParent } from './watchdog.ts';
 
-/** A trainer process of a module: started, watched, started again, stopped. */
+/** Starts, watches, restarts and stops a trainer process of a module. */
 
-/** What a trainer is run with, before --config, --out and --nats. */
+/** Command of a trainer, without --config, --out and --nats. */
 export const TRAINER_COMMAND: readonly string[] = [
   process.execPath,
   '--disable-warning=ExperimentalWarning',
   join(import.meta.dirname, '../../../trainer/src/main.ts'),
 ];
 
-/** What a trainer whose parent has died gets for its checkpoint. */
+/** Time for a trainer's checkpoint after its parent has died, in seconds. */
 const ORPHAN_SECONDS = 20;
 
 export interface TrainerOptions {
   module: string;
-  /** Number of the trainer among those of the module. */
+  /** Index of the trainer in its module. */
   replica: number;
-  /** What the module is told. */
+  /** Path of the module's configuration. */
   config: string;
-  /** Where the trainer writes. */
+  /** Folder of the trainer's output. */
   folder: string;
   natsUrl: string;
   command: readonly string[];
@@ -40,22 +40,22 @@ export interface TrainerOptions {
   log: Logger;
 }
 
-/** `idle`: not started yet. `waiting`: ended, to be started again. `done`: ended well. `failed`: not started again. */
+/** `idle`: not started yet. `waiting`: waits for a restart. `done`: completed. `failed`: is not restarted. */
 export type TrainerState = 'idle' | 'running' | 'waiting' | 'done' | 'stopped' | 'failed';
 
 export class Trainer {
   readonly module: string;
   readonly replica: number;
   state: TrainerState = 'idle';
-  /** Why it is not started again; with the state `failed`. */
+  /** Reason for no further restart; set in the state `failed`. */
   failure: string | undefined;
-  /** Starts after the first. */
+  /** Number of restarts. */
   restarts = 0;
   readonly #options: TrainerOptions;
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
-  /** Ends in a row without progress, which is a step beyond what any attempt has reached. */
+  /** Consecutive exits without progress. Progress is a step beyond the highest of all attempts. */
   #attempts = 0;
   #furthestStep = 0;
   #ended: Promise<void> = Promise.resolve();
@@ -75,12 +75,12 @@ export class Trainer {
     return join(this.#options.folder, 'trainer.log');
   }
 
-  /** Starts the process; it goes on from its newest checkpoint by itself. */
+  /** Starts the process. It resumes from its newest checkpoint. */
   start(): void {
     const { config, folder, natsUrl, command, env, replica } = this.#options;
     const [program = process.execPath, ...args] = command;
     makeFolder(folder);
-    rmSync(this.#endingFile, { force: true }); // of an earlier attempt
+    rmSync(this.#endingFile, { force: true }); // written by an earlier attempt
     const log = openSync(this.logFile, 'a');
     const pulse = new Pulse(join(folder, 'progress'));
     const child = spawn(
@@ -90,22 +90,22 @@ export class Trainer {
         ...['--config', config, '--out', folder, '--nats', natsUrl, '--replica', String(replica)],
       ],
       {
-        // The trainer stops, with a checkpoint, when the pipe ends: with this process, however that dies.
+        // The trainer stops with a checkpoint when this pipe closes, however this process dies.
         stdio: ['pipe', log, log],
         env: { ...env, PROGRESS_FILE: pulse.file, TERMINATION_LOG: this.#endingFile },
-        // Ctrl-C is for this process, which stops the trainers in order.
+        // Ctrl-C must reach only this process, which stops the trainers gracefully.
         detached: true,
       },
     );
     closeSync(log);
     killWithParent(child, ORPHAN_SECONDS);
-    child.stdin?.on('error', () => {}); // the pipe breaks when the trainer ends first
+    child.stdin?.on('error', () => {}); // the pipe breaks if the trainer exits first
     this.#child = child;
     this.#pulse = pulse;
     this.state = 'running';
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => {
-        // Without a process id it never ran, and no exit follows.
+        // Without a process id it never ran, so no exit event follows.
         if (child.pid === undefined) this.#fail(`cannot start ${program}: ${error.message}`);
         resolve();
       });
@@ -116,14 +116,14 @@ export class Trainer {
     });
   }
 
-  /** Tells a crash loop from a process that gets on between crashes. */
+  /** Records progress. Distinguishes a crash loop from a process that progresses between crashes. */
   noteProgress({ step }: Report): void {
     if (step <= this.#furthestStep) return;
     this.#furthestStep = step;
     this.#attempts = 0;
   }
 
-  /** Asks for a checkpoint and the end; kills after `graceMs`. Resolves when the process has ended. */
+  /** Asks the process to stop with a checkpoint and kills it after `graceMs`. Resolves when it has ended. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
@@ -145,7 +145,7 @@ export class Trainer {
     if (this.state === 'running') this.#child?.kill('SIGKILL');
   }
 
-  /** Kills a process that has shown no sign of life for `hungAfterMs`; it is started again like one that died. */
+  /** Kills a process without a heartbeat for `hungAfterMs`. It is restarted like one that crashed. */
   killIfHung(hungAfterMs: number): void {
     if (this.state !== 'running' || this.#stopping) return;
     const silentMs = this.#pulse?.silentMs() ?? 0;
@@ -173,12 +173,12 @@ export class Trainer {
     }
   }
 
-  /** Where the trainer leaves how its training ended. */
+  /** Path of the file in which the trainer records how its training ended. */
   get #endingFile(): string {
     return join(this.#options.folder, 'ending.json');
   }
 
-  /** Whether the trainer itself says that its module is complete: an exit code alone proves nothing. */
+  /** Reports whether the trainer's ending file proves completion: an exit code alone does not. */
   #provesCompletion(): boolean {
     if (!existsSync(this.#endingFile)) return false;
     const ending = decodeTrainerEnding(readFileSync(this.#endingFile, 'utf8'));
@@ -191,7 +191,7 @@ export class Trainer {
     );
   }
 
-  /** Starts the process again, unless it is being stopped. */
+  /** Restarts the process, unless it is stopping. */
   restart(): void {
     if (this.#stopping) return;
     this.restarts += 1;
@@ -205,35 +205,35 @@ export class Trainer {
 }
 
 /**
- * What a trainer runs with, unless the user set it. Batches are buffers of many megabytes that are made and dropped at
- * every step: in huge pages they are copied about 4 times as fast.
+ * Returns the environment of a trainer; variables that the user set take precedence. Every step allocates and frees
+ * batches of many megabytes: huge pages make copying them about 4 times as fast.
  */
 export function trainerEnv(
   env: NodeJS.ProcessEnv,
   { threads, cores }: Share = { threads: availableParallelism(), cores: null },
   replica = 0,
 ): NodeJS.ProcessEnv {
-  // Who says how many threads there are may want them elsewhere, too.
+  // Users who set the number of threads may also want other cores: do not pin.
   const cpu = USERS_THREADS.some((name) => env[name]) ? undefined : cpuOf(cores?.[replica]);
   return {
     OMP_NUM_THREADS: String(threads), // trainer/src/threads.ts reads it
     TF_CPP_MIN_LOG_LEVEL: '2',
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
-    ...(cpu !== undefined && { COMPUTE_CPU: String(cpu) }), // as does trainer/src/pin.ts
+    ...(cpu !== undefined && { COMPUTE_CPU: String(cpu) }), // trainer/src/pin.ts reads it
     ...env,
   };
 }
 
 const USERS_THREADS = ['OMP_NUM_THREADS', 'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'];
 
-/** The number that the system gives to that core of this process; undefined where it may use parts of more than it counts. */
+/** Returns the system's number of a core of this process, or undefined if a CPU quota limits it to fewer than allowed. */
 function cpuOf(core: number | undefined): number | undefined {
   if (core === undefined) return undefined;
   const cpus = allowedCpus();
   return cpus.length === availableParallelism() ? cpus[core] : undefined;
 }
 
-/** Linux says them as in `0-3,8`. */
+/** Returns the allowed CPUs. Linux lists them as in `0-3,8`. */
 function allowedCpus(): number[] {
   const status = readFileSync('/proc/self/status', 'utf8');
   const [, list = ''] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it } from 'vitest';
 
-/** A parent that starts `sleep`, says its process id and waits for ever. */
+/** Program that starts `sleep`, prints its process id and waits forever. */
 const PARENT = `
   import { spawn } from 'node:child_process';
   import { killWithParent } from '${join(import.meta.dirname, 'watchdog.ts')}';

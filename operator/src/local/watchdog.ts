@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** Shells that do what this process can no longer do when it is killed. */
+/** Starts shells that clean up after this process if it is killed. */
 
-/** Waits for the end of a pipe that only the parent holds open; then removes the folder $0. */
+/** Waits until the parent's end of a pipe closes, then removes the folder $0. */
 const REMOVE = 'read -r _; rm -rf "$0"';
 
 /**
- * Waits for the end of a pipe that only the parent holds open; then gives process $0 up to $1 seconds to
- * end by itself. It looks every second, so that it hits no later process of the same number.
+ * Waits until the parent's end of a pipe closes, then gives process $0 up to $1 seconds to exit before it kills it.
+ * Checks every second, so that it does not kill a later process with the same id.
  */
 const KILL = `read -r _
 left=$1
@@ -18,14 +18,14 @@ while [ "$left" -gt 0 ]; do
 done
 kill -9 "$0"`;
 
-/** Kills `child` when this process ends, however suddenly, `graceSeconds` later if it still runs then. */
+/** Kills `child` if it still runs `graceSeconds` after this process ended, even if this process was killed. */
 export function killWithParent(child: ChildProcess, graceSeconds = 0): void {
   if (child.pid === undefined) return;
   const shell = watch(KILL, String(child.pid), String(graceSeconds));
   child.once('exit', () => shell.kill('SIGKILL'));
 }
 
-/** Removes a folder when this process ends, however suddenly, unless what this returns was called. */
+/** Removes a folder when this process ends, even if it was killed. The returned function cancels the removal. */
 export function removeWithParent(folder: string): () => void {
   const shell = watch(REMOVE, folder);
   return () => shell.kill('SIGKILL');
@@ -34,10 +34,10 @@ export function removeWithParent(folder: string): () => void {
 function watch(script: string, ...args: string[]): ChildProcess {
   const shell = spawn('/bin/sh', ['-c', script, ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
-    // Ctrl-C reaches a whole process group; the watchdog must outlast it.
+    // Ctrl-C reaches the whole process group; the watchdog must survive it.
     detached: true,
   });
-  shell.stdin.on('error', () => {}); // the pipe breaks when the watchdog is called off
+  shell.stdin.on('error', () => {}); // the pipe breaks when the watchdog is cancelled
   shell.unref();
   return shell;
 }

@@ -5,16 +5,16 @@ import { escapeHtml } from './escape.ts';
 import type { EvaluationResult, HistoryLine, ModuleRecord } from './run-files.ts';
 
 /**
- * The charts of a report as SVG text, one colour a module. Ink is `currentColor`, so a page that sets
- * its text colour for light and dark sets the charts' too; the SVG takes the width it is given.
+ * Draws the charts of a report as SVG text, with one colour per module. Text and axes use `currentColor`, so they
+ * follow the page's text colour in light and dark mode. The SVG scales to the width of its container.
  */
 
 const WIDTH = 400;
 const HEIGHT = 270;
-/** More points than this no screen shows. */
+/** Maximum number of points per curve; screens do not show more. */
 const MAX_POINTS = 500;
 
-/** Readable on white and on near-black. */
+/** Colours that are readable on white and on near-black. */
 export const PALETTE = [
   '#3b82f6',
   '#e8710a',
@@ -27,15 +27,15 @@ export const PALETTE = [
 
 type Unit = vegaLite.TopLevelSpec & object;
 
-/** 20k, and 0 rather than 0k. */
+/** Formats as `20k`, but zero as `0`. */
 const SHORT = "format(datum.value, '~s')";
 
-/** The colour of module `index` of `count`: distinct ones for a few, the order of the rainbow for many. */
+/** Returns the colour of module `index` of `count`: distinct colours for a few modules, a rainbow for many. */
 export const moduleColour = (index: number, count: number): string =>
   (count <= PALETTE.length && PALETTE[index]) ||
   `hsl(${Math.round((300 * index) / count)} 65% 48%)`;
 
-/** Loss over samples, with a dashed rule where guessing would stand. Undefined when no step was noted. */
+/** Charts loss over samples, with a dashed line at the loss of guessing. Undefined if no step was recorded. */
 export function lossChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
   const values = curve(modules, ({ loss }) => (loss === null ? [] : [{ y: loss }]));
   if (values.length === 0) return undefined;
@@ -61,7 +61,7 @@ export function lossChart(modules: readonly ModuleRecord[]): Promise<string> | u
   });
 }
 
-/** Steps of staleness over samples, p50 drawn through and p95 dashed. Undefined when nothing was stale. */
+/** Charts staleness in steps over samples: p50 solid, p95 dashed. Undefined if nothing was stale. */
 export function stalenessChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
   const values = curve(modules, ({ stalenessSteps }) =>
     stalenessSteps
@@ -93,7 +93,7 @@ export function stalenessChart(modules: readonly ModuleRecord[]): Promise<string
   });
 }
 
-/** Samples a second over samples. Undefined when nothing was noted. */
+/** Charts samples per second over samples. Undefined if nothing was recorded. */
 export function speedChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
   const values = curve(modules, ({ samplesPerSecond }) => [{ y: samplesPerSecond }]);
   if (values.length === 0) return undefined;
@@ -103,7 +103,7 @@ export function speedChart(modules: readonly ModuleRecord[]): Promise<string> | 
   );
 }
 
-/** Charts the probe accuracy of each module: a bar once trained, a stroke before training. */
+/** Charts the probe accuracy of each module: a bar after training, a line before. */
 export function accuracyChart(
   modules: readonly ModuleRecord[],
   evaluation: EvaluationResult,
@@ -150,12 +150,12 @@ export function accuracyChart(
   });
 }
 
-/** The loss of a guess; undefined where that depends on the labels. */
+/** Returns the loss of guessing, or undefined if it depends on the labels. */
 function chanceLoss({ type, negatives = 16 }: Objective): number | undefined {
   return type === 'infoNCE' ? Math.log(1 + negatives) : undefined;
 }
 
-/** At most `MAX_POINTS` lines of each module, evenly spread, as points of a curve. */
+/** Returns at most `MAX_POINTS` evenly spaced lines of each module as points of a curve. */
 function curve<T>(modules: readonly ModuleRecord[], points: (line: HistoryLine) => T[]) {
   return modules.flatMap(({ config: { name }, history }) =>
     downsample(history, MAX_POINTS).flatMap((line) =>
@@ -164,7 +164,7 @@ function curve<T>(modules: readonly ModuleRecord[], points: (line: HistoryLine) 
   );
 }
 
-/** At most `most` of `items`, evenly spread, with the first and the last. */
+/** Returns at most `most` evenly spaced `items`, including the first and the last. */
 export function downsample<T>(items: readonly T[], most: number): T[] {
   if (items.length <= most) return [...items];
   const step = (items.length - 1) / (most - 1);
@@ -211,7 +211,7 @@ function line(
   } as const;
 }
 
-/** The SVG of a Vega-Lite chart; `spec` may give another size. */
+/** Renders a Vega-Lite chart as SVG; `spec` may override the size. */
 export async function render(description: string, spec: object): Promise<string> {
   const ink = 'currentColor';
   const { spec: compiled } = vegaLite.compile({
@@ -250,8 +250,8 @@ export async function render(description: string, spec: object): Promise<string>
 }
 
 /**
- * Inside HTML an SVG needs no namespaces, and without a size of its own it fits where it stands. Who cannot see
- * it is read its description.
+ * Prepares an SVG for HTML: removes its namespaces, and its size so that it fits its container. Adds a description for
+ * screen readers.
  */
 const inline = (svg: string, description: string): string =>
   svg.replace(/^<svg[^>]*>/, (tag) =>

@@ -1,4 +1,4 @@
-/** `text` as it can stand in HTML, also inside of an attribute's quotes. */
+/** Escapes `text` for HTML, also for quoted attributes. */
 export const escapeHtml = (text: string): string =>
   text
     .replaceAll('&', '&amp;')

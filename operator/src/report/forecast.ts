@@ -2,7 +2,7 @@ import type { Forecast } from '../plan/simulate/pipeline.ts';
 import { formatCount, formatDuration, formatPercent, formatRate, formatSteps } from './format.ts';
 import { textTable } from './table.ts';
 
-/** A forecast of a run as text for a terminal. */
+/** Formats a forecast of a run as text for a terminal. */
 export function forecastText(forecast: Forecast): string {
   const { whenFull, samples, seconds, samplesPerSecond, coresBusy, bottleneck, stages } = forecast;
   const cores = coresBusy === null ? '' : `, cores ${formatPercent(coresBusy)} busy`;
@@ -31,6 +31,6 @@ export function forecastText(forecast: Forecast): string {
   return `Simulated with ${whenFull}: ${formatRate(samplesPerSecond)} samples/s, ${formatCount(samples)} samples in ${formatDuration(seconds)}; bottleneck: ${bottleneck}${cores}\n\n${table}`;
 }
 
-/** 0.01 / 0.25 s */
+/** Formats as `0.01 / 0.25 s`. */
 const formatAges = (ages: { p50: number; p95: number } | null): string =>
   ages === null ? '–' : `${ages.p50.toFixed(2)} / ${ages.p95.toFixed(2)} s`;

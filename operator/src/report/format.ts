@@ -1,26 +1,26 @@
-/** Figures for people to read; a dash stands for what is not known. */
+/** Formats numbers for people. Unknown values become a dash. */
 
 const UNKNOWN = '–';
 
-/** 12,345 */
+/** Formats as `12,345`. */
 export const formatCount = (count: number): string => count.toLocaleString('en-US');
 
-/** 2.833 */
+/** Formats as `2.833`. */
 export const formatLoss = (loss: number | null): string => loss?.toFixed(3) ?? UNKNOWN;
 
-/** 97.1% */
+/** Formats as `97.1%`. */
 export const formatPercent = (fraction: number | null): string =>
   fraction === null ? UNKNOWN : `${(100 * fraction).toFixed(1)}%`;
 
-/** 1,234 or 5.7 */
+/** Formats as `1,234` or `5.7`. */
 export const formatRate = (rate: number | null): string =>
   rate?.toLocaleString('en-US', { maximumFractionDigits: rate < 100 ? 1 : 0 }) ?? UNKNOWN;
 
-/** 3 / 12 */
+/** Formats as `3 / 12`. */
 export const formatSteps = (steps: { p50: number; p95: number } | null): string =>
   steps ? `${formatRate(steps.p50)} / ${formatRate(steps.p95)}` : UNKNOWN;
 
-/** 1 h 2 min, 3 min 20 s or 12.3 s */
+/** Formats as `1 h 2 min`, `3 min 20 s` or `12.3 s`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -31,7 +31,7 @@ export function formatDuration(seconds: number): string {
 
 const UNITS = ['', 'k', 'M', 'G', 'T', 'P'];
 
-/** Three digits and the decimal prefix of a unit: 3.22 M, 824 k */
+/** Formats three digits with a decimal prefix, as `3.22 M` or `824 k`. */
 export function formatSi(value: number): string {
   const rounded = Number(value.toPrecision(3));
   const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(rounded || 1) / 3)));
@@ -39,7 +39,7 @@ export function formatSi(value: number): string {
   return `${scaled} ${UNITS[power]}`.trimEnd();
 }
 
-/** 3.22 MB, 824 kB; of 1000, not 1024. */
+/** Formats as `3.22 MB` or `824 kB`, with a base of 1000. */
 export const formatBytes = (bytes: number): string => {
   const text = formatSi(bytes);
   return /\d$/.test(text) ? `${text} B` : `${text}B`;

@@ -38,7 +38,7 @@ const evaluation = JSON.stringify({
   })),
 });
 
-/** Writes pictures as an evaluation does: samples in a plane for one module, patches for another. */
+/** Writes pictures as an evaluation does: an embedding for one module, patches for another. */
 const pictures = {
   'pictures/embeddings.json': JSON.stringify({
     m1: [],
@@ -66,7 +66,7 @@ function finishedFiles(): Record<string, string> {
   };
 }
 
-/** Tags that are open when another one ends, or at the end. */
+/** Returns the tags that are not closed in order, or not at all. */
 function unbalancedTags(html: string): string[] {
   const open: string[] = [];
   const wrong: string[] = [];

@@ -19,8 +19,8 @@ import { STYLE } from './style.ts';
 import { type Summary, summaryCells, summarySchema } from './summary.ts';
 
 /**
- * Writes `out`/report.html, a page that needs nothing but itself: no scripts, no requests; and its charts as files of `out`/pictures. Says in words
- * what a run that failed did not leave behind. Throws a `BrokenFileError` when a file is broken.
+ * Writes `out`/report.html, a self-contained page without scripts and requests, and its charts into `out`/pictures.
+ * Names the missing parts of a run that failed. Throws a `BrokenFileError` if a file is broken.
  */
 export async function writeReport(out: string): Promise<void> {
   const modules = readModules(out);

@@ -2,7 +2,7 @@ import { escapeHtml } from './escape.ts';
 import { classColour, embeddingChart, labelsOf } from './probe-charts.ts';
 import { type ModuleRecord, readEmbeddings, readPatches } from './run-files.ts';
 
-/** What the modules have learned to see, in pictures: a part of the page, and the charts in it by name. */
+/** Returns the section of the page with the modules' embeddings and patches, and its charts by name. */
 export async function modulePictures(
   out: string,
   modules: readonly ModuleRecord[],

@@ -1,6 +1,6 @@
 import { below, makeFolder, PICTURES_FOLDER, writeWhole } from '@greedy-infomax/crds';
 
-/** Writes the charts into `out`/pictures, each as an SVG of its own, by name; those that are undefined are left out. */
+/** Writes each chart as an SVG file by name into `out`/pictures. Skips undefined charts. */
 export function writeCharts(
   out: string,
   charts: Readonly<Record<string, string | undefined>>,
@@ -12,7 +12,7 @@ export function writeCharts(
   }
 }
 
-/** A chart of a page as a file: with a namespace and a size, on white. */
+/** Converts a chart of the page to an SVG file with a namespace, a size and a white background. */
 function alone(svg: string): string {
   const [, width = '400', height = '270'] = /viewBox="0 0 (\S+) (\S+)"/.exec(svg) ?? [];
   return `${svg.replace(

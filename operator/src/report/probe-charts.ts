@@ -1,18 +1,18 @@
 import { colour, names, PALETTE, render } from './charts.ts';
 import type { Embeddings, EvaluationResult, ModuleRecord } from './run-files.ts';
 
-/** Charts of what the modules have come to, beside those of their course. */
+/** Charts the results of the modules: probe error, memory and embeddings. */
 
-/** As many as an embedding shows classes; they can be told apart on white and on near-black. */
+/** Colours of the classes of an embedding, distinct on white and on near-black. */
 const CLASS_COLOURS = [...PALETTE, '#8b95a5', '#9c6b3f', '#84b52e'];
 
 export const classColour = (index: number): string =>
   CLASS_COLOURS[index % CLASS_COLOURS.length] as string;
 
-/** The colours of the questions that are asked of each module. */
+/** Colours of the questions, which are the same for each module. */
 const QUESTIONS = ['#3b82f6', '#e8710a', '#17a673'];
 
-/** Charts the probe error of each module: solid once trained, dashed before training. */
+/** Charts the probe error of each module: solid after training, dashed before. */
 export function errorChart(
   modules: readonly ModuleRecord[],
   evaluation: EvaluationResult,
@@ -61,7 +61,7 @@ export function errorChart(
           },
         },
       },
-      // Of two lines that end close together the labels go apart.
+      // Moves labels apart if their lines end close together.
       ...(['trained', 'untrained'] as const)
         .filter((weights) => weights === 'trained' || questions.length === 1)
         .map((weights) => ({
@@ -77,7 +77,7 @@ export function errorChart(
   });
 }
 
-/** The largest memory that a process of each module has had. Undefined when none told. */
+/** Charts the peak memory of a process of each module. Undefined if none was reported. */
 export function memoryChart(modules: readonly ModuleRecord[]): Promise<string> | undefined {
   const values = modules.flatMap(({ config: { name }, history }) => {
     const bytes = Math.max(...history.map(({ memoryBytes = 0 }) => memoryBytes), 0);
@@ -94,7 +94,7 @@ export function memoryChart(modules: readonly ModuleRecord[]): Promise<string> |
   const y = {
     field: 'megabytes',
     type: 'quantitative',
-    // Room for the figure above the highest bar.
+    // Leaves room for the number above the highest bar.
     scale: { domainMax: 1.1 * Math.max(...values.map(({ megabytes }) => megabytes)) },
     axis: { title: 'MB', tickCount: 5 },
   } as const;
@@ -121,7 +121,7 @@ export function memoryChart(modules: readonly ModuleRecord[]): Promise<string> |
   });
 }
 
-/** Where test samples lie in the features of `module`, a colour a class. Undefined when there are none. */
+/** Charts the embedding of test samples by the features of `module`, one colour per class. Undefined without samples. */
 export function embeddingChart(
   module: string,
   embeddings: Embeddings,
@@ -148,7 +148,7 @@ export function embeddingChart(
   });
 }
 
-/** The classes that are shown, in order. */
+/** Returns the classes of an embedding, in order. */
 export const labelsOf = (embeddings: Embeddings): number[] =>
   [
     ...new Set(Object.values(embeddings).flatMap((points) => points.map(({ label }) => label))),

@@ -13,9 +13,9 @@ import {
 } from '@greedy-infomax/crds';
 import { z } from 'zod';
 
-/** Reads what a run left in its folder. Files that are not there are no error: a run may fail early. */
+/** Reads the files of a run's folder. Missing files are not an error: a run may fail early. */
 
-/** A file of a run folder that does not hold what it should. */
+/** A file of a run folder has invalid content. */
 export class BrokenFileError extends Error {
   override readonly name = 'BrokenFileError';
 }
@@ -34,7 +34,7 @@ const historyLineSchema = z.object({
     at: true,
   }).shape,
 });
-/** What a trainer noted about one second of its training. */
+/** Entry of a trainer's history, about one second of training. */
 export type HistoryLine = z.infer<typeof historyLineSchema>;
 
 const accuracy = z.number().min(0).max(1);
@@ -51,18 +51,18 @@ const evaluationResultSchema = z.object({
     }),
   ),
 });
-/** Accuracies of the linear probes, fractions of 1. */
+/** Accuracies of the linear probes, between 0 and 1. */
 export type EvaluationResult = z.infer<typeof evaluationResultSchema>;
 
-/** One module as it stands in the folder: what it was told, and how it went. */
+/** Configuration and history of one module, from the folder. */
 export interface ModuleRecord {
   config: ModuleConfig;
   history: HistoryLine[];
 }
 
 /**
- * The modules of the run in `out`, from input to output. Throws a `BrokenFileError`, also for a module that lies in the
- * folder of another.
+ * Returns the modules of the run in `out`, from input to output. Throws a `BrokenFileError`, also for a module in the
+ * folder of another one.
  */
 export function readModules(out: string): ModuleRecord[] {
   return modulePlaces(out)
@@ -78,7 +78,7 @@ export function readModules(out: string): ModuleRecord[] {
     .toSorted((a, b) => a.config.index - b.config.index);
 }
 
-/** The accuracies in `out`; undefined when nothing was evaluated. Throws a `BrokenFileError`. */
+/** Returns the accuracies in `out`, or undefined without an evaluation. Throws a `BrokenFileError`. */
 export const readEvaluation = (out: string): EvaluationResult | undefined =>
   readJson(join(out, 'evaluation.json'), evaluationResultSchema);
 
@@ -86,20 +86,20 @@ const embeddingsSchema = z.record(
   z.string(),
   z.array(z.object({ x: z.number(), y: z.number(), label: z.int() })),
 );
-/** By module, where test samples lie in a plane. */
+/** Embeddings of test samples, by module. */
 export type Embeddings = z.infer<typeof embeddingsSchema>;
 
-/** Returns the embeddings in `out`; undefined when the evaluation made none. Throws a `BrokenFileError`. */
+/** Returns the embeddings in `out`, or undefined without them. Throws a `BrokenFileError`. */
 export const readEmbeddings = (out: string): Embeddings | undefined =>
   readJson(join(out, PICTURES_FOLDER, EMBEDDINGS_FILE), embeddingsSchema);
 
-/** The PNG of patches that excite a module; undefined when there is none. */
+/** Returns the PNG of the patches that activate a module most, or undefined without it. */
 export function readPatches(out: string, module: string): Buffer | undefined {
   const file = join(out, PICTURES_FOLDER, patchesFile(module));
   return existsSync(file) ? readWhole(file) : undefined;
 }
 
-/** The text of `file`; undefined when there is no such file. */
+/** Returns the text of `file`, or undefined if it does not exist. */
 export function readText(file: string): string | undefined {
   try {
     return readWhole(file).toString('utf8');
@@ -110,7 +110,7 @@ export function readText(file: string): string | undefined {
   }
 }
 
-/** What `file` holds; undefined when there is no such file. Throws a `BrokenFileError`. */
+/** Returns the content of `file`, or undefined if it does not exist. Throws a `BrokenFileError`. */
 export function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   const text = readText(file);
   if (text === undefined) return undefined;
@@ -124,7 +124,7 @@ export function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   }
 }
 
-/** Every whole line: the death of a trainer may cut the last one short. */
+/** Returns the complete lines: a trainer that dies may truncate its last line. */
 function readHistory(file: string): HistoryLine[] {
   return (readText(file) ?? '').split('\n').flatMap((line) => {
     try {

@@ -18,7 +18,7 @@ import { summarise } from '../local/summarise.ts';
 import { BrokenFileError } from './run-files.ts';
 import { makeConfig, makeHistory, makeReport, makeRunFolder } from './testing/run.ts';
 
-/** Damaged and foreign files at every door of a run's folder: each is read, passed over or refused in words. */
+/** Damages every file of a run's folder. Each must be read, ignored or rejected with a message. */
 
 const WORDS = [BrokenFileError, RunFolderError, FolderError];
 
@@ -58,7 +58,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(parent, { recursive: true }));
 
-/** What `gim report` does with the folder, and a new run into it. */
+/** Runs `gim report` on the folder, and the checks of a new run in it. */
 async function useFolder(): Promise<void> {
   await attempt(() => summarise(out));
   await attempt(() => readRecord(out));
@@ -78,7 +78,7 @@ async function attempt(work: () => unknown): Promise<void> {
 
 const VALUES = ['null', '-1', '1e999', '"x"', '[]', '{}', '"../../x"', '{"__proto__":1}', '9e15'];
 
-/** A text with a value of it replaced, some characters changed, or its end cut off. */
+/** Returns a text with a value replaced, some characters changed, or its end cut off. */
 const damage = (text: string): fc.Arbitrary<string> =>
   fc.oneof(
     fc.tuple(fc.nat(), fc.constantFrom(...VALUES)).map(([at, value]) => {

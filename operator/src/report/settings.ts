@@ -1,9 +1,9 @@
 import { convDefaults, type Layer, type ModuleConfig, SAMPLE_RATE } from '@greedy-infomax/crds';
 import { formatCount } from './format.ts';
 
-/** What was run, in words, from the resolved configuration of its modules. */
+/** Describes a run by the resolved configuration of its modules. */
 
-/** Settings that the modules share, as pairs of a name and its value. */
+/** Returns the settings that the modules share, as pairs of name and value. */
 export function runSettings(first: ModuleConfig): [name: string, value: string][] {
   const { source, optimizer, evaluation, checkpoints } = first;
   return [
@@ -26,7 +26,7 @@ export function runSettings(first: ModuleConfig): [name: string, value: string][
   ];
 }
 
-/** Titles and cells of the table of modules. */
+/** Returns the titles and cells of the table of modules. */
 export const moduleSettings = (modules: readonly ModuleConfig[]) => ({
   titles: ['module', 'patch in', 'patch out', 'layers', 'objective'],
   rows: modules.map((module) => [

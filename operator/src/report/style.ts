@@ -1,4 +1,4 @@
-/** Looks of the report: light and dark by the reader's setting, one column on a phone. */
+/** Style sheet of the report: light or dark by the reader's setting, one column on a phone. */
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #5b6474; --line: #dfe3ea; --card: #fff; --page: #f5f6f8; }
 @media (prefers-color-scheme: dark) {

@@ -4,23 +4,23 @@ import { formatCount, formatLoss, formatPercent, formatRate, formatSteps } from 
 import { type HistoryLine, readEvaluation, readModules } from './run-files.ts';
 import { textTable } from './table.ts';
 
-/** What came out of a run, in figures. */
+/** Results of a run as numbers. */
 
 const moduleSummarySchema = z.strictObject({
   name: z.string(),
   samplesTrained: z.int(),
-  /** Mean of the first 10 steps; null when there was no step. */
+  /** Mean of the first 10 steps; null without steps. */
   lossFirst: z.number().nullable(),
   /** Mean of the last steps. */
   lossLast: z.number().nullable(),
-  /** Accuracies between 0 and 1; null when the module was not evaluated. */
+  /** Accuracies between 0 and 1; null if the module was not evaluated. */
   probeAccuracy: z.number().nullable(),
   probeAccuracyUntrained: z.number().nullable(),
-  /** The same by question, where there are several: of speech the speaker, which is the above, and the phone. */
+  /** Accuracies by question, if there are several: for speech, speaker (the accuracy above) and phone. */
   probeAccuracies: z
     .record(z.string(), z.strictObject({ accuracy: z.number(), accuracyUntrained: z.number() }))
     .optional(),
-  /** Median over the training; null when it was too short to tell. */
+  /** Median over the training; null if it was too short. */
   samplesPerSecond: z.number().nullable(),
   /** Medians over the training; null for a module that reads the data set. */
   stalenessSteps: z.strictObject({ p50: z.number(), p95: z.number() }).nullable(),
@@ -30,10 +30,10 @@ const moduleSummarySchema = z.strictObject({
 export type ModuleSummary = z.infer<typeof moduleSummarySchema>;
 
 export const summarySchema = z.strictObject({
-  /** From input to output. */
+  /** Modules from input to output. */
   modules: z.array(moduleSummarySchema),
   wallSeconds: z.number(),
-  /** Versions of what ran: node, tensorflow and the like. */
+  /** Versions of Node, TensorFlow and nats-server, by name. */
   versions: z.record(z.string(), z.string()),
 });
 export type Summary = z.infer<typeof summarySchema>;
@@ -41,15 +41,15 @@ export type Summary = z.infer<typeof summarySchema>;
 export interface SummaryInput {
   /** Folder of the run. */
   out: string;
-  /** The last report of each module, by the module's name. */
+  /** Last report of each module, by module name. */
   reports: ReadonlyMap<string, Report>;
   wallSeconds: number;
   versions: Record<string, string>;
 }
 
 /**
- * Sums up the run in `out`. A module that never reported is summed up from its history.
- * Throws a `BrokenFileError` when a file of the folder is broken.
+ * Returns the summary of the run in `out`. Uses the history of a module that never reported.
+ * Throws a `BrokenFileError` if a file of the folder is broken.
  */
 export function makeSummary({ out, reports, wallSeconds, versions }: SummaryInput): Summary {
   const accuracies = new Map(readEvaluation(out)?.modules.map((entry) => [entry.name, entry]));
@@ -94,7 +94,7 @@ const PROBE: readonly Column[] = [
   ['untrained', ({ probeAccuracyUntrained }) => formatPercent(probeAccuracyUntrained)],
 ];
 
-/** A pair of columns for each question that the modules were asked, or one pair where there is one question. */
+/** Returns a pair of columns per question, or one pair if there is only one question. */
 function probeColumns(modules: readonly ModuleSummary[]): readonly Column[] {
   const questions = new Set(modules.flatMap((module) => Object.keys(module.probeAccuracies ?? {})));
   if (questions.size === 0) return PROBE;
@@ -107,7 +107,7 @@ function probeColumns(modules: readonly ModuleSummary[]): readonly Column[] {
   });
 }
 
-/** Titles and cells of the summary, a row a module. */
+/** Returns the titles and cells of the summary, one row per module. */
 export function summaryCells({ modules }: Summary): { titles: string[]; rows: string[][] } {
   const columns = [...COLUMNS, ...probeColumns(modules)];
   return {
@@ -116,13 +116,13 @@ export function summaryCells({ modules }: Summary): { titles: string[]; rows: st
   };
 }
 
-/** The summary as a table for a terminal: names to the left, figures to the right; no line break at its end. */
+/** Formats the summary as a table for a terminal. Aligns names left, numbers right. Without a final line break. */
 export function summaryTable(summary: Summary): string {
   const { titles, rows } = summaryCells(summary);
   return textTable(titles, rows);
 }
 
-/** Without the first tenth, in which buffers fill and the first step is compiled. */
+/** Returns the history without its first tenth, while buffers fill and the first step is compiled. */
 const steadyPart = (history: readonly HistoryLine[]): HistoryLine[] =>
   history.slice(Math.floor(history.length / 10));
 

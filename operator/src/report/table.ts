@@ -1,4 +1,4 @@
-/** Titles and rows as a table for a terminal: the first column to the left, figures to the right; no line break at its end. */
+/** Formats a table for a terminal. Aligns the first column left, others right. Without a final line break. */
 export function textTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [titles, ...rows];
   const widths = titles.map((_, column) =>

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { embed } from './embedding.ts';
 
-/** Samples of `classes` classes in turns, each class at a place of its own in eight dimensions. */
+/** Returns samples that cycle through `classes` classes. Each class has its own position in eight dimensions. */
 function samples(count: number, classes: number) {
   const labels = Int32Array.from({ length: count }, (_, i) => i % classes);
   const features = Float32Array.from({ length: count * 8 }, (_, i) => {

@@ -1,4 +1,4 @@
-/** The run has nothing to evaluate, and will not have it later either. */
+/** The run cannot be evaluated, and a retry would not help. */
 export class EvaluationError extends Error {
   override readonly name = 'EvaluationError';
 }

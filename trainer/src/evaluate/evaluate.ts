@@ -33,8 +33,8 @@ export interface Trained {
 
 /**
  * Trains linear probes on every module, trained and untrained, on the labelled and the test samples of the run's data
- * set. `newest` finds their checkpoints. Throws an `EvaluationError` if the data set has no labels, a `CheckpointError` if a module has no
- * checkpoint.
+ * set. `newest` finds their checkpoints. Throws an `EvaluationError` if the data set has no labels, and a
+ * `CheckpointError` if a module has no checkpoint.
  */
 export async function evaluate(
   modules: readonly ModuleConfig[],
@@ -91,7 +91,7 @@ async function evaluateModules(
       return probeAccuracy(of(training), of(test), {
         channels: output[3],
         classes,
-        // A step takes so many samples, with all rows of each.
+        // A step takes this many samples, with all rows of each.
         evaluation: { ...evaluation, batchSize: evaluation.batchSize * rows },
         seed,
       });

@@ -11,7 +11,7 @@ const [first] = modules as [ModuleConfig];
 if (first.source.kind !== 'data') throw new Error('the run has no images');
 const pixelsPerImage = first.source.augmentation.crop ** 2 * first.input[3];
 
-/** Images of noise, two batches and a short one; the label of each is its number. */
+/** Two full batches and a short batch of noise images. The label of an image is its index. */
 const COUNT = 2 * EVALUATION_BATCH + 30;
 const image = (number: number) =>
   Uint8Array.from({ length: pixelsPerImage }, (_, i) => (number * 7919 + i * i * 31) & 255);

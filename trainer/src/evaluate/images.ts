@@ -3,7 +3,7 @@ import { EvaluationError } from './errors.ts';
 import { EVALUATION_BATCH, extractFeatures, type ImageSource } from './features.ts';
 import type { Subject } from './subject.ts';
 
-/** Opens images with their classes. Throws an `EvaluationError` if there are none, a `DataError`. */
+/** Opens images with their classes. Throws an `EvaluationError` if there are no classes, or a `DataError`. */
 export async function openImageSubject({ data, augmentation }: ImageSource): Promise<Subject> {
   const open = (split: 'labelled' | 'test') =>
     openEvaluationImages({ data, augmentation, split, batchSize: EVALUATION_BATCH });

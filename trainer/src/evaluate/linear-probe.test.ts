@@ -4,7 +4,7 @@ import { probeAccuracy } from './linear-probe.ts';
 const evaluation = { epochs: 40, batchSize: 16, learningRate: 0.01 };
 const options = { channels: 3, classes: 3, evaluation, seed: 1 };
 
-/** Three clouds around the corners of a simplex, `spread` wide and `scale` away from zero. */
+/** Returns three clouds around the corners of a simplex. Each is `spread` wide and `scale` away from zero. */
 function clouds(samples: number, spread: number, scale = 1, shift = 0) {
   const labels = Int32Array.from({ length: samples }, (_, i) => i % 3);
   const features = Float32Array.from({ length: 3 * samples }, (_, i) => {

@@ -16,8 +16,8 @@ export interface LabelledFeatures {
 
 /**
  * Trains a linear classifier with Adam on `training` and returns its accuracy on `test`, between 0 and 1.
- * Features are brought to mean 0 and deviation 1 over the training set first: that changes no linear
- * classifier's reach, and lets one learning rate serve modules whose activations differ in scale.
+ * Scales features to mean 0 and standard deviation 1 over the training set first. This does not change what a linear
+ * classifier can represent, and one learning rate then suits modules whose activations differ in scale.
  */
 export function probeAccuracy(
   training: LabelledFeatures,
@@ -102,7 +102,7 @@ function compileProbe(
   });
 }
 
-/** Mean and deviation of every channel of [samples, channels], as a function that takes both out. */
+/** Returns a function that scales features by the mean and deviation of each channel of [samples, channels]. */
 function standardiser(features: Float32Array, channels: number) {
   const samples = features.length / channels;
   const mean = new Float64Array(channels);
@@ -113,7 +113,7 @@ function standardiser(features: Float32Array, channels: number) {
     const c = i % channels;
     variance[c] = (variance[c] as number) + (x - (mean[c] as number)) ** 2 / samples;
   }
-  // A channel that never varies tells nothing: it becomes 0, not noise blown up.
+  // A constant channel carries no information: it becomes 0 instead of amplified noise.
   const inverse = variance.map((v) => (v > 1e-12 ? 1 / Math.sqrt(v) : 0));
   return (values: Float32Array): Float32Array =>
     values.map((x, i) => (x - (mean[i % channels] as number)) * (inverse[i % channels] as number));

@@ -15,7 +15,7 @@ import type { CheckpointFiles } from '../checkpoint/files.ts';
 import { CheckpointStore } from '../checkpoint/store.ts';
 import { moduleWeights } from '../module/program.ts';
 
-/** Evaluates a run as a pod does: configurations in one place, a folder for each trainer in another. */
+/** Evaluates a run as a pod does: configurations in one folder, checkpoints in a folder per trainer. */
 
 const RUN = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -41,13 +41,13 @@ beforeEach(() => {
     mkdirSync(join(folder, 'config', module.name), { recursive: true });
     writeFileSync(join(folder, 'config', module.name, 'module.json'), JSON.stringify(module));
   }
-  // As the kubelet lays out a volume of configurations.
+  // The kubelet lays out a ConfigMap volume like this.
   mkdirSync(join(folder, 'config/..2026_01_01'));
   writeFileSync(join(folder, 'result'), '');
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** A checkpoint of the module's first weights, as its trainer `replica` writes it. */
+/** Writes a checkpoint of the module's initial weights, as its trainer `replica` does. */
 async function checkpoint(module: ModuleConfig, replica: number, step: number): Promise<void> {
   const place = join(folder, 'checkpoints', module.name, `replica-${replica}`);
   mkdirSync(place, { recursive: true });
@@ -99,7 +99,7 @@ it('leaves the accuracies behind, of the newest checkpoint of whichever replica'
   const result = decodeEvaluationResult(readFileSync(join(folder, 'result'), 'utf8'));
   expect(result?.samples).toBe(96);
   expect(Object.keys(result?.modules ?? {})).toEqual(['first', 'second']);
-  // The checkpoints hold the weights that training began with.
+  // The checkpoints hold the initial weights.
   for (const [accuracy, untrained] of Object.values(result?.modules ?? {})) {
     expect(accuracy).toBe(untrained);
     expect(accuracy).toBeGreaterThan(0.12); // chance is 0.1

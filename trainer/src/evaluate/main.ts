@@ -47,7 +47,7 @@ const { values } = parseArgs({
   },
 });
 
-// The first process of a container gets no signal that it has not asked for.
+// The first process of a container only receives signals that it handles.
 process.once('SIGTERM', () => process.exit(EXIT.stopped));
 
 const connections: NatsConnection[] = [];
@@ -76,7 +76,7 @@ try {
   for (const connection of connections) await connection.close();
 }
 
-/** The modules of a run, from input to output, and the folders of their checkpoints. */
+/** Returns the modules of a run, from input to output, and the folders of their checkpoints. */
 function findModules({ out, config, checkpoints }: typeof values): Place[] {
   if (out !== undefined) {
     return inOrder(modulePlaces(out).map(({ folder, trainer }) => readModule(trainer, folder)));
@@ -86,7 +86,7 @@ function findModules({ out, config, checkpoints }: typeof values): Place[] {
   }
   return inOrder(
     readdirSync(config)
-      // A volume of Kubernetes holds hidden entries of its own.
+      // A Kubernetes volume contains hidden entries.
       .filter((name) => !name.startsWith('.'))
       .map((name) => readModule(join(config, name), checkpoints && join(checkpoints, name))),
   );

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { planRun } from '../../../operator/src/plan/run.ts';
 import { excitingPatches } from './patches.ts';
 
-/** On digits, with a module whose units are the brightness of a patch and its darkness. */
+/** Tests with digits and a module whose two units are the brightness and the darkness of a patch. */
 
 const RUN = `apiVersion: greedyinfomax.dev/v1alpha1
 kind: GreedyInfoMaxRun
@@ -34,7 +34,7 @@ it('shows the patches at which a unit is highest, strongest first', async () => 
   const picture = (await excitingPatches(modules, weights, choice)).get('light');
   expect(picture?.units).toEqual([0, 1]);
   const { data, info } = await sharp(picture?.png).raw().toBuffer({ resolveWithObject: true });
-  // Patches of 8 pixels, each 4 times as large, 2 pixels apart.
+  // Patches of 8 pixels, enlarged 4 times, 2 pixels apart.
   expect([info.width, info.height, info.channels]).toEqual([4 * 34 - 2, 2 * 34 - 2, 3]);
   const light = (row: number, column: number): number => {
     let sum = 0;

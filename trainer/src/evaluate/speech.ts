@@ -15,14 +15,14 @@ type SpeechSource = ModuleConfig['source'] & { kind: 'speech' };
 const BATCH = 8;
 
 /**
- * Frames of a split for the linear probe of phones, evenly from all windows: for the paper's widest module, of
- * 512 channels, 200 MB.
+ * Number of frames of a split for the linear probe of phones, evenly spread over all windows. They take 200 MB for
+ * the paper's widest module, with 512 channels.
  */
 const FRAMES = 100_000;
 
 /**
- * Opens speech with the speaker of each window and, where there are labels, the phone of each 10 ms. The linear
- * probe of speakers sees a module's mean output over time, that of phones its output of each 10 ms. Throws an
+ * Opens speech with the speaker of each window and, if there are labels, the phone of each 10 ms. The linear probe
+ * of speakers uses a module's mean output over time; the probe of phones uses its output for each 10 ms. Throws an
  * `EvaluationError` if there are no labels, or a `DataError`.
  */
 export async function openSpeechSubject({ data, window }: SpeechSource): Promise<Subject> {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Strongest } from './strongest.ts';
 
-/** Images of two patches, seen by three units; [image][patch][unit]. */
+/** Outputs of three units for images of two patches: [image][patch][unit]. */
 const IMAGES = [
   [[0, 5, 1], [1, 5, 0]],
   [[0, 5, 0], [9, 5, 1]],

@@ -2,7 +2,7 @@ import type { ModuleConfig } from '@greedy-infomax/crds';
 import type { WeightValue } from '../step/function.ts';
 import type { LabelledFeatures } from './linear-probe.ts';
 
-/** One question to the features of a module, answered by a linear probe. */
+/** A label that a linear probe predicts from the features of a module. */
 export interface Question {
   name: 'class' | 'speaker' | 'phone';
   classes: number;

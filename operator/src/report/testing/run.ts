@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path';
 import type { ModuleConfig, Report } from '@greedy-infomax/crds';
 import type { HistoryLine } from '../run-files.ts';
 
-/** Run folders for the tests of this folder. */
+/** Creates run folders for tests. */
 
 export interface TestModule {
   config: ModuleConfig;
   history: HistoryLine[];
 }
 
-/** A folder with `modules` in it, as a run leaves them. */
+/** Creates a folder with `modules`, as a run writes it. */
 export function makeRunFolder(
   modules: readonly TestModule[],
   files: Record<string, string | Uint8Array> = {},
@@ -89,7 +89,7 @@ export function makeConfig(name: string, index: number, changes: Partial<ModuleC
   return config;
 }
 
-/** `count` lines, one a second, whose figures grow with `index`, the module's place. */
+/** Returns `count` lines, one per second. Their values grow with `index`, the position of the module. */
 export const makeHistory = (count: number, index: number): HistoryLine[] =>
   Array.from({ length: count }, (_, i) => {
     const wave = Math.sin(i * 1.7 + index) + Math.sin(i * 0.31);
