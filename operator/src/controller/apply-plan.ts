@@ -17,7 +17,7 @@ import { asObjects } from './planner-types.ts';
 import { orRefused, RefusedError } from './refused.ts';
 import type { RunCredentials } from './run-credentials.ts';
 
-/** Deletes and makes the objects of a run as its plan says. */
+/** Deletes and creates the objects of a run according to its plan. */
 
 export interface CarryOutOptions {
   client: Client;
@@ -25,17 +25,17 @@ export interface CarryOutOptions {
   credentials: RunCredentials;
 }
 
-/** What carrying out a plan came to. */
+/** Result of executing a plan. */
 export interface Outcome {
   /** Objects that were written, as they are now. */
   written: KubeObject[];
-  /** Objects, as they were observed, that others had changed in fields which the run sets: the change is undone. */
+  /** Objects, as observed, whose fields set by the run had been changed by others. The change is undone. */
   undone: KubeObject[];
-  /** The first object that cannot be made, if there is one; what comes after it was not tried. */
+  /** The first object that cannot be written, if any. Later objects were not tried. */
   obstacle?: NameTakenError | RefusedError;
 }
 
-/** Those of a plan are immutable, and their names tell what they hold. */
+/** ConfigMaps of a plan. They are immutable, and their names identify their content. */
 const PLANNED_CONFIG_MAPS: Resource = { ...CONFIG_MAPS, metadataOnly: true };
 
 const RESOURCES: ReadonlyMap<string | undefined, Resource> = new Map(
@@ -45,7 +45,10 @@ const RESOURCES: ReadonlyMap<string | undefined, Resource> = new Map(
   ]),
 );
 
-/** `beforeJobs`: what else must be there before the first pod is. @throws ApiError, UnreachableError */
+/**
+ * Executes the plan. `beforeJobs` must resolve before the first pod is created.
+ * @throws ApiError, UnreachableError
+ */
 export async function carryOut(
   { client, applier, credentials: secrets }: CarryOutOptions,
   run: RunObject,
@@ -93,7 +96,7 @@ export async function carryOut(
   return { written, undone };
 }
 
-/** `children` with what was written in place of what the cache may still show. */
+/** Returns `children` with `written` in place of older versions that the cache may still hold. */
 export function withWritten(children: Children, written: readonly KubeObject[]): Children {
   const of = (resource: Resource, before: KubeObject[]): KubeObject[] => {
     const fresh = written.filter(({ kind }) => kind === resource.kind);

@@ -4,7 +4,7 @@ import { Client } from '../kube/client.ts';
 import { TestApiServer } from '../kube/testing/api-server.ts';
 import { Caches } from './caches.ts';
 
-/** What the operator knows of each run. */
+/** Tests of the caches of runs and their objects. */
 
 const NAMESPACE = 'team';
 const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;

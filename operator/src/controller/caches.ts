@@ -17,19 +17,19 @@ import { millis } from '../plan/kubernetes/objects.ts';
 import type { Warning, Warnings } from '../plan/kubernetes/types.ts';
 import { configMapOfRun, jobOfRun, ownedByRun, podOfJob, warningOfChild } from './kept-objects.ts';
 
-/** What the operator sees of the cluster: runs, and all that belongs to each. */
+/** Caches of the cluster's state: runs, and all objects that belong to each. */
 
-/** What there is of one run. */
+/** Cached objects of one run. */
 export interface Children {
   modules: KubeObject[];
   jobs: KubeObject[];
   configMaps: KubeObject[];
   pods: KubeObject[];
-  /** Warning events about the objects of the run's namespace. */
+  /** Warning events about objects in the run's namespace. */
   warnings: Warnings;
 }
 
-/** The fields that are read of an event of the core API. */
+/** Fields that are read of an event of the core API. */
 interface CoreEvent extends KubeObject {
   reason?: string;
   message?: string;
@@ -40,12 +40,15 @@ interface CoreEvent extends KubeObject {
   series?: { lastObservedTime?: string };
 }
 const WARNINGS: Resource<CoreEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events' };
-/** The API server sends no bookmarks to watches of events: they must end before they count as dead. */
+/**
+ * Seconds of a watch of events. The API server sends no bookmarks to it, so it must end before it counts as
+ * dead.
+ */
 const WARNINGS_SECONDS = 35;
-/** Maximum number of warnings that are kept about one object, the newest. */
+/** Maximum number of warnings kept about one object; the newest are kept. */
 const WARNINGS_MAX = 16;
 
-/** `event`: name of the event, which changes when it is seen again. */
+/** `event` is the name of the event, which changes when the event repeats. */
 type NamedWarning = Warning & { event: string };
 
 export class Caches {
@@ -55,11 +58,11 @@ export class Caches {
   readonly #configMaps;
   readonly #pods;
   readonly #warnings;
-  /** Of each of these kinds the objects by run, as keys of runs. */
+  /** Objects of each kind, grouped by key of the run. */
   readonly #byRun;
   readonly #warningsByNamespace = new Map<string, Map<string, NamedWarning[]>>();
 
-  /** Without `namespaces`: of all. */
+  /** Without `namespaces`, all namespaces are cached. */
   constructor(client: Client, namespaces: readonly string[] | undefined, log: Logger) {
     const ofRuns = { log, labelSelector: LABELS.run };
     const keep = ownedByRun;
@@ -87,7 +90,7 @@ export class Caches {
     this.#warnings.onChange((change, event) => this.#noteWarning(change, event));
   }
 
-  /** Whether all are filled. */
+  /** Reports whether all caches are filled. */
   get synced(): boolean {
     return this.#informers().every((informer) => informer.synced);
   }
@@ -96,7 +99,7 @@ export class Caches {
     await Promise.all(this.#informers().map((informer) => informer.whenSynced()));
   }
 
-  /** Fills the caches and keeps them fresh until `signal` is aborted. */
+  /** Fills the caches and keeps them up to date until `signal` is aborted. */
   async watch(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#informers().map((informer) => informer.run(signal)));
   }
@@ -114,7 +117,7 @@ export class Caches {
     };
   }
 
-  /** Calls `handler` with every change of what belongs to a run; `run` is its key. */
+  /** Calls `handler` with every change of an object that belongs to a run; `run` is the run's key. */
   onChildChange(handler: (run: string, change: Change, object: KubeObject) => void): void {
     const tell: Handler<KubeObject> = (change, object) => {
       const run = runOf(object);
@@ -125,7 +128,9 @@ export class Caches {
     }
   }
 
-  /** Calls `handler` with the key of a run when a warning about a pod or a Job of it comes or goes. */
+  /**
+   * Calls `handler` with the key of a run when a warning about one of its pods or Jobs is added or removed.
+   */
   onWarning(handler: (run: string) => void): void {
     this.#warnings.onChange((_, { involvedObject }) => {
       const key = `${involvedObject?.namespace}/${involvedObject?.name}`;
@@ -161,7 +166,7 @@ export class Caches {
   }
 }
 
-/** When the event was last seen, in milliseconds since the epoch. */
+/** Returns when the event was last seen, in milliseconds since the epoch. */
 const lastSeen = ({
   series,
   lastTimestamp,
@@ -176,13 +181,13 @@ const lastSeen = ({
   millis(metadata.creationTimestamp) ??
   0;
 
-/** The key of the run that an object belongs to. */
+/** Returns the key of the run that an object belongs to. */
 function runOf({ metadata: { namespace, labels, ownerReferences } }: KubeObject) {
   const run = labels?.[LABELS.run] ?? ownerReferences?.find(({ kind }) => kind === RUNS.kind)?.name;
   return run === undefined ? undefined : `${namespace}/${run}`;
 }
 
-/** Keeps the objects sorted by run, so that one run is looked at without looking at all. */
+/** Indexes the objects by run, so that reading one run does not scan all of them. */
 function indexed<T extends KubeObject>(informer: NamespacesInformer<T>): (run: string) => T[] {
   const byRun = new Map<string, Map<string, T>>();
   informer.onChange((change, object, before) => {

@@ -92,7 +92,7 @@ it('makes the Jobs of all runs that came at once before it says so of any', asyn
   await rest();
   const isStatus = (path: string) => /runs\/[^/]+\/status$/.test(path);
   expect(writes().filter(isStatus)).toHaveLength(runs.length);
-  // Those whose turn it is when no other waits any more need not wait themselves.
+  // A run does not defer its status once no other run is waiting.
   const jobs = writes()
     .slice(0, writes().findIndex(isStatus))
     .filter((path) => /jobs/.test(path));
@@ -137,7 +137,7 @@ it('remembers nothing of 1,000 runs that were made and deleted', { timeout: 120_
       .poll(() => server.all(JOBS).length, { timeout: 30_000 })
       .toBeGreaterThan(enough - 1);
     for (const name of names) server.remove(RUNS_PATH, name);
-    // As the garbage collector does, until nobody makes any more.
+    // Deletes as the garbage collector does, until no object is created anymore.
     await expect
       .poll(
         () => {

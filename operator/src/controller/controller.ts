@@ -18,24 +18,26 @@ import { publishControl, TrainerReports } from './trainer-reports.ts';
 
 /** Milliseconds between two messages to the trainers of a run. */
 const CONTROL_EVERY = 1000;
-/** Milliseconds after which new figures of a run are looked at. */
+/** Milliseconds after which new figures of a run trigger a reconcile. */
 const FIGURES_AFTER = 5000;
-/** Milliseconds without NATS after which runs say so. */
+/** Milliseconds without NATS after which runs report it. */
 const NATS_AWAY_AFTER = 5000;
-/** Milliseconds between two looks for streams that nobody needs, and when one failed or some were left. */
+/**
+ * Milliseconds between two sweeps for streams that no run needs: normally, and after one failed or left some.
+ */
 const SWEEP_EVERY = 300_000;
 const SWEEP_SOON = 10_000;
 
-/** Seconds between looks at whether a run that another operator takes care of is still its own. */
+/** Seconds between checks whether a run still belongs to another operator. */
 const LEFT_ALONE_SECONDS = 30;
 
 export interface ControllerOptions {
   client: Client;
-  /** Default: all namespaces. */
+  /** Namespaces to watch. Default: all namespaces. */
   namespaces?: readonly string[];
   plan: PlanOptions;
   nats: NatsTenants;
-  /** Whether another operator takes care of the runs of a namespace. Default: none. */
+  /** Reports whether another operator manages the runs of a namespace. Default: none. */
   leavesAlone?: (namespace: string) => boolean;
   concurrency: number;
   identity: string;
@@ -43,7 +45,7 @@ export interface ControllerOptions {
   metrics: Metrics;
 }
 
-/** Watches all that belongs to runs and reconciles each run when something of it changes. */
+/** Watches runs and the objects that belong to them, and reconciles each run when one of them changes. */
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #caches: Caches;
@@ -51,17 +53,17 @@ export class Controller {
   readonly #reconciler: Reconciler;
   readonly #queue: WorkQueue;
   readonly #applier: Applier;
-  /** Name of this operator in the whole world, while it leads. */
+  /** Globally unique name of this operator while it leads. */
   #leading: string | undefined;
   #nextSweep: NodeJS.Timeout | undefined;
   /** Resolves when the next reconcile may begin. */
   #turn: Promise<void> = Promise.resolve();
-  /** Whether runs changed since they were last shown. */
+  /** True if runs changed since the metrics were last updated. */
   #isNews = true;
   readonly #reports: TrainerReports;
-  /** Whether the next sweep also visits accounts of namespaces without runs. */
+  /** True if the next sweep also visits accounts of namespaces without runs. */
   #sweepsAll = true;
-  /** Since when there is no connection to NATS; undefined: there is one. */
+  /** Time since which there is no connection to NATS; undefined while connected. */
   #natsAwaySince: Date | undefined = new Date();
 
   constructor(options: ControllerOptions) {
@@ -107,12 +109,12 @@ export class Controller {
     });
   }
 
-  /** Whether all caches are filled. */
+  /** Reports whether all caches are filled. */
   get synced(): boolean {
     return this.#caches.synced;
   }
 
-  /** Name of this operator in the whole world; undefined until it leads. */
+  /** Globally unique name of this operator; undefined until it leads. */
   get leading(): string | undefined {
     return this.#leading;
   }
@@ -123,12 +125,12 @@ export class Controller {
     return size + this.#applier.size + this.#queue.size + this.#reports.size;
   }
 
-  /** Fills the caches and keeps them fresh; does nothing else, so a standby may run it. */
+  /** Fills the caches and keeps them up to date. It has no other effect, so a standby may run it. */
   async watch(signal: AbortSignal): Promise<void> {
     await this.#caches.watch(signal);
   }
 
-  /** Connects to NATS, and stays connected until `signal` is aborted. */
+  /** Connects to NATS, and reconnects until `signal` is aborted. */
   connectNats(signal: AbortSignal): void {
     const { nats, metrics } = this.#options;
     nats.start(
@@ -148,8 +150,8 @@ export class Controller {
   }
 
   /**
-   * Acts until `signal` is aborted. Only the leader may call it. `operator` names it in the whole world:
-   * the same after a restart, another on another cluster.
+   * Reconciles until `signal` is aborted. Only the leader may call it. `operator` is its globally unique name:
+   * the same after a restart, different on another cluster.
    */
   async lead(operator: string, signal: AbortSignal): Promise<void> {
     const stopped = new Promise((resolve) =>
@@ -167,7 +169,7 @@ export class Controller {
     });
     this.#caches.onChildChange((run, change, object) => {
       if (change === 'deleted') this.#applier.forget(object);
-      // A reconcile takes into account what its own writes came to.
+      // A reconcile already takes its own writes into account.
       else if (this.#applier.isOwn(object)) return;
       this.#queue.add(run);
     });
@@ -196,7 +198,7 @@ export class Controller {
     this.#lookSoonForNats();
   }
 
-  /** Has all runs say that NATS is away, unless it is back by then. */
+  /** Enqueues all runs to report that NATS is unreachable, unless it is back by then. */
   #lookSoonForNats(): void {
     const timer = setTimeout(() => {
       if (this.#natsAwaySince === undefined) return;
@@ -205,7 +207,10 @@ export class Controller {
     timer.unref();
   }
 
-  /** Streams in memory are gone with a server that ended; runs deleted meanwhile have left theirs. */
+  /**
+   * Handles a new connection. A restarted server has lost streams in memory, and runs deleted meanwhile have
+   * left theirs.
+   */
   #natsIsBack(namespace: string | undefined): void {
     this.#reconciler.markStreamsUnverified(namespace);
     for (const run of this.#caches.runs.list()) {
@@ -236,21 +241,21 @@ export class Controller {
     }
   }
 
-  /** `namespace` is undefined where all namespaces share one account. */
+  /** Sweeps one account. `namespace` is undefined if all namespaces share one. */
   async #sweepOne(namespace: string | undefined, operator: string): Promise<void> {
     const { log, nats } = this.#options;
     const connection = await nats.open(namespace ?? '');
     if (connection === null) return;
     const swept = await sweepStreams(connection, operator, (left) => this.#needsStreams(left));
     if (swept.length > 0) log.info({ swept }, 'deleted streams that runs have left behind');
-    // A run of the same name may have been made this very moment.
+    // A run of the same name may have been created at this moment.
     for (const { namespace: of, run } of swept) this.#queue.add(`${of}/${run}`);
     if (namespace === undefined) return;
     const uids = new Set(this.#caches.runs.list().map(({ metadata }) => metadata.uid));
     await nats.settle(namespace, (uid) => uids.has(uid));
   }
 
-  /** By the API server's own word: this cache may lag behind what an earlier leader has done. */
+  /** Asks the API server, because this cache may lag behind the writes of an earlier leader. */
   async #needsStreams({ namespace, run, checkpointsOf }: LeftBehind): Promise<boolean> {
     const needs = ({ metadata, status }: RunObject) =>
       checkpointsOf === undefined ? !isFinished(status as never) : metadata.uid === checkpointsOf;
@@ -272,9 +277,9 @@ export class Controller {
     }
   }
 
-  /** Runs by phase, and how the modules of those at work train. */
+  /** Updates the metrics: runs by phase, and figures of the modules that are running. */
   #showRuns(): void {
-    if (!this.#isNews) return; // thousands at rest cost nothing
+    if (!this.#isNews) return; // thousands of idle runs cost nothing
     this.#isNews = false;
     const byPhase: Record<string, number> = {};
     for (const { metadata, status } of this.#caches.runs.list()) {
@@ -307,7 +312,7 @@ export class Controller {
   }
 
   async #reconcile(key: string): Promise<{ afterSeconds: number } | undefined> {
-    // Plans are pure computation: between two of them timers and sockets get their turn.
+    // Plans are pure computation, so timers and sockets run between two of them.
     this.#turn = this.#turn.then(() => nextTurn());
     await this.#turn;
     const run = this.#caches.runs.get(key);
@@ -325,7 +330,7 @@ export class Controller {
         : await this.#reconciler.gone(key, children);
       return afterSeconds === undefined ? undefined : { afterSeconds };
     } finally {
-      // One that was deleted meanwhile has been forgotten before the reconcile wrote its last.
+      // A run deleted meanwhile was forgotten before the last write of its reconcile.
       const uid = run?.metadata.uid;
       if (run && this.#caches.runs.get(key)?.metadata.uid !== uid) this.#drop(run);
     }

@@ -4,12 +4,14 @@ import { ApiError, type Client, isGone } from '../kube/client.ts';
 import { pause } from '../kube/clock.ts';
 import { CRDS, type CrdObject, pathOf } from '../kube/resource.ts';
 
-/** Whether the CRDs of the cluster have every field that this version of the operator reads and writes. */
+/**
+ * Checks whether the CRDs of the cluster have every field that this version of the operator reads and writes.
+ */
 
-/** Milliseconds between two looks at the CRDs: while one does not fit, and otherwise. */
+/** Milliseconds between two checks of the CRDs: while one does not fit, and otherwise. */
 const SOON = 5_000;
 const LATER = 60_000;
-/** Fields that a message names at most. */
+/** Maximum number of fields named in a message. */
 const NAMED_MAX = 8;
 
 interface Schema {
@@ -19,7 +21,10 @@ interface Schema {
   'x-kubernetes-preserve-unknown-fields'?: boolean;
 }
 
-/** Returns the paths of fields that `wanted` has and `there` lacks; of a missing object its own path only. */
+/**
+ * Returns the paths of fields that `wanted` has and `there` lacks. A missing object is listed by its own path
+ * only.
+ */
 export function missingFields(wanted: Schema, there: Schema, at = ''): string[] {
   if (there['x-kubernetes-preserve-unknown-fields']) return [];
   const ofProperties = Object.entries(wanted.properties ?? {}).flatMap(([name, schema]) => {
@@ -38,7 +43,7 @@ export function missingFields(wanted: Schema, there: Schema, at = ''): string[] 
   return [...ofProperties, ...ofItems, ...ofValues];
 }
 
-/** Returns what is wrong with a CRD of the cluster and how to mend it; undefined if it fits. */
+/** Returns what is wrong with a CRD of the cluster and how to repair it; undefined if it fits. */
 export function crdProblem(wanted: CrdObject, there: CrdObject | undefined): string | undefined {
   const { name } = wanted.metadata;
   const [version] = wanted.spec.versions;
@@ -55,7 +60,7 @@ export function crdProblem(wanted: CrdObject, there: CrdObject | undefined): str
   return `CRD ${name} is older than the operator: it lacks ${missing.slice(0, NAMED_MAX).join(', ')}${more}; ${mend}`;
 }
 
-/** Looks at the CRDs of the cluster again and again. */
+/** Checks the CRDs of the cluster periodically. */
 export class CrdVersions {
   readonly #client: Client;
   readonly #log: Logger;
@@ -68,7 +73,7 @@ export class CrdVersions {
     this.#log = log;
   }
 
-  /** What keeps the operator from writing status; undefined if nothing is known to. */
+  /** Reason why the operator cannot write status; undefined if none is known. */
   get problem(): string | undefined {
     return this.#problem;
   }

@@ -3,36 +3,36 @@ import { JOBS, type KubeObject, RUNS } from '../kube/resource.ts';
 import { isCleanupJob } from '../plan/kubernetes/cleanup.ts';
 
 /**
- * What the caches keep. Anybody may give an object our labels, so an object is kept only if it is owned as ours are, and of a
- * size that ours can have; of pods and events only the fields that the planner reads are.
+ * Filters for the caches. Any user may give an object our labels, so an object is kept only if a run or its
+ * Job owns it and its size is plausible. Pods and events keep only the fields that the planner reads.
  */
 
-/** Maximum bytes of an object that is kept, as JSON: a Job has up to 32 kB of the run's pod fields. */
+/** Maximum bytes of a kept object, as JSON. A Job has up to 32 kB of the run's pod fields. */
 const BYTES_MAX = 131_072;
 /** Maximum characters of the message of a container or an event. */
 const MESSAGE_MAX = 4096;
 
-/** The same of the metadata of a ConfigMap. */
+/** Maximum bytes of the metadata of a ConfigMap, as JSON. */
 const METADATA_BYTES_MAX = 8192;
 
 const small = <T>(object: T, max = BYTES_MAX): T | undefined =>
   JSON.stringify(object).length <= max ? object : undefined;
 
-/** A Job or a module that a run owns. */
+/** Returns a Job or a module that a run owns. */
 export const ownedByRun = (object: KubeObject): KubeObject | undefined =>
   isOwnedBy(object, `${API_GROUP}/`, RUNS.kind) ? small(object) : undefined;
 
-/** A Job that a run owns, or one that cleans up after a run and so has no owner. */
+/** Returns a Job that a run owns, or a clean-up Job, which has no owner. */
 export const jobOfRun = (object: KubeObject): KubeObject | undefined =>
   isCleanupJob(object) ? small(object) : ownedByRun(object);
 
-/** The metadata of a ConfigMap that a run owns; its name tells what it holds. */
+/** Returns the metadata of a ConfigMap that a run owns; its name identifies its content. */
 export const configMapOfRun = ({ apiVersion, kind, metadata }: KubeObject) =>
   small(ownedByRun({ apiVersion, kind, metadata }) ?? null, METADATA_BYTES_MAX) ?? undefined;
 
 type Fields = Record<string, unknown>;
 
-/** A pod that a Job owns: which Job is ours is not known yet. */
+/** Returns a pod that a Job owns. Whether a run owns the Job is not known yet. */
 export function podOfJob(object: KubeObject): KubeObject | undefined {
   if (!isOwnedBy(object, 'batch/', JOBS.kind)) return undefined;
   const { apiVersion, kind, metadata, spec, status } = object as KubeObject & Fields;
@@ -52,7 +52,7 @@ export function podOfJob(object: KubeObject): KubeObject | undefined {
 const containers = (spec: unknown, list: string): Fields[] =>
   listAt(spec, list).map((each) => pick(each, ['name', 'image', 'resources', 'restartPolicy']));
 
-/** A warning about a pod or a Job. */
+/** Returns a warning event about a pod or a Job. */
 export function warningOfChild(object: KubeObject): KubeObject | undefined {
   const { metadata, ...event } = object as KubeObject & Fields;
   const about = pick(event.involvedObject, ['kind', 'namespace', 'name', 'uid']);
@@ -89,7 +89,7 @@ const pick = (value: unknown, keys: readonly string[]): Fields =>
     ? Object.fromEntries(keys.filter((key) => key in value).map((key) => [key, value[key]]))
     : {};
 
-/** With texts cut to the maximum, wherever they stand. */
+/** Returns the value with all nested texts cut to the maximum. */
 const shortened = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value ?? {}), (_, part: unknown) =>
     typeof part === 'string' ? part.slice(0, MESSAGE_MAX) : part,

@@ -3,7 +3,7 @@ import type { SeenRequest } from '../kube/client.ts';
 import { type Served, serve } from '../kube/http-server.ts';
 import type { QueueObserver } from '../kube/work-queue.ts';
 
-/** Training figures of a module; null and undefined: unknown, no series. */
+/** Training figures of a module. Null and undefined mean unknown: no series. */
 export interface ModuleFigures {
   loss?: number | null;
   samples?: number | null;
@@ -12,10 +12,10 @@ export interface ModuleFigures {
   samplesDropped?: number | null;
 }
 
-/** Prefix of every series, so that a query by name finds those of this operator alone. */
+/** Prefix of every series, so that a query by name finds only those of this operator. */
 export const METRICS_PREFIX = 'greedyinfomax_';
 
-/** Maximum number of modules with series of their own. */
+/** Maximum number of modules with their own series. */
 const MODULES_MAX = 500;
 
 const MODULE_LABELS = ['namespace', 'run', 'module'] as const;
@@ -23,7 +23,10 @@ type ModuleLabels = Record<(typeof MODULE_LABELS)[number], string>;
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** The operator's Prometheus metrics: the names of controller-runtime's, where it has the same, after our prefix. */
+/**
+ * Prometheus metrics of the operator. Names are those of controller-runtime, where it has the same metric,
+ * with our prefix.
+ */
 export class Metrics {
   readonly registry = new Registry();
   /** Names of the modules that have series, by `NAMESPACE/RUN`. */
@@ -46,7 +49,7 @@ export class Metrics {
     stalenessSeconds: this.#moduleGauge('staleness_seconds', 'Median age of the samples used'),
     samplesDropped: this.#moduleCounter('samples_dropped_total', 'Samples never used'),
   };
-  /** Reports of trainers that were dropped, by reason: see `TrainerReports`. */
+  /** Reports of trainers that were dropped, by reason (see `TrainerReports`). */
   readonly #reportsDropped = this.#counter(
     'reports_dropped_total',
     'Trainer reports dropped by reason',
@@ -56,13 +59,13 @@ export class Metrics {
   readonly #showsRuns: boolean;
 
   /**
-   * `runs`: whether modules of runs have series, which tell names and losses of all tenants to whoever may read the metrics.
-   * Default false.
+   * `runs` enables series for the modules of runs. They expose names and losses of all tenants to every reader
+   * of the metrics. Default false.
    */
   constructor({ runs = false }: { runs?: boolean } = {}) {
     this.#showsRuns = runs;
     collectDefaultMetrics({ register: this.registry, prefix: METRICS_PREFIX });
-    // The library has a few gauges whose names end as only a counter's may.
+    // The library names a few gauges with the suffix reserved for counters.
     for (const name of ['resources', 'handles', 'requests']) {
       this.registry.removeSingleMetric(`${METRICS_PREFIX}nodejs_active_${name}_total`);
     }
@@ -149,7 +152,7 @@ export class Metrics {
     for (const [phase, count] of Object.entries(byPhase)) this.#runs.set({ phase }, count);
   }
 
-  /** Sets the series of a module, if runs are shown; a module beyond the maximum gets none. */
+  /** Sets the series of a module, if runs are shown. A module beyond the maximum has no series. */
   setTraining(namespace: string, run: string, module: string, figures: ModuleFigures): void {
     if (!this.#showsRuns) return;
     const key = `${namespace}/${run}`;
@@ -162,7 +165,7 @@ export class Metrics {
     const labels: ModuleLabels = { namespace, run, module };
     for (const [name, series] of Object.entries(this.#training)) {
       const value = figures[name as keyof ModuleFigures];
-      // A count goes back to an earlier one when a trainer restarts from a checkpoint: a counter's reset.
+      // A count falls when a trainer restarts from a checkpoint; Prometheus treats that as a counter reset.
       if (series instanceof Counter || value === null || value === undefined) series.remove(labels);
       if (value !== null && value !== undefined) write(series, labels, value);
     }
@@ -178,7 +181,7 @@ export class Metrics {
     this.#modules.delete(key);
   }
 
-  /** Serves /metrics on `port` (0: a free one). */
+  /** Serves /metrics on `port` (0: any free port). */
   open(port: number): Promise<Served> {
     return serve(port, {
       '/metrics': async () => ({
@@ -221,7 +224,7 @@ export class Metrics {
     return this.#counter(`module_${name}`, help, [...MODULE_LABELS]);
   }
 
-  /** Returns the metric of that name; several controllers share one and differ by label. */
+  /** Returns the metric of that name. Several controllers share one and differ by label. */
   #once<M>(name: string, make: () => M): M {
     return (this.registry.getSingleMetric(name) as M | undefined) ?? make();
   }

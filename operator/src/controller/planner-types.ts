@@ -9,8 +9,9 @@ import type {
 import type { Children } from './caches.ts';
 
 /**
- * The planner uses the client library's types, in which some times are dates; here they are the text that
- * came over the wire. The planner reads both, and writes text.
+ * Casts between the types of the planner and of the wire. The planner uses the client library's types, in
+ * which some times are dates; here they are the text received as JSON. The planner reads both, and writes
+ * text.
  */
 
 export const asRun = (run: RunObject): KubernetesRun => run as unknown as KubernetesRun;

@@ -30,17 +30,20 @@ import { RunCleanup } from './run-cleanup.ts';
 import type { RunCredentials } from './run-credentials.ts';
 import { RunStreams } from './run-streams.ts';
 
-/** Carries out the plan of one run: streams, objects, status, then events. */
+/** Executes the plan of one run: streams, objects, status, then events. */
 
 /** Seconds between writes of a status in which only figures have changed. */
 const STATUS_EVERY = 5;
-/** Seconds until streams are looked after again that could not be. */
+/** Seconds until streams that could not be ensured are tried again. */
 const STREAMS_AGAIN = 1;
-/** The same where NATS has no room for them. */
+/** Seconds until streams are tried again for which NATS has no room. */
 const ROOM_AGAIN = 10;
-/** Plans that are carried out in a row, each with what the one before came to; mostly the second finds nothing to do. */
+/** Maximum plan/apply rounds per reconcile. The second round mostly finds nothing to do. */
 const ROUNDS = 3;
-/** A time to live or a deadline is looked at so often at least: the system's date may be set meanwhile. */
+/**
+ * Maximum seconds between checks of a time to live or a deadline, because the system clock may be set
+ * meanwhile.
+ */
 const LOOK_AGAIN_MAX = 600;
 
 export interface ReconcilerOptions {
@@ -48,28 +51,28 @@ export interface ReconcilerOptions {
   applier: Applier;
   recorder: EventRecorder;
   nats: NatsTenants;
-  /** Why NATS cannot be used for the runs of a namespace; undefined if it can. */
+  /** Returns why NATS cannot be used for the runs of a namespace; undefined if it can. */
   natsProblem?: (namespace: string) => Cause | undefined;
-  /** The newest reports of the run with that uid. */
+  /** Returns the newest reports of the run with that uid. */
   reports: (uid: string) => Observed['reports'];
   plan: PlanOptions;
   credentials: RunCredentials;
   log: Logger;
-  /** Name of this operator in the whole world, for its streams; undefined until it leads. */
+  /** Returns the globally unique name of this operator, noted on its streams; undefined until it leads. */
   operator: () => string | undefined;
-  /** Called when streams that nobody needs could not be deleted. */
+  /** Called when streams that no run needs could not be deleted. */
   onStreamsLeft: () => void;
-  /** Whether other runs wait for their turn. */
+  /** Reports whether other runs are waiting in the queue. */
   isBusy: () => boolean;
   clock?: Clock;
 }
 
-/** What the trainers of a run are told. */
+/** Content of the control messages to the trainers of a run. */
 export interface Told {
   run: RunId;
   /** Modules whose trainers may end. */
   released: string[];
-  /** How many trainers each should have. */
+  /** Desired number of trainers per module. */
   modules: { name: string; replicas: number }[];
 }
 
@@ -77,13 +80,16 @@ export class Reconciler {
   readonly #options: ReconcilerOptions & { clock: Clock };
   readonly #streams: RunStreams;
   readonly #cleanup: RunCleanup;
-  /** When the status was last written, by uid of the run. */
+  /** Time of the last status write, by uid of the run. */
   readonly #statusAt = new Map<string, number>();
-  /** What our last write made of a run, and the versions that it came after and the cache may still show; by uid. */
+  /**
+   * Result of our last write of a run, and the older versions that the cache may still hold; by uid of the
+   * run.
+   */
   readonly #written = new Map<string, { over: Set<string | undefined>; run: RunObject }>();
-  /** By uid of the run. */
+  /** Control messages, by uid of the run. */
   readonly #told = new Map<string, Told>();
-  /** Uids of runs that let others go first. */
+  /** Uids of runs that let other runs go first. */
   readonly #deferred = new Set<string>();
 
   constructor(options: ReconcilerOptions) {
@@ -92,7 +98,7 @@ export class Reconciler {
     this.#cleanup = new RunCleanup(options);
   }
 
-  /** Of every run whose trainers must be told. */
+  /** Returns the control messages of every run that has trainers. */
   told(): Iterable<Told> {
     return this.#told.values();
   }
@@ -104,7 +110,10 @@ export class Reconciler {
     return own.reduce((sum, { size }) => sum + size, this.#streams.size + credentials.size);
   }
 
-  /** What the trainers of that run are told; undefined if it has none, and if the uid is of another run. */
+  /**
+   * Returns the control message for the trainers of that run; undefined if it has none, or if the uid belongs
+   * to another run.
+   */
   toldOf({ namespace, name, uid }: RunId): Told | undefined {
     const told = this.#told.get(uid);
     return told?.run.namespace === namespace && told.run.name === name ? told : undefined;
@@ -124,7 +133,7 @@ export class Reconciler {
     this.#streams.markUnverified(namespace);
   }
 
-  /** Notes the streams of a run whose deletion the cache has just seen; `gone` deletes them. */
+  /** Notes the streams of a run whose deletion the cache has just observed; `gone` deletes them. */
   noteDeleted(run: RunObject): void {
     if (isOurs(asRun(run))) {
       this.#streams.noteDeleted(run);
@@ -133,15 +142,16 @@ export class Reconciler {
     this.forget(run.metadata.uid ?? '');
   }
 
-  /** Cleans up after runs of that key; resolves with the seconds after which to look again. */
+  /** Cleans up after runs of that key. Resolves with the seconds until the next check. */
   async gone(key: string, children: Children): Promise<number | undefined> {
     await this.#streams.deleteLeft(key);
     return this.#cleanup.startFormer(children);
   }
 
   /**
-   * Brings the world to what the run asks for; resolves with the seconds after which to look again.
-   * @throws ApiError, UnreachableError, to be tried again
+   * Brings the cluster and NATS to the state that the run asks for. Resolves with the seconds until the next
+   * reconcile.
+   * @throws ApiError, UnreachableError, to be retried
    */
   async reconcile(cached: RunObject, children: Children): Promise<number | undefined> {
     const newest = this.#newest(cached);
@@ -151,7 +161,7 @@ export class Reconciler {
     const cleanupWait = await this.#cleanup.startFormer(children, newest);
     if (deletionTimestamp !== undefined) {
       this.#told.delete(uid);
-      // A finalizer of others may keep the run for long.
+      // A finalizer of another controller may keep the run for long.
       await this.#streams.delete(newest);
       await this.#cleanup.release(newest, children);
       return cleanupWait;
@@ -172,12 +182,12 @@ export class Reconciler {
       cleanupWait,
       await this.#writeStatus(cached, run, plan, done.children),
     ].filter((wait) => wait !== undefined);
-    // The queue tries again ever more slowly: nobody tells when the API server would take it.
+    // The queue retries with backoff, because the API server does not notify when it would accept the object.
     if (obstacle instanceof RefusedError) throw obstacle.cause;
     return waits.length > 0 ? Math.min(...waits, LOOK_AGAIN_MAX) : undefined;
   }
 
-  /** Plans and does as planned, until there is nothing left to do. */
+  /** Plans and executes the plan until nothing is left to do. */
   async #carryOut(before: RunObject, observed: Children, now: Date) {
     const { reports, plan: options } = this.#options;
     const { uid = '' } = before.metadata;
@@ -190,7 +200,7 @@ export class Reconciler {
       const input = { run, observed: seen, now, options };
       const plan = planKubernetes(input);
       const streams = this.#ensureStreams(before, plan);
-      // Trainers that hear of others publish weights: there is room for them now.
+      // Trainers that know of their peers publish weights, so the streams must have room for them first.
       const told = streams.then(() => this.#tell(before, plan, children));
       const { written, undone, obstacle } = await carryOut(
         this.#options,
@@ -210,7 +220,7 @@ export class Reconciler {
     }
   }
 
-  /** Tells run and module that somebody scaled a module whose number of replicas the run sets. */
+  /** Records on run and module that a user scaled a module whose number of replicas the run sets. */
   #tellUndone(run: RunObject, undone: readonly KubeObject[]): void {
     for (const object of undone) {
       const event = scaleUndone(asRun(run), object as ModuleObject);
@@ -219,14 +229,20 @@ export class Reconciler {
     }
   }
 
-  /** When many runs come at once, all get their Jobs before the status of any is written: but each waits once only. */
+  /**
+   * Reports whether to defer the status write. When many runs arrive at once, all get their Jobs before any
+   * status is written; each run is deferred only once.
+   */
   #defers(uid: string): boolean {
     if (this.#deferred.delete(uid) || !this.#options.isBusy()) return false;
     this.#deferred.add(uid);
     return true;
   }
 
-  /** The run as our last write left it, while the cache is behind; else a status would be made twice. */
+  /**
+   * Returns the run as our last write left it while the cache is behind. Otherwise a status would be computed
+   * twice.
+   */
   #newest(cached: RunObject): RunObject {
     const { uid = '', resourceVersion } = cached.metadata;
     const written = this.#written.get(uid);
@@ -237,14 +253,17 @@ export class Reconciler {
 
   #remember({ metadata: { uid = '', resourceVersion } }: RunObject, run: RunObject): void {
     const before = this.#written.get(uid);
-    // The cache is to show each of our writes in turn.
+    // The cache will show each of our writes in order.
     const over = before?.over.has(resourceVersion)
       ? before.over.add(before.run.metadata.resourceVersion)
       : new Set([resourceVersion]);
     this.#written.set(uid, { over, run });
   }
 
-  /** Has the trainers told what they must know: those that there are, as no run of thousands at rest has any. */
+  /**
+   * Sets the control message if trainers exist. None is kept for runs without trainers, as thousands may be
+   * idle.
+   */
   #tell(run: RunObject, { released, status }: KubernetesPlan, { pods }: Children): void {
     const { namespace = '', name, uid = '' } = run.metadata;
     if (isFinished(asRun(run).status) || pods.length === 0) this.#told.delete(uid);
@@ -262,7 +281,7 @@ export class Reconciler {
     return undefined;
   }
 
-  /** Writes status and then events; resolves with the seconds to wait if it is too early to write. */
+  /** Writes status and then events. Resolves with the seconds to wait if it is too early to write. */
   async #writeStatus(
     cached: RunObject,
     run: RunObject,
@@ -299,13 +318,13 @@ export class Reconciler {
   }
 }
 
-/** Seconds until the streams are looked after again. */
+/** Returns the seconds until the streams are checked again. */
 function streamsAgain(cause: Cause | undefined): number | undefined {
   if (cause === undefined) return undefined;
   return cause.reason === REASONS.natsLimit ? ROOM_AGAIN : STREAMS_AGAIN;
 }
 
-/** What is left of a plan when an object of it cannot be made. */
+/** Returns the part of a plan that remains when one of its objects cannot be written. */
 function aroundObstacle(
   run: RunObject,
   plan: KubernetesPlan,

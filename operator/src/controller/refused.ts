@@ -1,6 +1,6 @@
 import { ApiError } from '../kube/client.ts';
 
-/** The API server understood a request and does not take the object: not as it is, or not now. */
+/** The API server understood a request and rejected the object, for now or for good. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
   override readonly cause: ApiError;
@@ -15,16 +15,19 @@ export class RefusedError extends Error {
   }
 }
 
-/** Malformed; forbidden by rights, a quota or a webhook; invalid. Other answers tell of the server, not of the object. */
+/**
+ * HTTP statuses that concern the object, not the server: malformed; forbidden by rights, a quota or a webhook;
+ * invalid.
+ */
 const REFUSALS: readonly number[] = [400, 403, 422];
-/** How server-side apply answers to a field that no schema has, with 500. */
+/** Message of server-side apply, with status 500, for a field that the schema lacks. */
 const NO_SUCH_FIELD = 'failed to create typed patch object';
 
 const isRefusal = (error: unknown): error is ApiError =>
   error instanceof ApiError &&
   (REFUSALS.includes(error.status) || error.said.startsWith(NO_SUCH_FIELD));
 
-/** What `writing` an object comes to. @throws RefusedError */
+/** Resolves with the result of `writing` an object. @throws RefusedError */
 export async function orRefused<T>(
   { kind = '', metadata }: { kind?: string; metadata?: { name?: string } },
   writing: Promise<T>,

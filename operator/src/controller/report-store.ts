@@ -1,15 +1,17 @@
 import { type Report, type RunId, type RunKey, reportSchema } from '@greedy-infomax/crds';
 import { SampleCounts } from '../plan/merge-reports.ts';
 
-/** Maximum bytes of one report: about 700, and at most 20 for each other replica of its module. */
+/**
+ * Maximum bytes of one report. A report has about 700, and at most 20 for each other replica of its module.
+ */
 export const REPORT_BYTES_MAX = 32_768;
-/** Maximum bytes of the reports that are kept of one run, as they were sent. */
+/** Maximum bytes of the reports that are kept of one run, as received. */
 export const RUN_BYTES_MAX = 4_194_304;
 
 /** Modules of a run that has trainers, with the number of replicas of each. */
 export type ExpectedModules = readonly { name: string; replicas: number }[];
 
-/** What became of a message: `isTransition` says whether it tells more than new figures. */
+/** Result of taking a message. `isTransition` is true if the report has more than new figures. */
 export type Taken =
   | { run: RunKey; isTransition: boolean }
   | { dropped: 'subject' | 'unknownRun' | 'unknownReplica' | 'tooLarge' | 'invalid' | 'runFull' };
@@ -17,38 +19,38 @@ export type Taken =
 interface Kept {
   /** By module and replica, as `first/0`. */
   reports: Map<string, { report: Report; bytes: number }>;
-  /** The most replicas that each module has had, as those that leave report once more. */
+  /** Maximum number of replicas that each module has had; replicas that leave send one more report. */
   replicas: Map<string, number>;
   counts: SampleCounts;
-  /** Of all reports. */
+  /** Total bytes of all reports. */
   bytes: number;
 }
 
 /**
- * The newest report of each replica of the runs that have trainers. Who a report is from stands in its subject, which NATS
- * authorizes; nothing is kept of runs, modules and replicas that are not expected.
+ * Newest report of each replica of the runs that have trainers. The subject, which NATS authorizes, identifies
+ * the sender. Reports of unexpected runs, modules and replicas are dropped.
  */
 export class ReportStore {
   readonly #expected: (run: RunId) => ExpectedModules | undefined;
-  /** By uid of the run. */
+  /** Entries by uid of the run. */
   readonly #byRun = new Map<string, Kept>();
 
-  /** `expected`: undefined for a run without trainers, and for a uid that is of another run. */
+  /** `expected` returns undefined for a run without trainers, and for a uid that belongs to another run. */
   constructor(expected: (run: RunId) => ExpectedModules | undefined) {
     this.#expected = expected;
   }
 
-  /** Number of runs that something is kept of. */
+  /** Number of runs with entries here. */
   get size(): number {
     return this.#byRun.size;
   }
 
-  /** The newest report of each replica of the run with that uid. */
+  /** Returns the newest report of each replica of the run with that uid. */
   of(uid: string): Report[] {
     return [...(this.#byRun.get(uid)?.reports.values() ?? [])].map(({ report }) => report);
   }
 
-  /** What each replica of the run has trained on; those that have left included. */
+  /** Returns the samples that each replica of the run has trained on, including replicas that have left. */
   countsOf(uid: string): SampleCounts {
     return this.#byRun.get(uid)?.counts ?? new SampleCounts();
   }
@@ -57,7 +59,7 @@ export class ReportStore {
     this.#byRun.delete(uid);
   }
 
-  /** Keeps a report that came on `subject`, or says why not. */
+  /** Keeps a report received on `subject`, or returns why it is rejected. */
   take(subject: string, data: Uint8Array): Taken {
     const [prefix, namespace, name, uid, kind, module, replica, ...rest] = subject.split('.');
     if (prefix !== 'gim' || kind !== 'report' || rest.length > 0) return { dropped: 'subject' };

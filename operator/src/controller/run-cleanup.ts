@@ -15,7 +15,10 @@ import type { PlanOptions } from '../plan/kubernetes/types.ts';
 import type { Children } from './caches.ts';
 import { asObjects, asObserved, asRun } from './planner-types.ts';
 
-/** Seconds between looks at trainers that must end before their checkpoints are removed, if no change is seen. */
+/**
+ * Seconds between checks of trainers that must end before their checkpoints are removed, if no change is
+ * observed.
+ */
 const LOOK_AGAIN = 30;
 
 export interface RunCleanupOptions {
@@ -25,7 +28,10 @@ export interface RunCleanupOptions {
   log: Logger;
 }
 
-/** Removes what the garbage collector does not: checkpoints of runs that are gone. It holds no run back. */
+/**
+ * Removes what the garbage collector does not: checkpoints of runs that are gone. It does not block the
+ * deletion of a run.
+ */
 export class RunCleanup {
   readonly #options: RunCleanupOptions;
 
@@ -34,8 +40,8 @@ export class RunCleanup {
   }
 
   /**
-   * Starts the clean-up Jobs of runs that are gone. `run`: the run that has their name now, if any.
-   * Resolves with the seconds after which to look again, undefined when nothing is left to start.
+   * Starts the clean-up Jobs of runs that are gone. `run` is the run that has their name now, if any. Resolves
+   * with the seconds until the next check, undefined when nothing is left to start.
    * @throws ApiError, UnreachableError
    */
   async startFormer(children: Children, run?: RunObject): Promise<number | undefined> {
@@ -50,8 +56,8 @@ export class RunCleanup {
   }
 
   /**
-   * Lets a run go that an earlier version of the operator held with a finalizer, after its clean-up Job is made.
-   * Resolves with the run as it is then.
+   * Removes the finalizer that an earlier version of the operator put on a run, after creating its clean-up
+   * Job. Resolves with the updated run.
    */
   async release(run: RunObject, children: Children): Promise<RunObject> {
     const { finalizers = [], namespace = '', name, resourceVersion } = run.metadata;
@@ -61,7 +67,7 @@ export class RunCleanup {
     try {
       for (const job of asObjects(apply)) await applier.apply(JOBS, job, undefined);
     } catch (error) {
-      // A namespace that is being deleted takes no new objects.
+      // A namespace that is being deleted accepts no new objects.
       if (!(error instanceof ApiError) || error.status !== 403) throw error;
       log.warn({ err: error, run: name }, 'cannot remove the checkpoints of the run');
     }
@@ -75,7 +81,7 @@ export class RunCleanup {
     }
   }
 
-  /** Asks the API server itself whether the run is gone: the cache may lag behind. */
+  /** Asks the API server whether the run is gone, because the cache may lag behind. */
   async #start({ metadata }: V1Job, current: RunObject | undefined): Promise<void> {
     const { client, log } = this.#options;
     const { namespace = '', name = '', uid, labels } = metadata ?? {};

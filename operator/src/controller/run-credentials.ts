@@ -7,26 +7,26 @@ import { GRACE_SECONDS } from '../plan/kubernetes/names.ts';
 import { base64, credentialsGeneration } from '../plan/kubernetes/nats-secret.ts';
 import type { PlannedCredentials } from '../plan/kubernetes/types.ts';
 
-/** Milliseconds between two attempts to make a Secret again that a pod seems to miss. */
+/** Milliseconds between two attempts to recreate a Secret that a pod seems to lack. */
 const AGAIN = 60_000;
-/** Milliseconds in which the trainers of a run that has ended are gone. */
+/** Milliseconds within which the trainers of an ended run exit. */
 const LAST_CHECKPOINT = 1.5 * GRACE_SECONDS * 1000;
 
 interface Written {
-  /** Milliseconds of the clock. */
+  /** Milliseconds of the monotonic clock. */
   at: number;
   generation: number;
 }
 
 /**
- * Writes the Secret with the NATS credentials of each run, and renews it before the credentials expire. Secrets are
- * never read: writes are server-side apply, and the answer holds metadata alone.
+ * Writes the Secret with the NATS credentials of each run, and renews it before the credentials expire.
+ * Secrets are never read: writes are server-side apply, and the response holds metadata only.
  */
 export class RunCredentials {
   readonly #client: Client;
   readonly #nats: NatsTenants;
   readonly #clock: Clock;
-  /** By uid of the run. */
+  /** Secrets written, by uid of the run. */
   readonly #written = new Map<string, Written>();
   /** Uids of runs whose credentials are revoked. */
   readonly #revoked = new Set<string>();
@@ -37,7 +37,7 @@ export class RunCredentials {
     this.#clock = clock;
   }
 
-  /** Number of runs that are remembered. */
+  /** Number of runs with entries here. */
   get size(): number {
     return this.#written.size + this.#revoked.size;
   }
@@ -71,8 +71,8 @@ export class RunCredentials {
   }
 
   /**
-   * Revokes the credentials of a run that has ended, unless all of them have expired. Its trainers may still be writing
-   * their last checkpoint, so this waits for `afterMs`.
+   * Revokes the credentials of a run that has ended, unless all of them have expired. The revocation waits for
+   * `afterMs`, because its trainers may still be writing their last checkpoint.
    */
   revoke({ metadata, status }: RunObject, afterMs = LAST_CHECKPOINT): void {
     const { uid = '', namespace = '', annotations } = metadata;
@@ -85,14 +85,14 @@ export class RunCredentials {
     this.#revoke({ namespace, uid }, credentialsGeneration(annotations) + 1, afterMs);
   }
 
-  /** Tries until NATS takes it. */
+  /** Retries until NATS accepts the revocation. */
   #revoke(user: { namespace: string; uid: string }, below: number, afterMs: number): void {
     setTimeout(() => {
       this.#nats.revoke(user, below).catch(() => this.#revoke(user, below, AGAIN));
     }, afterMs).unref();
   }
 
-  /** Seconds until `ensure` renews the credentials; undefined if it does not. */
+  /** Returns the seconds until `ensure` renews the credentials; undefined if it does not. */
   renewAfterSeconds(run: string): number | undefined {
     const written = this.#written.get(run);
     if (written === undefined || this.#renewAfter() === Number.POSITIVE_INFINITY) return undefined;
@@ -104,7 +104,10 @@ export class RunCredentials {
     this.#revoked.delete(run);
   }
 
-  /** Milliseconds: well before half of the lifetime, as the kubelet takes a minute or two to refresh a mounted file. */
+  /**
+   * Milliseconds until renewal: well before half of the lifetime, because the kubelet takes one or two minutes
+   * to refresh a mounted file.
+   */
   #renewAfter(): number {
     const { lifetimeSeconds } = this.#nats;
     return typeof lifetimeSeconds === 'number' ? lifetimeSeconds * 400 : Number.POSITIVE_INFINITY;

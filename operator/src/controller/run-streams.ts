@@ -12,17 +12,17 @@ import type { Cause } from '../plan/kubernetes/types.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
 
 /**
- * Seconds for which streams that were as planned are taken to be so: runs are looked at more often than that. When the
- * connection breaks they are looked at again at once.
+ * Seconds for which streams that matched the plan are not checked again. Runs are reconciled more often than
+ * that. A lost connection ends the period at once.
  */
 const GOOD_FOR = 10;
 
 export interface RunStreamsOptions {
-  /** The caller reconciles the runs of a namespace when its connection is there. */
+  /** The caller reconciles the runs of a namespace when its connection is ready. */
   nats: NatsTenants;
-  /** Name of this operator in the whole world, for its streams; undefined until it leads. */
+  /** Globally unique name of this operator, noted on its streams; undefined until it leads. */
   operator: () => string | undefined;
-  /** Called when streams that nobody needs could not be deleted. */
+  /** Called when streams that no run needs could not be deleted. */
   onLeft: () => void;
   log: Logger;
   clock?: Clock;
@@ -30,20 +30,20 @@ export interface RunStreamsOptions {
 
 interface Made {
   uid: string;
-  /** What the run has that is to go with it. */
+  /** Names of the streams to delete with the run. */
   names: string[];
-  /** When all was last found to be as planned, and how that was. */
+  /** Time of the last check that found all streams as planned, and that plan. */
   good?: { at: number; plan: string };
 }
 
-/** The streams of runs, on a NATS server that may be away. */
+/** Streams of runs, on a NATS server that may be unreachable. */
 export class RunStreams {
   readonly #options: RunStreamsOptions & { clock: Clock };
   /** Uids of runs whose streams are deleted. */
   readonly #deleted = new Set<string>();
-  /** Why NATS has no room for the streams of a run; by its uid. */
+  /** Reason why NATS has no room for the streams of a run, by uid of the run. */
   readonly #limits = new Map<string, Cause>();
-  /** By the run's key. */
+  /** Streams made by this process, by key of the run. */
   readonly #made = new Map<string, Made>();
 
   constructor(options: RunStreamsOptions) {
@@ -55,7 +55,7 @@ export class RunStreams {
     return this.#deleted.size + this.#made.size + this.#limits.size;
   }
 
-  /** Marks streams unverified, as after a new connection; default: those of all namespaces. */
+  /** Marks streams unverified, as after a new connection. Default: those of all namespaces. */
   markUnverified(namespace?: string): void {
     for (const [key, { uid, names }] of this.#made) {
       if (namespace === undefined || key.startsWith(`${namespace}/`))
@@ -64,8 +64,8 @@ export class RunStreams {
   }
 
   /**
-   * Makes the streams as planned. Resolves with the cause if that fails: the run goes on without, and the caller tries
-   * again.
+   * Creates or updates the streams as planned. Resolves with the cause if that fails; the run continues
+   * without them, and the caller retries.
    */
   async ensure(
     run: RunObject,
@@ -96,13 +96,16 @@ export class RunStreams {
       const cause = causeOf(error);
       if (cause.reason === REASONS.natsLimit) {
         this.#limits.set(uid, cause);
-        await undo().catch(() => {}); // NATS is away
+        await undo().catch(() => {}); // NATS is unreachable
       }
       return cause;
     }
   }
 
-  /** Deletes all that the run can have, once; its checkpoints only with the run, and only if it says so. What is left when NATS is away, a sweep takes when it is back. */
+  /**
+   * Deletes all streams that the run can have, once. Checkpoints are deleted only with the run, and only if
+   * its spec asks for that. A sweep deletes what remains after NATS was unreachable.
+   */
   async delete(run: RunObject): Promise<void> {
     const { name, uid = '', deletionTimestamp } = run.metadata;
     if (this.#deleted.has(uid)) return;
@@ -113,11 +116,14 @@ export class RunStreams {
     this.#made.delete(keyOf(run));
   }
 
-  /** Notes what a deleted run leaves, for `deleteLeft`: what this process has not made, too. */
+  /**
+   * Notes the streams that a deleted run leaves, for `deleteLeft`. They include streams that an earlier
+   * process made.
+   */
   noteDeleted(run: RunObject): void {
     const { uid = '' } = run.metadata;
     const made = this.#made.get(keyOf(run));
-    // A later run of the name is there already; a sweep takes what the former has left.
+    // A later run of the same name exists already; a sweep deletes the streams of the former one.
     if (made !== undefined && made.uid !== uid) {
       this.#options.onLeft();
       return;
@@ -127,17 +133,17 @@ export class RunStreams {
     if (names.length > 0) this.#made.set(keyOf(run), { uid, names });
   }
 
-  /** Deletes what runs of that key have left, but not that of the run of `uid`, which is there now. */
+  /** Deletes the streams left by earlier runs of that key, except those of the existing run `uid`. */
   async deleteLeft(key: string, uid?: string): Promise<void> {
     const made = this.#made.get(key);
     if (made === undefined || made.uid === uid) return;
     const [namespace = ''] = key.split('/');
-    // What cannot be deleted now is left to a sweep.
+    // A sweep deletes the streams that cannot be deleted now.
     await this.#delete({ namespace, uid: made.uid }, key, made.names);
     if (this.#made.get(key) === made) this.#made.delete(key);
   }
 
-  /** False if they are left to a sweep. */
+  /** Resolves with false if the streams are left to a sweep. */
   async #delete(
     owner: { namespace: string; uid: string },
     run: string,
@@ -160,7 +166,7 @@ export class RunStreams {
     }
   }
 
-  /** Why NATS had no room for the run's streams when they were last wanted; undefined if it had. */
+  /** Returns why NATS had no room for the run's streams at the last attempt; undefined if it had. */
   limitOf(uid: string): Cause | undefined {
     return this.#limits.get(uid);
   }
@@ -171,11 +177,14 @@ export class RunStreams {
   }
 }
 
-/** Streams that the run can have; `all`: with that of its checkpoints, if those are to go with it. */
+/**
+ * Returns the names of streams that the run can have. With `all`, checkpoints that are deleted with the run
+ * are included.
+ */
 function namesOf({ metadata, spec }: RunObject, all: boolean): string[] {
   const { namespace = '', name, uid = '' } = metadata;
   const key = { namespace, name };
-  const senders = spec.modules.slice(0, -1); // the last one sends to nobody
+  const senders = spec.modules.slice(0, -1); // the last module has no output stream
   return [
     ...senders.map((module) => edgeStream(key, module.name)),
     stateStream(key),
@@ -186,7 +195,7 @@ function namesOf({ metadata, spec }: RunObject, all: boolean): string[] {
 const keepsCheckpoints = ({ checkpoints }: RunObject['spec']): boolean =>
   checkpoints?.storage?.objectStore === undefined || checkpoints.retain === true;
 
-/** Storage that the streams reserve. Checkpoints are on disk. */
+/** Returns the storage that the streams reserve. Checkpoints are on disk. */
 function needsOf(streams: readonly (StreamPlan | StatePlan | BucketPlan)[]) {
   const inMemory = streams.filter((stream) => 'maxBytes' in stream);
   return {
@@ -197,7 +206,7 @@ function needsOf(streams: readonly (StreamPlan | StatePlan | BucketPlan)[]) {
 
 const UNREACHABLE: Cause = { reason: REASONS.natsAway, message: 'NATS cannot be reached' };
 
-/** Error codes of JetStream: memory, disk, streams or consumers of the account or the server are used up. */
+/** JetStream error codes: memory, disk, streams or consumers of the account or the server are used up. */
 const LIMIT_CODES: readonly number[] = [10028, 10047, 10027, 10026, 10039];
 
 function causeOf(error: unknown): Cause {

@@ -10,7 +10,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { SampleCounts } from '../plan/merge-reports.ts';
 import { type ExpectedModules, ReportStore } from './report-store.ts';
 
-/** What trainers of all runs report, and what they are told. */
+/** Receives the reports of the trainers of all runs, and publishes control messages to trainers. */
 
 export class TrainerReports {
   readonly #store: ReportStore;
@@ -19,8 +19,9 @@ export class TrainerReports {
   readonly #onDropped: (reason: string) => void;
 
   /**
-   * `onReport`: called for each report that is kept; `isTransition` says whether it tells more than new figures. `expected`:
-   * the modules of a run, undefined if it has no trainers. `onDropped`: called for each other report.
+   * `onReport` is called for each accepted report; `isTransition` is true if the report has more than new
+   * figures. `expected` returns the modules of a run, undefined if it has no trainers. `onDropped` is called
+   * for each rejected report.
    */
   constructor(
     onReport: (run: RunKey, isTransition: boolean) => void,
@@ -32,7 +33,10 @@ export class TrainerReports {
     this.#onDropped = onDropped;
   }
 
-  /** Subscribes to the reports of all runs; `namespace`: only to those of its runs, as in an account of its own. */
+  /**
+   * Subscribes to the reports of all runs. With `namespace`, subscribes only to those of its runs, as in an
+   * account of its own.
+   */
   listen(connection: NatsConnection, namespace?: string): void {
     connection.subscribe(reportsOfNamespace(namespace ?? '*'), {
       callback: (error, message) => {
@@ -44,17 +48,17 @@ export class TrainerReports {
     });
   }
 
-  /** Number of runs that something is kept of. */
+  /** Number of runs with entries here. */
   get size(): number {
     return this.#store.size;
   }
 
-  /** The newest report of each replica of the run with that uid. */
+  /** Returns the newest report of each replica of the run with that uid. */
   of(uid: string): Report[] {
     return this.#store.of(uid);
   }
 
-  /** What each trainer of the run has trained on; those that have left included. */
+  /** Returns the samples that each trainer of the run has trained on, including trainers that have left. */
   countsOf(uid: string): SampleCounts {
     return this.#store.countsOf(uid);
   }
@@ -64,7 +68,7 @@ export class TrainerReports {
   }
 }
 
-/** Tells the trainers of a run which modules may end, and what they need to know of one another. */
+/** Publishes to the trainers of a run which modules may end, and what they need to know about each other. */
 export function publishControl(
   connection: NatsConnection,
   run: RunId,

@@ -6,9 +6,12 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Client } from '../kube/client.ts';
 import { type KubeObject, MODULES, type Resource, RUNS } from '../kube/resource.ts';
 
-/** What must hold of an installation before a run can train. Each resolves with what it has seen. */
+/**
+ * Requirements that an installation must meet before a run can train. Each check resolves with a description
+ * of its result.
+ */
 
-/** Something that a run needs is not there. */
+/** A requirement of runs is missing. */
 export class InstallCheckError extends Error {
   override readonly name = 'InstallCheckError';
 }
@@ -23,7 +26,7 @@ const DEPLOYMENTS: Resource<DeploymentObject> = {
   plural: 'deployments',
 };
 
-/** The API server serves the kinds of this operator. @throws InstallCheckError, ApiError */
+/** Checks that the API server serves the kinds of this operator. @throws InstallCheckError, ApiError */
 export async function checkApi(client: Client): Promise<string> {
   const version = `${API_GROUP}/${API_VERSION}`;
   const { resources } = await client.call<{ resources: { name: string }[] }>(
@@ -44,7 +47,10 @@ export async function checkApi(client: Client): Promise<string> {
     .join(' and ')}`;
 }
 
-/** All operators of the newest version are ready, now or soon. @throws InstallCheckError, ApiError */
+/**
+ * Checks that all operators of the newest version are ready, now or soon.
+ * @throws InstallCheckError, ApiError
+ */
 export async function checkOperator(
   client: Client,
   { namespace, name, withinSeconds }: { namespace: string; name: string; withinSeconds: number },
@@ -68,7 +74,7 @@ export async function checkOperator(
   }
 }
 
-/** A stream can be made, takes a message, gives it back and can be deleted. @throws InstallCheckError */
+/** Checks that a stream can be created, written, read and deleted. @throws InstallCheckError */
 export async function checkJetStream(connection: NatsConnection): Promise<string> {
   const id = randomUUID();
   const [name, subject] = [`GIM-INSTALL-CHECK-${id}`, `gim-install-check.${id}`];

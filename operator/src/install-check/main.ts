@@ -10,8 +10,8 @@ import { openTenants } from '../nats/open-tenants.ts';
 import { checkApi, checkJetStream, checkOperator, InstallCheckError } from './checks.ts';
 
 /**
- * Checks an installation; `helm test` runs it in the cluster. All checks are made, each says in a line how it
- * went, and the exit code is 0 when all hold.
+ * Checks an installation; `helm test` runs it in the cluster. All checks run, each prints one line with its
+ * result, and the exit code is 0 if all pass.
  */
 
 const { values } = parseArgs({
@@ -27,7 +27,7 @@ const { values } = parseArgs({
   },
 });
 
-/** More than the stream of the check reserves. */
+/** Maximum bytes of the check's stream; more than it reserves. */
 const CHECK_BYTES = 1_048_576;
 const withinSeconds = Number(values['within-seconds']);
 const client = new Client(loadKubeConfig(values.kubeconfig));
@@ -42,7 +42,7 @@ const checks: Record<string, () => Promise<string>> = {
     }),
   NATS: async () => {
     const signal = timeoutSignal(withinSeconds);
-    // No namespace has a dot in its name.
+    // A dot cannot occur in the name of a namespace, so no real one is used.
     const namespace = `install-check.${randomUUID()}`;
     const nats = await openTenants({
       url: values.nats,

@@ -2,22 +2,22 @@ import { isDeepStrictEqual } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
 import { type Clock, systemClock } from './clock.ts';
 
-/** The way to an API server, and who this is there. */
+/** Address of an API server, and credentials for it. */
 export interface Access {
   readonly server: string;
-  /** What a request is sent with; connections are kept between calls. */
+  /** Returns headers and dispatcher for a request; connections are kept between calls. */
   open(): Promise<Opened>;
-  /** Ends every connection, also those in use. */
+  /** Closes every connection, including those in use. */
   close(): Promise<void>;
 }
 
 export interface Opened {
-  /** They say who asks. */
+  /** Headers that authenticate the client. */
   headers: Record<string, string>;
   dispatcher: Dispatcher;
 }
 
-/** Of a kubeconfig or a service account, as its files are now. */
+/** Credentials of a kubeconfig or a service account, as its files are now. */
 export interface Credentials {
   headers: Record<string, string>;
   tls: {
@@ -29,12 +29,15 @@ export interface Credentials {
   };
 }
 
-/** Files are read again after so long, as client-go does: tokens and certificates are renewed in their place. */
+/**
+ * Seconds after which files are read again, as client-go does: tokens and certificates are renewed in place.
+ */
 const READ_AGAIN_SECONDS = 60;
 
 /**
- * HTTP/1.1: over HTTP/2 all requests share one connection, so after a dead one each retry would hang like the first.
- * Load balancers drop what is silent for a minute, so connections say that they live after half of it.
+ * Returns an agent with keep-alive connections on HTTP/1.1. Over HTTP/2 all requests share one connection, so
+ * after it dies each retry would hang like the first. Load balancers drop connections that are silent for a
+ * minute, so TCP keep-alive starts after half of it.
  */
 export const keptAgent = (connect: Agent.Options['connect'] & object): Agent =>
   new Agent({
@@ -42,7 +45,7 @@ export const keptAgent = (connect: Agent.Options['connect'] & object): Agent =>
     connect: { ...connect, keepAlive: true, keepAliveInitialDelay: 30_000 },
   });
 
-/** With credentials that lie in files, over connections of its own. */
+/** Access with credentials from files, over its own connections. */
 export class DirectAccess implements Access {
   readonly server: string;
   readonly #read: () => Credentials;
@@ -74,7 +77,7 @@ export class DirectAccess implements Access {
     if (before && now - this.#readAt < READ_AGAIN_SECONDS * 1000) return before;
     const credentials = this.#read();
     if (before && !isDeepStrictEqual(before.tls, credentials.tls)) {
-      void this.#agent?.close(); // when what is under way has ended
+      void this.#agent?.close(); // resolves when pending requests have ended
       this.#agent = undefined;
     }
     this.#credentials = credentials;

@@ -3,16 +3,16 @@ import type { Access } from './access.ts';
 import { timeoutSignal } from './clock.ts';
 import { type KubeObject, pathOf, type Resource } from './resource.ts';
 
-/** The API server answered, and not with success. */
+/** The API server answered with an error status. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  /** HTTP status, as 409. */
+  /** HTTP status, for example 409. */
   readonly status: number;
-  /** The API server's own word, as `Conflict` or `AlreadyExists`; empty if it gave none. */
+  /** Reason given by the API server, for example `Conflict` or `AlreadyExists`; empty if there is none. */
   readonly reason: string;
-  /** What it said in words, or the beginning of another's answer. */
+  /** Message of the API server, or the beginning of another server's response. */
   readonly said: string;
-  /** Seconds that the server asked to wait. */
+  /** Seconds after which the server asked to retry. */
   readonly retryAfter: number | undefined;
 
   constructor(what: string, status: number, body: string, retryAfter?: number) {
@@ -25,7 +25,7 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer, or one that ended too early or is not JSON. */
+/** The server did not answer, or the response was incomplete or invalid JSON. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
 }
@@ -33,14 +33,17 @@ export class UnreachableError extends Error {
 export const isConflict = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 409;
 
-/** Not every conflict of a creation is one: a quota that others use at the same moment is, too. */
+/**
+ * Reports whether the object exists already. Other conflicts of a creation exist, for example a concurrently
+ * used quota.
+ */
 export const isAlreadyThere = (error: unknown): boolean =>
   error instanceof ApiError && error.reason === 'AlreadyExists';
 
 export const isGone = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404;
 
-/** What `observe` learns of each request; code 0: no answer. */
+/** Data about a request for `observe`; code 0 means no response. */
 export interface SeenRequest {
   method: string;
   path: string;
@@ -55,11 +58,11 @@ export interface CallOptions {
   contentType?: string;
   signal?: AbortSignal;
   timeoutSeconds?: number;
-  /** Media type of the answer. Default: application/json. */
+  /** Media type of the response. Default: application/json. */
   accept?: string;
 }
 
-/** Maximum characters of a line of a watch. The largest object that etcd takes has 1.5 MiB. */
+/** Maximum characters of a line of a watch. The largest object that etcd stores has 1.5 MiB. */
 const LINE_MAX = 16_777_216;
 
 export interface ObjectList<T> {
@@ -67,7 +70,7 @@ export interface ObjectList<T> {
   items: T[];
 }
 
-/** The answer holds the object's metadata alone. */
+/** Media type of a response that holds only the object's metadata. */
 export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 export type PatchType = 'apply' | 'merge' | 'json';
@@ -79,8 +82,8 @@ const PATCH_TYPES: Record<PatchType, string> = {
 };
 
 /**
- * Speaks JSON with the API server over few, kept connections. The library's typed API classes are not used: they
- * make dates of some times, lose what they do not know, and take 75 MB of memory.
+ * Exchanges JSON with the API server over a few kept connections. The library's typed API classes are not
+ * used: they convert some times to dates, drop unknown fields, and take 75 MB of memory.
  */
 export class Client {
   readonly #access: Access;
@@ -91,7 +94,7 @@ export class Client {
     this.#observe = observe;
   }
 
-  /** The object, or undefined if there is none. */
+  /** Returns the object, or undefined if it does not exist. */
   async get<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string,
@@ -106,7 +109,7 @@ export class Client {
     }
   }
 
-  /** One page of a list; without namespace: of all namespaces. */
+  /** Returns one page of a list. Without `namespace`, the list covers all namespaces. */
   list<T extends KubeObject>(
     resource: Resource<T>,
     namespace?: string,
@@ -115,7 +118,7 @@ export class Client {
     return this.call('GET', pathOf(resource, namespace), { timeoutSeconds: 60, ...options });
   }
 
-  /** @throws ApiError 409 (reason AlreadyExists) if there is one of its name. */
+  /** Creates an object. @throws ApiError 409 (reason AlreadyExists) if one of its name exists. */
   create<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
@@ -125,7 +128,7 @@ export class Client {
     return this.call('POST', path, { ...options, body: { ...named(resource), ...object } });
   }
 
-  /** Writes the whole object. @throws ApiError 409 if its resourceVersion is not the newest. */
+  /** Replaces the whole object. @throws ApiError 409 if its resourceVersion is not the newest. */
   replace<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
@@ -149,8 +152,8 @@ export class Client {
   }
 
   /**
-   * Deletes it after what it owns: a Job's name is free only when its last pod has ended. Nothing happens
-   * if it is gone or not of `uid`.
+   * Deletes the object after its dependents: a Job's name is free only when its last pod has ended. Does
+   * nothing if it is gone or its uid is not `uid`.
    */
   async delete(resource: Resource, namespace: string, name: string, uid?: string): Promise<void> {
     const body = {
@@ -166,10 +169,7 @@ export class Client {
     }
   }
 
-  /**
-   * One request and its whole answer.
-   * @throws ApiError, UnreachableError
-   */
+  /** Sends one request and returns its whole response. @throws ApiError, UnreachableError */
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
     const { signal, timeoutSeconds = 30 } = options;
     const timeout = timeoutSignal(timeoutSeconds);
@@ -186,7 +186,7 @@ export class Client {
   }
 
   /**
-   * The lines of an answer as they come. Ends as the server ends it.
+   * Yields the lines of a response as they arrive. Ends when the server ends it.
    * @throws ApiError; UnreachableError, also after `idleSeconds` without a byte
    */
   async *lines(
@@ -210,7 +210,7 @@ export class Client {
     }
   }
 
-  /** Ends every connection, also those in use. */
+  /** Closes every connection, including those in use. */
   async close(): Promise<void> {
     await this.#access.close();
   }
@@ -267,7 +267,9 @@ const named = ({ apiVersion, kind }: Resource): { apiVersion: string; kind: stri
   kind,
 });
 
-/** What a `Status` object says; nothing if the body is something else, as a proxy's page. */
+/**
+ * Parses a `Status` object. The result is empty if the body is something else, for example a proxy's page.
+ */
 function statusOf(body: string): { reason?: string; message?: string } {
   try {
     const { reason, message } = JSON.parse(body) as Record<string, unknown>;

@@ -1,21 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Time as the executors need it, passed in so that tests turn the hands. */
+/** Source of time for the executors, passed in so that tests can control it. */
 export interface Clock {
-  /** Milliseconds from an arbitrary start; never jumps, whatever happens to the system's date. */
+  /**
+   * Returns milliseconds from an arbitrary start. Monotonic: changes of the system clock do not affect it.
+   */
   now(): number;
-  /** The date, for what people and other programs read. */
+  /** Returns the wall-clock date, for users and other programs. */
   date(): Date;
-  /** Calls `run` in `milliseconds`, unless the returned function is called before. */
+  /** Calls `run` after `milliseconds`, unless the returned function is called first. */
   after(milliseconds: number, run: () => void): () => void;
 }
 
-/** Longest delay that a Node timer takes, in milliseconds. */
+/** Longest delay that a Node timer accepts, in milliseconds. */
 const LONGEST = 0x7fff_ffff;
 
 /**
- * Returns a signal that aborts after `seconds`, at the system clock. Fractions of a millisecond are
- * truncated: `AbortSignal.timeout` throws on them, and on what is longer than LONGEST or below 0.
+ * Returns a signal that aborts after `seconds` of the system clock. Fractions of a millisecond are truncated,
+ * and the delay is limited to 0..LONGEST: `AbortSignal.timeout` throws on other values.
  */
 export const timeoutSignal = (seconds: number): AbortSignal =>
   AbortSignal.timeout(Math.min(LONGEST, Math.max(0, Math.floor(seconds * 1000))));
@@ -29,7 +31,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Waits, or until `signal` is aborted; never throws. */
+/** Waits for `milliseconds`, or until `signal` is aborted. Never throws. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   await wait(Math.min(milliseconds, LONGEST), undefined, { signal }).catch(() => {});
 }

@@ -4,35 +4,35 @@ import { type Client, isAlreadyThere, isGone } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { EVENTS, type KubeObject, microTime } from './resource.ts';
 
-/** Something that happened to an object, for `kubectl describe`. */
+/** An event of an object, shown by `kubectl describe`. */
 export interface EventNote {
   type: 'Normal' | 'Warning';
-  /** Why, as one CamelCase word. */
+  /** Reason, as one CamelCase word. */
   reason: string;
-  /** What was done, as one CamelCase word. */
+  /** Action taken, as one CamelCase word. */
   action: string;
-  /** In words; cut at 1024 bytes, which is the API's limit. */
+  /** Description, cut at 1024 bytes, the API's limit. */
   note: string;
-  /** Part of the object that it concerns: events about two parts stay apart. */
+  /** Part of the object that the event concerns. Events about different parts are not merged. */
   part?: string;
 }
 
 export interface RecorderOptions {
-  /** This controller, as `greedyinfomax.dev/operator`. */
+  /** Name of this controller, as `greedyinfomax.dev/operator`. */
   controller: string;
-  /** This process. */
+  /** Name of this process. */
   instance: string;
   log?: Logger;
   clock?: Clock;
-  /** The same event is written at most once in this time; repeats are counted meanwhile. */
+  /** Minimum seconds between writes of the same event; repeats are counted meanwhile. */
   quietSeconds?: number;
 }
 
-/** Events remembered for their repeats; older ones are still found on the API server. */
+/** Maximum number of remembered events; older ones are looked up on the API server. */
 const REMEMBERED = 1000;
 
 interface Seen {
-  /** Times that it happened, those not yet written included. */
+  /** Number of occurrences, including those not written yet. */
   count: number;
   namespace: string;
   writtenAt: number;
@@ -40,8 +40,8 @@ interface Seen {
 }
 
 /**
- * Records events. Repeats of one become its series, also across restarts: an event's name is made from
- * what it says. Recording never fails: what cannot be written is logged.
+ * Records events. Repeats form a series, also across restarts, because an event's name is derived from its
+ * content. Recording never fails: errors are logged.
  */
 export class EventRecorder {
   readonly #client: Client;
@@ -72,7 +72,7 @@ export class EventRecorder {
     );
   }
 
-  /** Writes what is still held back. */
+  /** Writes all pending events. */
   async flush(): Promise<void> {
     for (const [name, seen] of this.#seen) if (seen.cancel) this.#writeRepeats(name, seen);
     await this.#writes;
@@ -85,7 +85,7 @@ export class EventRecorder {
     this.#enqueue(() => this.#patch(name, seen));
   }
 
-  /** One write after another, so that a repeat never overtakes the event itself. */
+  /** Writes one event after another, so that a repeat never overtakes the event itself. */
   #enqueue(write: () => Promise<void>): void {
     this.#writes = this.#writes.then(write).catch((error: unknown) => {
       this.#options.log?.warn({ err: error }, 'cannot write an event');
@@ -118,7 +118,7 @@ export class EventRecorder {
         this.#forget(name);
         throw error;
       }
-      // An earlier life of this operator recorded it.
+      // An earlier process of this operator recorded it.
       const before = await this.#client.get(EVENTS, namespace, name);
       seen.count += before?.series?.count ?? 1;
       await this.#patch(name, seen);
@@ -130,7 +130,7 @@ export class EventRecorder {
     try {
       await this.#client.patch(EVENTS, namespace, name, 'merge', { series });
     } catch (error) {
-      // Events live about an hour; the next one begins anew.
+      // Events live about an hour; the next one starts a new series.
       if (isGone(error)) this.#forget(name);
       throw error;
     }
@@ -149,8 +149,8 @@ export class EventRecorder {
 }
 
 /**
- * The same name for the same event about the same object. Words with digits do not count: a pod's name, a time, or
- * the number of free nodes differs from one repeat to the next.
+ * Returns the same name for the same event about the same object. Words with digits are ignored: a pod's name,
+ * a time, or the number of free nodes differs between repeats.
  */
 function nameOf({ metadata }: KubeObject, { type, reason, action, note, part }: EventNote): string {
   const words = note.replace(/\S*\d\S*/g, '#');
@@ -158,7 +158,7 @@ function nameOf({ metadata }: KubeObject, { type, reason, action, note, part }: 
   return `${metadata.name.slice(0, 200)}.${hash(said, 16)}`;
 }
 
-/** At most `bytes` of UTF-8, never half a character. */
+/** Truncates to at most `bytes` of UTF-8 without splitting a character. */
 function cut(text: string, bytes: number): string {
   const encoded = Buffer.from(text);
   if (encoded.length <= bytes) return text;

@@ -1,9 +1,9 @@
 import { type Answer, type Served, serve } from './http-server.ts';
 
-/** Named conditions; each says true, or what is wrong. */
+/** Named conditions. Each returns true, or a description of the problem. */
 export type Checks = Record<string, () => true | string>;
 
-/** Whether all checks hold: 200, else 503, with one line a check. */
+/** Returns status 200 if all checks hold, else 503, with one line per check. */
 export function answerOf(checks: Checks): Answer {
   const results = Object.entries(checks).map(([name, check]) => ({ name, result: outcome(check) }));
   const lines = results.map(({ name, result }) =>
@@ -24,7 +24,7 @@ function outcome(check: () => true | string): true | string {
   }
 }
 
-/** Serves /healthz (restart me if it fails) and /readyz. */
+/** Serves /healthz (the kubelet restarts the pod if it fails) and /readyz. */
 export const openHealthServer = (
   port: number,
   checks: { healthz: Checks; readyz: Checks },

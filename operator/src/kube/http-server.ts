@@ -3,16 +3,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 
 export interface Answer {
-  /** HTTP status, as 200. */
+  /** HTTP status, for example 200. */
   status: number;
   body: string;
   /** Media type. Default: text/plain. */
   type?: string;
-  /** More headers, as www-authenticate. */
+  /** Additional headers, for example www-authenticate. */
   headers?: Record<string, string>;
 }
 
-/** Answers one request; a rejection is answered with 500. */
+/** Answers one request; a rejection becomes status 500. */
 export type Route = (request: IncomingMessage) => Answer | Promise<Answer>;
 
 export interface Served {
@@ -20,20 +20,20 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** Maximum number of open connections; one more closes the oldest, so that nobody keeps a probe out. */
+/** Maximum number of open connections. One more closes the oldest, so that clients cannot block probes. */
 const CONNECTIONS_MAX = 256;
-/** Milliseconds from a connection's start to its end, whatever it does. */
+/** Maximum lifetime of a connection in milliseconds. */
 const CONNECTION_MS = 10_000;
 /** Milliseconds in which the headers of a request must arrive. */
 const HEADERS_MS = 5000;
 const HEADER_BYTES_MAX = 8192;
 
-/** A path and a query of printable ASCII. `//` would begin the name of a host. */
+/** A path and a query of printable ASCII. `//` would start a host name. */
 const TARGET = /^\/(?!\/)[\x21-\x7e]*$/;
 
 /**
- * Answers GET and HEAD requests for the paths of `routes` on `port` (0: a free one), one request a connection. What is no
- * such request is refused: nothing that a client sends ends or stalls the process.
+ * Answers GET and HEAD requests for the paths of `routes` on `port` (0: any free port), one request per
+ * connection. Other requests are refused. No client input can end or stall the process.
  */
 export async function serve(
   port: number,
@@ -50,7 +50,7 @@ export async function serve(
       connectionsCheckingInterval: 1000,
     },
     (request, response) => {
-      // Requests that follow without waiting for the answer would all be worked on at once.
+      // Pipelined requests would otherwise all be processed at once.
       if (asked.has(request.socket)) request.socket.destroy();
       else void answer(routes, request, response);
       asked.add(request.socket);
@@ -74,7 +74,7 @@ export async function serve(
   });
   server.listen(port, host);
   await once(server, 'listening');
-  // A connection that cannot be accepted, as without a free file descriptor, is the client's loss.
+  // A connection that cannot be accepted, for example without a free file descriptor, affects only its client.
   server.on('error', () => {});
   return {
     port: (server.address() as AddressInfo).port,
@@ -86,7 +86,7 @@ export async function serve(
   };
 }
 
-/** Never rejects. */
+/** Answers a request. Never rejects. */
 async function answer(
   routes: Record<string, Route>,
   request: IncomingMessage,

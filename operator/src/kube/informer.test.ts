@@ -148,7 +148,7 @@ it('lists again after an answer 410, and tells only what differs', async () => {
   server.put(PATH, job('same'));
   await expect.poll(() => changes).toContain('added same');
   changes.length = 0;
-  // While nobody watches.
+  // Changes happen while no watch is open.
   server.fail({ status: 503 }, ({ query }) => query.has('watch'), 2);
   server.endWatches('cut');
   server.remove(PATH, 'gone');

@@ -6,35 +6,44 @@ import { share } from './structural-sharing.ts';
 
 export type Change = 'added' | 'modified' | 'deleted';
 
-/** For `deleted` the object is the last that was seen. May throw: that is logged, and the object stays. */
+/**
+ * For `deleted`, the object is the last one observed. A handler may throw: the error is logged, and the object
+ * stays.
+ */
 export type Handler<T> = (change: Change, object: T, before: T | undefined) => void;
 
 export interface InformerOptions {
-  /** Default: all namespaces. */
+  /** Namespace to mirror. Default: all namespaces. */
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
-  /** Ask for the metadata of objects alone. */
+  /** True to request only the metadata of objects. */
   metadataOnly?: boolean;
-  /** What is kept of an object, which may be changed; undefined: it is not mirrored, as if it were not there. Default: all. */
+  /**
+   * Returns the part of an object to keep; it may modify the object. Undefined excludes the object from the
+   * mirror. Default: keeps all.
+   */
   keep?: (object: KubeObject) => KubeObject | undefined;
   log?: Logger;
-  /** How the wait grows after failures in a row. */
+  /** Growth of the delay after consecutive failures. */
   backoff?: { firstMs: number; maxMs: number };
-  /** Without a byte for so long a watch counts as dead. The API server sends a bookmark about once a minute. */
+  /**
+   * Seconds without a byte after which a watch counts as dead. The API server sends a bookmark about once a
+   * minute.
+   */
   idleSeconds?: number;
-  /** After at least this time, at most twice it, the API server is asked to end a watch. */
+  /** Minimum seconds after which the API server is asked to end a watch; the maximum is twice that. */
   watchSeconds?: number;
-  /** A list so old is read again when its watch ends, in case the watch lost something. */
+  /** Seconds after which a list is read again when its watch ends, in case the watch lost an event. */
   relistSeconds?: number;
   pageSize?: number;
   clock?: Clock;
   wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** Between 0 and 1. */
+  /** Returns a random number between 0 and 1. */
   random?: () => number;
 }
 
-/** The API server no longer knows the version at which a watch or a page of a list should go on. */
+/** The API server no longer knows the version at which a watch or a page of a list should continue. */
 class GoneError extends Error {
   override readonly name = 'GoneError';
 }
@@ -45,9 +54,9 @@ interface WatchEvent<T> {
 }
 
 /**
- * Mirrors the objects of a kind: lists them, then watches, for ever. Whatever ends a watch (a dropped or
- * silent connection, an error answer, bytes that are no JSON), it goes on where it was, or lists again and
- * tells handlers only of what differs.
+ * Mirrors the objects of a kind: lists them, then watches without end. After the end of a watch (a dropped or
+ * silent connection, an error response, invalid JSON), it resumes, or lists again and calls handlers only for
+ * differences.
  */
 export class Informer<T extends KubeObject> {
   readonly #client: Client;
@@ -59,9 +68,9 @@ export class Informer<T extends KubeObject> {
   readonly #handlers = new Set<Handler<T>>();
   readonly #synced = Promise.withResolvers<void>();
   #objects = new Map<string, T>();
-  /** The last object that came; the next one of its kind says much the same. */
+  /** The last object received; the next one of its kind is mostly equal. */
   #last: T | undefined;
-  /** Where the next watch begins; empty: list first. */
+  /** resourceVersion at which the next watch starts; empty: list first. */
   #version = '';
   #listedAt = 0;
   #isSynced = false;
@@ -86,17 +95,17 @@ export class Informer<T extends KubeObject> {
     };
   }
 
-  /** Whether the first list is in. */
+  /** Reports whether the first list is complete. */
   get synced(): boolean {
     return this.#isSynced;
   }
 
-  /** Lists and watches begun so far. */
+  /** Number of lists and watches started so far. */
   get requests(): { lists: number; watches: number } {
     return { lists: this.#lists, watches: this.#watches };
   }
 
-  /** Resolves when the first list is in. */
+  /** Resolves when the first list is complete. */
   whenSynced(): Promise<void> {
     return this.#synced.promise;
   }
@@ -110,7 +119,7 @@ export class Informer<T extends KubeObject> {
     return [...this.#objects.values()];
   }
 
-  /** Calls `handler` with every change from now on, and now with `added` for each object there is. */
+  /** Calls `handler` with every later change, and at once with `added` for each existing object. */
   onChange(handler: Handler<T>): () => void {
     this.#handlers.add(handler);
     for (const object of this.list()) this.#call(handler, 'added', object, undefined);
@@ -134,7 +143,7 @@ export class Informer<T extends KubeObject> {
         if (error instanceof ApiError) askedToWait = (error.retryAfter ?? 0) * 1000;
         log?.warn({ kind: this.#resource.kind, err: error }, 'watch broken; going on');
       }
-      // A watch that brought something, or was quiet for long, worked; one that ends at once did not.
+      // A watch that delivered an event, or stayed open for long, succeeded; one that ends at once failed.
       const worked = progressed || clock.now() - start > backoff.maxMs;
       failures = worked ? 0 : failures + 1;
       const delay = Math.min(backoff.firstMs * 2 ** Math.max(failures - 1, 0), backoff.maxMs);
@@ -159,7 +168,7 @@ export class Informer<T extends KubeObject> {
     let page: ObjectList<T>;
     let token: string | undefined;
     do {
-      // Without a resourceVersion: never older than what was seen, also after a change of API server.
+      // Without a resourceVersion, a list is never older than earlier results, even from another API server.
       const query = this.#query({ limit: pageSize, continue: token });
       const accept = this.#accept('PartialObjectMetadataList');
       page = await this.#client.list(this.#resource, namespace, { query, signal, accept });
@@ -195,7 +204,7 @@ export class Informer<T extends KubeObject> {
     }
   }
 
-  /** Whether the event brought the mirror forward. */
+  /** Applies an event. Returns whether it advanced the mirror. */
   #take({ type, object }: WatchEvent<T>): boolean {
     const version = object.metadata.resourceVersion;
     if (type !== 'BOOKMARK') {
@@ -217,7 +226,7 @@ export class Informer<T extends KubeObject> {
   #compare(object: T, before: T | undefined): void {
     const { uid, resourceVersion } = object.metadata;
     if (before && before.metadata.uid !== uid) {
-      // Deleted and made anew while nobody watched.
+      // The object was deleted and recreated while no watch was open.
       this.#tell('deleted', before, before);
       this.#tell('added', object, undefined);
     } else if (!before) {
@@ -244,7 +253,10 @@ export class Informer<T extends KubeObject> {
     return this.#options.metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1` : undefined;
   }
 
-  /** Items of a list lack kind and version. Fields that nobody reads are as large as the rest. */
+  /**
+   * Returns the part of an object to keep. Items of a list lack kind and version. Unused fields are as large
+   * as the rest.
+   */
   #kept(object: T): T | undefined {
     const { apiVersion, kind } = this.#resource;
     const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
@@ -266,7 +278,7 @@ export class Informer<T extends KubeObject> {
   }
 }
 
-/** Where kubectl apply leaves a copy of the whole object. */
+/** Annotation in which kubectl apply stores a copy of the whole object. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 const isTooOld = (error: unknown): boolean =>
@@ -274,14 +286,18 @@ const isTooOld = (error: unknown): boolean =>
 
 /**
  * Returns the objects of a page. The API server writes `null` for some empty lists.
- * @throws UnreachableError for an answer that is no list: taken as empty, it would delete every object here
+ * @throws UnreachableError for a response that is not a list: as an empty list, it would delete every object
+ * here
  */
 function itemsOf<T>({ items }: { items?: T[] | null }): T[] {
   if (items === undefined) throw new UnreachableError('a list has no items');
   return items ?? [];
 }
 
-/** @throws GoneError, ApiError for an ERROR event; UnreachableError for what is no event */
+/**
+ * Parses a line of a watch.
+ * @throws GoneError, ApiError for an ERROR event; UnreachableError for a malformed line
+ */
 function parseEvent<T extends KubeObject>(line: string): WatchEvent<T> {
   let event: Partial<WatchEvent<T>> | null;
   try {

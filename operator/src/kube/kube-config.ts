@@ -6,12 +6,12 @@ import { parse } from 'yaml';
 import { type Access, type Credentials, DirectAccess } from './access.ts';
 import { LibraryAccess } from './library-access.ts';
 
-/** No way to an API server was found, or the one named cannot be read. */
+/** No API server is configured, or the given kubeconfig cannot be read. */
 export class KubeConfigError extends Error {
   override readonly name = 'KubeConfigError';
 }
 
-/** What is read of a kubeconfig; the library reads the rest. */
+/** Fields read from a kubeconfig; the library reads the rest. */
 export interface KubeConfigFile {
   'current-context'?: string;
   contexts?: { name: string; context?: { cluster?: string; user?: string } }[];
@@ -45,8 +45,8 @@ interface UserEntry {
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * The way to the API server: `file` if given (--kubeconfig), else KUBECONFIG, else the pod's service
- * account, else ~/.kube/config.
+ * Returns the access to the API server: from `file` if given (--kubeconfig), else KUBECONFIG, else the pod's
+ * service account, else ~/.kube/config.
  * @throws KubeConfigError
  */
 export function loadKubeConfig(file?: string, env: NodeJS.ProcessEnv = process.env): Access {
@@ -71,7 +71,7 @@ export function loadKubeConfig(file?: string, env: NodeJS.ProcessEnv = process.e
   }
 }
 
-/** The namespace that the operator itself runs in: POD_NAMESPACE, the service account's, or `default`. */
+/** Returns the namespace that the operator runs in: POD_NAMESPACE, the service account's, or `default`. */
 export function ownNamespace(env: NodeJS.ProcessEnv = process.env): string {
   if (env.POD_NAMESPACE) return env.POD_NAMESPACE;
   const file = `${SERVICE_ACCOUNT}/namespace`;
@@ -82,7 +82,7 @@ class NoClusterError extends Error {
   override readonly name = 'NoClusterError';
 }
 
-/** The way that the current context names; paths in it are absolute. */
+/** Returns the access that the current context names. Paths in `config` are absolute. */
 export function accessOf(config: KubeConfigFile): Access {
   const current = config['current-context'];
   const context = config.contexts?.find(({ name }) => name === current)?.context;
@@ -142,7 +142,7 @@ const content = (file: string | undefined, base64: string | undefined): Buffer |
   return base64 ? Buffer.from(base64, 'base64') : undefined;
 };
 
-/** Paths in a kubeconfig are relative to its folder. */
+/** Fields whose paths are relative to the folder of the kubeconfig. */
 const PATHS = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile'];
 
 function readKubeConfig(file: string): KubeConfigFile {
@@ -153,7 +153,7 @@ function readKubeConfig(file: string): KubeConfigFile {
   return (parse(readFileSync(file, 'utf8'), absolute as never) ?? {}) as KubeConfigFile;
 }
 
-/** As kubectl merges them: what comes first counts. */
+/** Merges kubeconfigs as kubectl does: the first entry of a name wins. */
 const merged = (files: readonly KubeConfigFile[]): KubeConfigFile => ({
   'current-context': files.find((file) => file['current-context'])?.['current-context'],
   contexts: files.flatMap(({ contexts }) => contexts ?? []),

@@ -6,20 +6,20 @@ import { LEASES, type LeaseObject, type LeaseSpec, microTime } from './resource.
 
 export interface ElectionOptions {
   namespace: string;
-  /** Of the Lease. */
+  /** Name of the Lease. */
   name: string;
-  /** Who this is; must differ between any two processes. */
+  /** Identity of this process; must be unique. */
   identity: string;
-  /** Annotations that the Lease has while this process holds it. */
+  /** Annotations of the Lease while this process holds it. */
   annotations?: Record<string, string>;
-  /** Called once, when this process becomes the leader, with the lease that it holds. */
+  /** Called once, when this process becomes the leader, with its lease. */
   onStarted: (lease: LeaseObject) => void;
-  /** Called once if the lead is lost; another may act from now on, so the process must end. */
+  /** Called once if the lead is lost. Another process may act from now on, so this one must end. */
   onLost: () => void;
   log?: Logger;
-  /** A lease not renewed for so long is free. */
+  /** Seconds without renewal after which a lease is free. */
   leaseSeconds?: number;
-  /** A leader that could not renew for so long gives up; less than `leaseSeconds`. */
+  /** Seconds without renewal after which the leader gives up; less than `leaseSeconds`. */
   renewDeadlineSeconds?: number;
   retrySeconds?: number;
   clock?: Clock;
@@ -28,8 +28,8 @@ export interface ElectionOptions {
 }
 
 /**
- * Leader election on a Lease with the rules of client-go. How old a lease is, is told by when its content
- * was last seen to change here: the clocks of other machines are never compared with this one's.
+ * Leader election on a Lease with the rules of client-go. The age of a lease is measured from its last change
+ * observed here: clocks of different machines are never compared.
  */
 export class Election {
   readonly #client: Client;
@@ -51,19 +51,19 @@ export class Election {
     };
   }
 
-  /** Whether this process may act: it holds the lease and nobody else can by now. */
+  /** Reports whether this process may act: it holds the lease, and no other process can hold it yet. */
   get isLeader(): boolean {
     return this.#leadLeft > 0;
   }
 
-  /** Who holds the lease, as far as was seen; undefined: nobody. */
+  /** Identity of the lease's holder as last observed; undefined if there is none. */
   get leader(): string | undefined {
     return this.#seen?.lease.spec?.holderIdentity || undefined;
   }
 
   /**
-   * Waits for the lead and keeps it until it is lost, or until `signal` is aborted; then frees the lease, so
-   * abort only when the work has stopped. Never throws.
+   * Waits for the lead and keeps it until it is lost, or until `signal` is aborted. Then it releases the
+   * lease, so abort only after all work has stopped. Never throws.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { onStarted, onLost, retrySeconds, wait, random, log, identity } = this.#options;
@@ -87,22 +87,22 @@ export class Election {
     await this.#release();
   }
 
-  /** The lease could not be renewed in time, or somebody else holds it. */
+  /** Reports whether the lease was not renewed in time, or another process holds it. */
   #isLost(): boolean {
     return !this.isLeader || (this.leader !== undefined && this.leader !== this.#options.identity);
   }
 
-  /** Takes or renews the lease; false if that did not work, for whatever reason. */
+  /** Acquires or renews the lease. Resolves with false if that failed for any reason. */
   async #tryOnce(signal: AbortSignal): Promise<boolean> {
     const { clock, log } = this.#options;
-    // The lease counts from before the request: the server may have stored it at once.
+    // The lease counts from before the request, because the server may have stored it at once.
     const start = clock.now();
     try {
       if (!(await this.#takeOrRenew(signal))) return false;
       this.#renewedAt = start;
       return true;
     } catch (error) {
-      // Written by somebody else or deleted: what was seen of it is out of date.
+      // Written by another process or deleted: the observed lease is out of date.
       if (error instanceof ApiError) await this.#look(signal).catch(() => {});
       if (!signal.aborted) log?.warn({ err: error }, 'cannot take or renew the lease');
       return false;
@@ -119,7 +119,7 @@ export class Election {
       renewTime,
       leaseTransitions: 0,
     };
-    // A leader knows the lease; only its own write or another's take-over changes it.
+    // A leader knows the lease; only its own write or a takeover changes it.
     const lease = this.isLeader ? this.#seen?.lease : await this.#look(signal);
     if (!lease) {
       const options = { signal, timeoutSeconds: this.#timeout };
@@ -167,7 +167,7 @@ export class Election {
     this.#seen = { lease, at: isNew ? this.#options.clock.now() : (this.#seen?.at ?? 0) };
   }
 
-  /** Frees the lease, so that the next one need not wait until it runs out. */
+  /** Releases the lease, so that the next leader need not wait until it expires. */
   async #release(): Promise<void> {
     if (!this.isLeader || !this.#seen) return;
     this.#renewedAt = Number.NEGATIVE_INFINITY;
@@ -186,7 +186,10 @@ export class Election {
     return Math.max(0, this.#renewedAt + renewDeadlineSeconds * 1000 - clock.now());
   }
 
-  /** Seconds for a request: one that hangs must neither use up the time of others nor outlast the lead. */
+  /**
+   * Timeout of a request in seconds. A hanging request must neither use up the time of others nor outlast the
+   * lead.
+   */
   get #timeout(): number {
     const half = this.#options.renewDeadlineSeconds / 2;
     return this.isLeader ? Math.min(half, this.#leadLeft / 1000) : half;

@@ -4,8 +4,8 @@ import type { Agent } from 'undici';
 import { type Access, keptAgent, type Opened } from './access.ts';
 
 /**
- * Access by the Kubernetes library: it knows plugins that fetch credentials, OpenID Connect and proxies, as the
- * kubeconfigs of people have them. It is loaded only then: with all its classes it takes 75 MB of memory.
+ * Access through the Kubernetes library, which supports credential plugins, OpenID Connect and proxies, as in
+ * kubeconfigs of users. It is loaded only when needed, because its classes take 75 MB of memory.
  */
 export class LibraryAccess implements Access {
   readonly server: string;
@@ -13,7 +13,7 @@ export class LibraryAccess implements Access {
   #opener: Promise<() => Promise<Opened>> | undefined;
   #agent: { options: unknown; dispatcher: Agent } | undefined;
 
-  /** `kubeConfig`: as text. */
+  /** `kubeConfig` is the text of the file. */
   constructor(server: string, kubeConfig: string) {
     this.server = server;
     this.#kubeConfig = kubeConfig;
@@ -43,8 +43,8 @@ export class LibraryAccess implements Access {
   }
 
   /**
-   * The library makes a dispatcher, with a pool of connections of its own, for every request. This keeps one, and
-   * makes another when certificates are renewed.
+   * Keeps one dispatcher, replaced when certificates are renewed. The library creates a dispatcher with its
+   * own connection pool for every request.
    */
   #pool(kubeConfig: KubeConfig): void {
     const config = kubeConfig as unknown as {

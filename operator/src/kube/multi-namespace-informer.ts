@@ -2,12 +2,15 @@ import type { Client } from './client.ts';
 import { type Handler, Informer, type InformerOptions } from './informer.ts';
 import type { KubeObject, Resource } from './resource.ts';
 
-/** `--namespaces` names what can be no namespace. */
+/** `--namespaces` contains an invalid namespace name. */
 export class NamespacesError extends Error {
   override readonly name = 'NamespacesError';
 }
 
-/** `a,b` as a list; nothing given: undefined, which is all of them. @throws NamespacesError */
+/**
+ * Parses `a,b` into a list. Returns undefined for an empty text, which means all namespaces.
+ * @throws NamespacesError
+ */
 export function parseNamespaces(text: string | undefined): string[] | undefined {
   if (text === undefined) return undefined;
   const names = [...new Set(text.split(',').map((name) => name.trim()))];
@@ -19,8 +22,8 @@ export function parseNamespaces(text: string | undefined): string[] | undefined 
 }
 
 /**
- * Mirrors the objects of a kind in each of some namespaces, or in all. Watches of its own for each: with
- * rights in single namespaces a watch of all is forbidden.
+ * Mirrors the objects of a kind in each of the given namespaces, or in all. Each namespace has its own watch,
+ * because rights in single namespaces do not permit a cluster-wide watch.
  */
 export class NamespacesInformer<T extends KubeObject> {
   readonly #informers: Map<string | undefined, Informer<T>>;
@@ -39,7 +42,7 @@ export class NamespacesInformer<T extends KubeObject> {
     );
   }
 
-  /** Whether the first list of every namespace is in. */
+  /** Reports whether the first list of every namespace is complete. */
   get synced(): boolean {
     return this.#all().every((informer) => informer.synced);
   }
@@ -58,7 +61,7 @@ export class NamespacesInformer<T extends KubeObject> {
     return this.#all().flatMap((informer) => informer.list());
   }
 
-  /** Calls `handler` with every change from now on, and now with `added` for each object there is. */
+  /** Calls `handler` with every later change, and at once with `added` for each existing object. */
   onChange(handler: Handler<T>): () => void {
     const stops = this.#all().map((informer) => informer.onChange(handler));
     return () => {

@@ -34,7 +34,7 @@ async function open(watched?: readonly string[]) {
   const options = { name: 'operator', namespace: 'own', watched, log, clock, wait: clock.wait };
   const neighbours = new Neighbours(client, options);
   const stop = new AbortController();
-  /** What a promise has come to, after each 2 s for `seconds`. */
+  /** Reports whether a promise settles within `seconds`, advancing the clock in steps of 2 s. */
   async function within(seconds: number, promise: Promise<unknown>): Promise<boolean> {
     let isDone = false;
     void promise.then(() => {

@@ -3,17 +3,17 @@ import { ApiError, type Client } from './client.ts';
 import { type Clock, pause, systemClock } from './clock.ts';
 import { LEASES, type LeaseObject } from './resource.ts';
 
-/** Other installations of the same controller on the cluster, found by the Leases of their leaders. */
+/** Detects other installations of the same controller on the cluster by the Leases of their leaders. */
 
-/** Annotation on a Lease: the namespaces that its holder watches, with commas between; `*`: all. */
+/** Annotation on a Lease: the namespaces that its holder watches, separated by commas; `*`: all. */
 export const NAMESPACES_ANNOTATION = 'greedyinfomax.dev/namespaces';
 const ALL = '*';
-/** Milliseconds for which a lease may stay unchanged until its holder counts as gone: twice its duration. */
+/** Milliseconds without a change of a lease after which its holder counts as gone: twice its duration. */
 const PATIENCE = 30_000;
 const LOOK_EVERY = 2_000;
 
 export interface NeighboursOptions {
-  /** Of the Lease: the same in every installation. */
+  /** Name of the Lease, the same in every installation. */
   name: string;
   /** Namespace of this installation's own Lease. */
   namespace: string;
@@ -34,8 +34,8 @@ export const watchedText = (namespaces: readonly string[] | undefined): string =
   namespaces?.join(',') ?? ALL;
 
 /**
- * Keeps installations apart. Of those that watch all namespaces one acts and the others wait. It leaves alone
- * the namespaces of installations that watch single ones.
+ * Keeps installations apart. If several watch all namespaces, one acts and the others wait. It ignores the
+ * namespaces of installations that watch single ones.
  */
 export class Neighbours {
   readonly #client: Client;
@@ -48,16 +48,16 @@ export class Neighbours {
   constructor(client: Client, options: NeighboursOptions) {
     this.#client = client;
     this.#options = { clock: systemClock, wait: pause, ...options };
-    // With rights in single namespaces the Leases of others cannot be seen; they see this one's.
+    // With rights in single namespaces the Leases of others are not readable; the others see this one's.
     this.#mayLook = options.watched === undefined;
   }
 
-  /** Which installation this one waits for, and what to do; undefined: none. */
+  /** Describes the installation that this one waits for, and what to do; undefined if there is none. */
   get conflict(): string | undefined {
     return this.#conflict;
   }
 
-  /** Whether another installation takes care of the namespace. */
+  /** Reports whether another installation manages the namespace. */
   leavesAlone(namespace: string): boolean {
     return this.#left.has(namespace);
   }
@@ -73,8 +73,8 @@ export class Neighbours {
   }
 
   /**
-   * Looks on while this process leads with `own`. Resolves with what is wrong when an installation that
-   * leads for longer acts on all namespaces too; with undefined when `signal` is aborted.
+   * Watches for conflicts while this process leads with `own`. Resolves with a description if an installation
+   * that has led for longer also acts on all namespaces; with undefined when `signal` is aborted.
    */
   async untilConflict(own: LeaseObject, signal: AbortSignal): Promise<string | undefined> {
     while (!signal.aborted && this.#mayLook) {
@@ -128,7 +128,10 @@ export class Neighbours {
     }
   }
 
-  /** By this process's own clock: held, and renewed not long ago. A lease that is freed may be taken again at once. */
+  /**
+   * Reports whether the lease is held and was renewed recently, by this process's own clock. A released lease
+   * may be taken again at once.
+   */
   #isAlive(lease: LeaseObject): boolean {
     const { clock } = this.#options;
     const { uid = '', resourceVersion: version } = lease.metadata;
@@ -142,7 +145,7 @@ export class Neighbours {
   }
 }
 
-/** Who has led for longer ranks lower; the same for all who look. */
+/** Returns a rank, lower for an installation that has led for longer. All observers compute the same rank. */
 const rank = ({ metadata, spec }: LeaseObject): string =>
   `${spec?.acquireTime ?? ''} ${metadata.namespace}`;
 

@@ -119,7 +119,7 @@ it('replicas belong to the run while it names them, then to whoever scales, from
   expect((await applier.apply(MODULES, moduleOf('r-first'), scaled)).written).toBe(false);
   const taken = await applier.apply(MODULES, moduleOf('r-first', 1), scaled);
   expect(taken.object.spec.replicas).toBe(1);
-  // Also by a process that knows nothing of what was applied before.
+  // A process without memory of earlier applies gets the same result.
   const again = await new Applier(client).apply(MODULES, moduleOf('r-first'), taken.object);
   expect(again.object.spec.replicas).toBe(1);
 });

@@ -8,7 +8,7 @@ import type {
   V1Secret,
 } from '@kubernetes/client-node';
 
-/** Kinds of objects, and where the API server keeps them. */
+/** Kinds of objects, and their paths in the API. */
 
 export interface OwnerReference {
   apiVersion: string;
@@ -19,7 +19,7 @@ export interface OwnerReference {
   blockOwnerDeletion?: boolean;
 }
 
-/** As JSON: times are strings, unlike in the client library's classes. */
+/** Metadata as JSON: times are strings, unlike in the client library's classes. */
 export interface ObjectMeta {
   name: string;
   namespace?: string;
@@ -40,7 +40,7 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** What a value is once it went over the wire as JSON: dates are strings. */
+/** Type of a value after JSON serialization: dates are strings. */
 export type Wire<T> = T extends Date
   ? string
   : T extends readonly (infer Item)[]
@@ -58,7 +58,7 @@ export type SecretObject = KubeObject & Pick<V1Secret, 'data' | 'stringData' | '
 export type LeaseObject = KubeObject & { spec?: LeaseSpec };
 export type EventObject = KubeObject & EventFields;
 
-/** `coordination.k8s.io/v1`; times have six digits of a second's fraction. */
+/** Spec of a `coordination.k8s.io/v1` Lease; times have six fractional digits of a second. */
 export interface LeaseSpec {
   holderIdentity?: string;
   leaseDurationSeconds?: number;
@@ -67,7 +67,7 @@ export interface LeaseSpec {
   leaseTransitions?: number;
 }
 
-/** `events.k8s.io/v1` */
+/** Fields of an `events.k8s.io/v1` Event. */
 export interface EventFields {
   eventTime: string;
   reportingController: string;
@@ -80,18 +80,23 @@ export interface EventFields {
   series?: { count: number; lastObservedTime: string };
 }
 
-/** A kind and its place in the API; `T` is the type of its objects. */
+/** A kind and its path in the API; `T` is the type of its objects. */
 export interface Resource<T extends KubeObject = KubeObject> {
   apiVersion: string;
   kind: string;
   plural: string;
-  /** Fields of the spec that cannot change once an object is there, so nobody need compare them. */
+  /** Immutable fields of the spec, which need no comparison once an object exists. */
   fixed?: readonly string[];
-  /** Fields of the spec that keep their value when they are no longer applied: others may set them from then on. */
+  /**
+   * Fields of the spec that keep their value when they are no longer applied, so that others may set them.
+   */
   kept?: readonly string[];
-  /** Only the metadata is mirrored and compared: the rest never changes, as the name says what it is. */
+  /**
+   * True if only the metadata is mirrored and compared. The rest never changes, because the name identifies
+   * the content.
+   */
   metadataOnly?: boolean;
-  /** Carries the type only; never there at run time. */
+  /** Carries the type only; never set at run time. */
   object?: T;
 }
 
@@ -136,7 +141,7 @@ export const EVENTS: Resource<EventObject> = {
   plural: 'events',
 };
 
-/** A CRD, as far as it is read. */
+/** The fields of a CRD that the operator reads. */
 export type CrdObject = KubeObject & {
   spec: { versions: { name: string; served: boolean; schema?: { openAPIV3Schema?: object } }[] };
 };
@@ -146,7 +151,10 @@ export const CRDS: Resource<CrdObject> = {
   plural: 'customresourcedefinitions',
 };
 
-/** `/apis/batch/v1/namespaces/NAMESPACE/jobs/NAME/SUBRESOURCE`; without namespace: in all of them. */
+/**
+ * Returns `/apis/batch/v1/namespaces/NAMESPACE/jobs/NAME/SUBRESOURCE`. Without `namespace`, the path covers
+ * all namespaces.
+ */
 export function pathOf(
   { apiVersion, plural }: Resource,
   namespace?: string,
@@ -163,13 +171,15 @@ export function pathOf(
   return `/${parts.map(encodeURIComponent).join('/')}`;
 }
 
-/** `NAMESPACE/NAME`, or `NAME` for what has no namespace: the key of an object in stores and queues. */
+/**
+ * Returns the key of an object in stores and queues: `NAMESPACE/NAME`, or `NAME` for a cluster-scoped object.
+ */
 export const keyOf = ({ metadata: { namespace, name } }: KubeObject): string =>
   namespace === undefined ? name : `${namespace}/${name}`;
 
-/** The one owner that acts for the object. */
+/** Returns the owner reference of the object's controller. */
 export const controllerOf = ({ metadata }: KubeObject): OwnerReference | undefined =>
   metadata.ownerReferences?.find(({ controller }) => controller === true);
 
-/** RFC 3339 with the six fractional digits that Lease and Event times must have. */
+/** Formats a date as RFC 3339 with the six fractional digits that Lease and Event times require. */
 export const microTime = (date: Date): string => date.toISOString().replace('Z', '000Z');

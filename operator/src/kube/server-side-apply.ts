@@ -7,15 +7,15 @@ import { controllerOf, type KubeObject, type OwnerReference, type Resource } fro
 
 export const FIELD_MANAGER = 'greedy-infomax';
 
-/** Owns fields that are no longer applied, until somebody else sets them. */
+/** Field manager of fields that are no longer applied, until another manager sets them. */
 export const HAND_OVER_MANAGER = `${FIELD_MANAGER}-hand-over`;
 
-/** The object that was to be made is there already and belongs to another. */
+/** An object of the same name exists and belongs to another owner. */
 export class NameTakenError extends Error {
   override readonly name = 'NameTakenError';
   readonly kind: string;
   readonly object: string;
-  /** The controller of the object that is there. */
+  /** Controller of the existing object. */
   readonly owner: OwnerReference | undefined;
 
   constructor(kind: string, object: string, owner: OwnerReference | undefined) {
@@ -27,22 +27,22 @@ export class NameTakenError extends Error {
   }
 }
 
-/** Hash of what was applied, on the object itself: tells also which fields are no longer asked for. */
+/** Annotation with a hash of the applied fields. It also shows which fields are no longer applied. */
 export const APPLIED_ANNOTATION = `${API_GROUP}/applied`;
 
-/** Writes that met a conflict are made again so often before the reconcile as a whole is. */
+/** Maximum attempts of a write that meets a conflict; then the whole reconcile is retried. */
 const ATTEMPTS = 4;
 
 export interface Applied<T> {
-  /** As the API server has it now. */
+  /** The object as returned by the API server. */
   object: T;
-  /** Whether a request was needed. */
+  /** True if a request was needed. */
   written: boolean;
-  /** Whether others had changed a field that was applied here, so that this write has undone it. */
+  /** True if this write undid changes by others to an applied field. */
   undone?: boolean;
 }
 
-/** `metadata.managedFields`: who set which fields last. */
+/** `metadata.managedFields`: field managers and the fields that they set. */
 interface ManagedFields {
   manager?: string;
   operation?: string;
@@ -50,37 +50,40 @@ interface ManagedFields {
   fieldsV1?: { 'f:spec'?: Record<string, unknown> };
 }
 
-/** What this process last applied to an object, and what the API server made of it. */
+/** Fields that this process last applied to an object, and the API server's result. */
 interface Memory {
   hash: string;
-  /** Hash of the applied fields as they came back: defaults filled in, quantities rewritten. */
+  /** Hash of the applied fields as returned: defaults filled in, quantities rewritten. */
   result: string;
-  /** The resourceVersion that the write made. */
+  /** resourceVersion after the write. */
   version: string | undefined;
 }
 
 /**
- * Applies objects and status with server-side apply, and makes no request when the observed object already
- * is as it would be afterwards.
+ * Applies objects and status with server-side apply. Makes no request when the observed object already has the
+ * desired state.
  */
 export class Applier {
   readonly #client: Client;
-  /** By uid of the owner, then of the object; what is written to an object that is gone goes with its owner. */
+  /**
+   * Memory by uid of the owner, then of the object. Entries of a deleted object are dropped with its owner.
+   */
   readonly #memory = new Map<string, Map<string, Memory>>();
 
   constructor(client: Client) {
     this.#client = client;
   }
 
-  /** Number of objects and statuses that are remembered. */
+  /** Number of objects and statuses with entries here. */
   get size(): number {
     return [...this.#memory.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   /**
-   * Creates the object or brings it to `desired`. Fields that were applied before and no longer are in
-   * `desired` are removed; fields of others stay. An observed object that is gone by now is not made again.
-   * @throws ApiError 409 if `observed` is not what is there now; NameTakenError
+   * Creates the object or updates it to `desired`. Fields that were applied before and are missing in
+   * `desired` are removed; fields of others stay. An observed object that was deleted meanwhile is not
+   * recreated.
+   * @throws ApiError 409 if `observed` is outdated; NameTakenError
    */
   async apply<T extends KubeObject>(
     resource: Resource<T>,
@@ -108,8 +111,8 @@ export class Applier {
 
   /**
    * Keeps the values of `resource.kept` fields that are no longer applied: another manager applies them once.
-   * Without an owner the API server would put its default in their place.
-   * @throws ApiError 409 if somebody writes to the object at the same moment
+   * Without a manager the API server would reset them to their defaults.
+   * @throws ApiError 409 if another client writes the object at the same moment
    */
   async #handOver<T extends KubeObject>(
     resource: Resource<T>,
@@ -133,8 +136,8 @@ export class Applier {
   }
 
   /**
-   * Makes `status` the whole of the object's status, as far as it is this operator's.
-   * @throws ApiError 409 if the object is gone, or if others never cease to write
+   * Replaces the part of the object's status that this operator owns.
+   * @throws ApiError 409 if the object is gone, or if conflicts persist
    */
   async applyStatus<T extends KubeObject & { status?: unknown }>(
     resource: Resource<T>,
@@ -157,13 +160,13 @@ export class Applier {
     return { object, written: true };
   }
 
-  /** Whether the object is as the last write here has left it. */
+  /** Reports whether the object is unchanged since the last write by this process. */
   isOwn(object: KubeObject): boolean {
     const { resourceVersion } = object.metadata;
     return ['', STATUS].some((part) => this.#recall(object, part)?.version === resourceVersion);
   }
 
-  /** Drops what is remembered of an object that is gone, and of what it owned. */
+  /** Drops the entries of an object that is gone, and of the objects that it owned. */
   forget(object: KubeObject): void {
     const { uid = '' } = object.metadata;
     const ofOwner = this.#memory.get(ownerOf(object));
@@ -193,7 +196,10 @@ export class Applier {
     );
   }
 
-  /** @throws NameTakenError if `error` came of an object that another has made. */
+  /**
+   * Checks an `error` for a name conflict.
+   * @throws NameTakenError if `error` results from an object of another owner
+   */
   async #refuseTaken(resource: Resource, desired: KubeObject, error: unknown): Promise<void> {
     if (!(error instanceof ApiError) || error.status !== 422) return;
     const { namespace = '', name } = desired.metadata;
@@ -211,7 +217,7 @@ export class Applier {
     subresource?: string,
   ): Promise<T> {
     const { namespace = '', name } = object.metadata;
-    // With a uid the API server refuses to make the object anew, or to write to a later one of its name.
+    // With a uid the API server refuses to recreate the object, or to write to a later one of its name.
     const uid = observed?.metadata.uid;
     const metadata = uid === undefined ? object.metadata : { ...object.metadata, uid };
     const body = { ...object, apiVersion, kind, metadata };
@@ -224,7 +230,7 @@ export class Applier {
           query,
         });
       } catch (error) {
-        // Force settles disputes over fields; what is left is two writes at the same moment.
+        // Force resolves conflicts over fields; the remaining conflicts are concurrent writes.
         if (!isConflict(error) || attempt === ATTEMPTS) throw error;
         await wait(10 * 2 ** attempt);
       }
@@ -233,16 +239,16 @@ export class Applier {
 }
 
 /**
- * Each owner applies under a name of its own. Under one that they share, an apply for the second owner would
- * drop the first from the owner references; so the API server refuses, as there can be one controller only.
+ * Returns the field manager, one for each owner. With a shared one, an apply for the second owner would drop
+ * the first from the owner references. The API server therefore refuses, as only one controller is allowed.
  */
 const managerOf = (object: KubeObject): string =>
   [FIELD_MANAGER, controllerOf(object)?.uid].filter((part) => part !== undefined).join('-');
 
-/** Follows the uid of an object whose status is meant. */
+/** Suffix of an object's uid in keys for its status. */
 const STATUS = '/status';
 
-/** Uid of the object's controller, or its own. */
+/** Returns the uid of the object's controller, or its own. */
 const ownerOf = (object: KubeObject): string =>
   controllerOf(object)?.uid ?? object.metadata.uid ?? '';
 
@@ -259,12 +265,18 @@ function ownsField({ metadata }: KubeObject, manager: string, field: string): bo
   );
 }
 
-/** Without what JSON leaves out, so that it compares with what comes over the wire. */
+/**
+ * Returns `value` as it is after JSON, without undefined fields, so that it compares equal to received
+ * objects.
+ */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 const hashOf = (value: unknown): string => hash(canonicalJson(value) ?? '', 16);
 
-/** Without what cannot change: a Job keeps the template that it was made with, an immutable ConfigMap its data. */
+/**
+ * Returns the object without immutable fields: a Job keeps the template that it was created with, an immutable
+ * ConfigMap its data.
+ */
 function withoutFixed<T extends KubeObject>(
   { metadataOnly, fixed = [] }: Resource<T>,
   object: T,
@@ -279,7 +291,7 @@ function withoutFixed<T extends KubeObject>(
   return { ...object, spec: Object.fromEntries(changing) };
 }
 
-/** Whether `value` is as `wanted` in all that it has a say in. */
+/** Reports whether `value` agrees with `wanted` in all fields that `wanted` sets. */
 function isWithin(value: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return (
@@ -290,12 +302,12 @@ function isWithin(value: unknown, wanted: unknown): boolean {
   }
   if (!isRecord(wanted)) return value === wanted;
   return Object.entries(wanted).every(
-    // What is undefined does not go over the wire.
+    // JSON omits undefined fields.
     ([key, part]) => part === undefined || (isRecord(value) && isWithin(value[key], part)),
   );
 }
 
-/** The part of `value` that `shape` has a say in; lists of another length count as a whole. */
+/** Returns the part of `value` that `shape` sets; lists of another length are returned whole. */
 function project(value: unknown, shape: unknown): unknown {
   if (Array.isArray(value) && Array.isArray(shape) && value.length === shape.length) {
     return value.map((item, i) => project(item, shape[i]));

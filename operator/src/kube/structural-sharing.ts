@@ -1,16 +1,16 @@
 /**
- * Thousands of objects that are kept and mostly say the same: what one has like another is kept once. A Job is
- * 7 kB as JSON and four times that as objects, nearly all of it as in the Job before.
+ * Shares equal parts of similar objects. Thousands of cached objects are mostly equal. A Job has 7 kB as JSON
+ * and four times that as objects, nearly all of it equal to the previous Job.
  */
 
 /**
- * The fresh `value` with all parts that are equal to those of `like` in the same place taken from there: those are
- * shared from then on, and must not be changed.
+ * Returns `value` with all parts replaced that are equal to those of `like` in the same position. Those parts
+ * are shared afterwards and must not be changed.
  */
 export function share<T>(value: T, like: unknown, texts = new Map<string, string>()): T {
-  if (value === like) return like as T; // equal texts are two in memory, until one is let go
+  if (value === like) return like as T; // equal strings use memory twice until one is released
   if (typeof value === 'string') {
-    // A uid stands in an object up to six times.
+    // A uid occurs up to six times in an object.
     const known = texts.get(value);
     if (known === undefined) texts.set(value, value);
     return (known ?? value) as T;

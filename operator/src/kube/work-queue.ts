@@ -1,21 +1,21 @@
 import { type Clock, systemClock } from './clock.ts';
 
 /**
- * A work queue with the semantics of client-go's: a key waits at most once, never runs twice at the same
- * time, and runs again if it was added while it ran. A key that fails is retried ever more slowly.
+ * A work queue with the semantics of client-go's. A key waits at most once, never runs twice at the same time,
+ * and runs again if it was added while running. A key that fails is retried with exponential backoff.
  */
 
-/** An error that no retry mends: the key rests until something adds it again. */
+/** An error that a retry cannot resolve. The key is not retried until it is added again. */
 export class TerminalError extends Error {
   override readonly name = 'TerminalError';
 }
 
 export type Outcome = 'success' | 'requeue_after' | 'error' | 'terminal';
 
-/** What the queue tells about itself; every part is optional. */
+/** Observer of the queue's metrics; every method is optional. */
 export interface QueueObserver {
   added?(depth: number): void;
-  /** A key was taken up after it waited this long. */
+  /** Called when a key starts to run; `waitedSeconds` is its time in the queue. */
   started?(waitedSeconds: number, depth: number, running: number): void;
   finished?(outcome: Outcome, tookSeconds: number, running: number): void;
   retried?(): void;
@@ -23,8 +23,8 @@ export interface QueueObserver {
 
 export interface QueueOptions {
   /**
-   * Works on a key. May ask to be called again later; an error means a retry with backoff, after its
-   * `retryAfter` seconds at the earliest.
+   * Processes a key. The result may request another call later. An error causes a retry with backoff, after
+   * its `retryAfter` seconds at the earliest.
    */
   handle: (key: string, signal: AbortSignal) => Promise<{ afterSeconds: number } | undefined>;
   onError?: (key: string, error: unknown, retryInSeconds: number | undefined) => void;
@@ -37,10 +37,10 @@ export interface QueueOptions {
 export class WorkQueue {
   readonly #options: Required<Omit<QueueOptions, 'observer' | 'onError'>> &
     Pick<QueueOptions, 'observer' | 'onError'>;
-  /** Keys in the order in which they will run, and since when they wait. */
+  /** Keys in the order in which they will run, with the time since which they wait. */
   readonly #waiting = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
-  /** Added while they ran. */
+  /** Keys added while they were running. */
   readonly #dirty = new Set<string>();
   readonly #delayed = new Map<string, { due: number; cancel: () => void }>();
   readonly #failures = new Map<string, number>();
@@ -57,23 +57,23 @@ export class WorkQueue {
     };
   }
 
-  /** Keys that wait to run at once. */
+  /** Number of keys ready to run. */
   get depth(): number {
     return this.#waiting.size;
   }
 
-  /** Keys that wait, run, are due later or have failed. */
+  /** Number of keys that wait, run, are due later or have failed. */
   get size(): number {
     const kept = [this.#waiting, this.#running, this.#dirty, this.#delayed, this.#failures];
     return kept.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Failures of `key` in a row. */
+  /** Returns the number of consecutive failures of `key`. */
   failures(key: string): number {
     return this.#failures.get(key) ?? 0;
   }
 
-  /** Keys added before this wait. */
+  /** Starts processing. Keys added earlier wait until then. */
   start(): void {
     this.#started = true;
     this.#pump();
@@ -91,7 +91,7 @@ export class WorkQueue {
     }
   }
 
-  /** Adds `key` later; of several times the earliest counts. */
+  /** Adds `key` after a delay. If it is added several times, the earliest counts. */
   addAfter(key: string, milliseconds: number): void {
     if (this.#stopped) return;
     if (milliseconds <= 0) {
@@ -105,19 +105,19 @@ export class WorkQueue {
     other?.cancel();
     const cancel = clock.after(milliseconds, () => {
       this.#delayed.delete(key);
-      // Timers have a longest delay; what is due later is put off again.
+      // Timers have a longest delay; a key due later is delayed again.
       this.addAfter(key, due - clock.now());
     });
     this.#delayed.set(key, { due, cancel });
   }
 
-  /** Drops what is remembered of a key that is gone for good. */
+  /** Drops the entries of a key that is gone for good. */
   forget(key: string): void {
     this.#failures.delete(key);
     this.#undelay(key);
   }
 
-  /** Takes up no more keys, waits for those that run, and after `graceMs` tells them to give up. */
+  /** Starts no more keys, waits for those that are running, and after `graceMs` aborts them. */
   async stop(graceMs = 30_000): Promise<void> {
     this.#stopped = true;
     this.#waiting.clear();
@@ -146,7 +146,7 @@ export class WorkQueue {
   async #run(key: string, since: number): Promise<void> {
     const { handle, clock, observer } = this.#options;
     const start = clock.now();
-    // A turn later, so that `#running` holds the key before the handler can add it.
+    // Runs one microtask later, so that `#running` holds the key before the handler can add it.
     await Promise.resolve();
     observer?.started?.((start - since) / 1000, this.#waiting.size, this.#running.size);
     let outcome: Outcome = 'success';

@@ -2,12 +2,12 @@ import { encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jw
 import { createAccount, createOperator, createUser } from '@nats-io/nkeys';
 
 /**
- * The keys that close a NATS server: whom it trusts, the system account through which accounts are pushed, and the key
- * that signs accounts (decision 18).
+ * Keys that secure a NATS server: the trusted operator, the system account through which accounts are pushed,
+ * and the key that signs accounts (decision 18).
  */
 
 export interface NatsAuth {
-  /** For nats-server.conf to include: the trusted operator and the system account. Holds nothing secret. */
+  /** Include file for nats-server.conf: the trusted operator and the system account. Contains no secret. */
   'auth.conf': string;
   /** Credentials of a user of the system account. */
   'system.creds': string;
@@ -27,7 +27,7 @@ const SYSTEM_LIMITS = {
   leaf: UNLIMITED,
 };
 
-/** Creates new keys. Those of the operator's identity and of the system account are thrown away. */
+/** Creates new keys. The private keys of the operator's identity and of the system account are discarded. */
 export async function makeAuth(): Promise<NatsAuth> {
   const [operator, signing] = [createOperator(), createOperator()];
   const system = createAccount();
@@ -54,6 +54,6 @@ export async function makeAuth(): Promise<NatsAuth> {
   };
 }
 
-/** The part of nats-server.conf that keeps accounts in `folder`. */
+/** Returns the section of nats-server.conf that keeps accounts in `folder`. */
 export const resolverConfig = (folder: string): string =>
   `resolver: { type: full, dir: "${folder}", allow_delete: true, limit: 100000, timeout: "500ms" }`;

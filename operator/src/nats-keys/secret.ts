@@ -3,8 +3,9 @@ import { SECRETS } from '../kube/resource.ts';
 import { makeAuth } from './keys.ts';
 
 /**
- * Makes the Secret with all keys, unless there is one of that name: its keys are in use, and others would
- * lock everybody out. Resolves with whether it was made. @throws ApiError
+ * Creates the Secret with all keys, unless one of that name exists: its keys are in use, and new ones would
+ * lock out every client. Resolves with whether it was created.
+ * @throws ApiError
  */
 export async function makeAuthSecret(
   client: Client,

@@ -1,7 +1,7 @@
 import { type Account, encodeAccount } from '@nats-io/jwt';
 import type { DerivedKeys } from './account-keys.ts';
 
-/** The JWT of a namespace's account: what the account may use, and which of its users are revoked. */
+/** JWT of a namespace's account: limits of the account, and its revoked users. */
 
 /** Limits of each account. Bytes; -1 means unlimited. */
 export interface AccountLimits {
@@ -24,18 +24,21 @@ export const DEFAULT_LIMITS: AccountLimits = {
   subscriptions: 20_000,
 };
 
-/** What is granted to one account now. */
+/** Limits and revocations granted to an account. */
 export interface AccountGrant {
   memoryBytes: number;
   diskBytes: number;
-  /** Unix seconds by public key: the user's JWTs issued until then are refused. */
+  /** Unix seconds by public key of a user; the user's JWTs issued until then are refused. */
   revocations: Record<string, number>;
 }
 
 /** A limit of 0 would disable JetStream in the account and delete its streams. */
 const MINIMUM_BYTES = 1;
 
-/** `owner`: the operator that uses the account. Exports, imports and leaf nodes are refused. */
+/**
+ * Encodes the claims of an account. `owner` is the operator that uses the account. Exports, imports and leaf
+ * nodes are refused.
+ */
 export function encodeClaims(
   keys: DerivedKeys,
   namespace: string,
@@ -66,13 +69,13 @@ export function encodeClaims(
   return encodeAccount(namespace, key, account, { signer: keys.operator });
 }
 
-/** What an account's JWT grants. */
+/** Content of an account's JWT. */
 export interface Claims extends AccountGrant {
   namespace: string;
   owner: string;
 }
 
-/** Reads a JWT that the server has verified: verifying again takes 30 ms. @throws SyntaxError */
+/** Decodes a JWT that the server has verified; a second verification would take 30 ms. @throws SyntaxError */
 export function decodeClaims(jwt: string): Claims {
   const payload = Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString();
   const { name, nats } = JSON.parse(payload) as { name: string; nats: Partial<Account> };

@@ -8,7 +8,7 @@ export class NatsKeyError extends Error {
   override readonly name = 'NatsKeyError';
 }
 
-/** File names are for messages. */
+/** A key or credentials file; the name is used in messages. */
 export interface KeyFile {
   file: string;
   content: string;
@@ -38,17 +38,17 @@ export class DerivedKeys {
     }
   }
 
-  /** The account of a Kubernetes namespace. */
+  /** Returns the key of the account of a Kubernetes namespace. */
   account(namespace: string): KeyPair {
     return this.#derive(Prefix.Account, `account/${namespace}`);
   }
 
-  /** The user of a run's trainers; each generation has another key. */
+  /** Returns the key of the user of a run's trainers; each generation has another key. */
   user(uid: string, generation: number): KeyPair {
     return this.#derive(Prefix.User, `user/${uid}/${generation}`);
   }
 
-  /** A new user, for a connection of this process. */
+  /** Creates the key of a new user, for a connection of this process. */
   connection(): KeyPair {
     return new FastKeyPair(Prefix.User, randomBytes(32));
   }

@@ -9,9 +9,9 @@ import {
 } from './account-claims.ts';
 import type { DerivedKeys } from './account-keys.ts';
 
-/** The accounts of namespaces in the resolver of a NATS server, through its system account. */
+/** Accounts of namespaces in the resolver of a NATS server, reached through its system account. */
 
-/** The server does not take an account. */
+/** The server rejected an account. */
 export class NatsAccountError extends Error {
   override readonly name = 'NatsAccountError';
 }
@@ -29,7 +29,7 @@ export class AccountStore {
     this.#limits = limits;
   }
 
-  /** Undefined if the server does not know the namespace's account. */
+  /** Returns the claims of the namespace's account; undefined if the server does not know the account. */
   read(namespace: string): Promise<Claims | undefined> {
     return this.#lookUp(this.#keys.account(namespace).getPublicKey());
   }
@@ -40,7 +40,7 @@ export class AccountStore {
     await this.#request('$SYS.REQ.CLAIMS.UPDATE', jwt);
   }
 
-  /** Deletes the account if it is of that owner. @throws NatsAccountError */
+  /** Deletes the account if it belongs to that owner. @throws NatsAccountError */
   async delete(namespace: string, owner: string | undefined): Promise<void> {
     const claims = await this.read(namespace);
     if (owner === undefined || claims?.owner !== owner) return;
@@ -50,7 +50,7 @@ export class AccountStore {
     await this.#request('$SYS.REQ.CLAIMS.DELETE', jwt);
   }
 
-  /** Namespaces whose accounts were last used by `owner`. */
+  /** Returns the namespaces whose accounts were last used by `owner`. */
   async namespaces(owner: string | undefined): Promise<string[]> {
     const { data } = await this.#request('$SYS.REQ.CLAIMS.LIST', '');
     const accounts: unknown[] = Array.isArray(data) ? data : [];

@@ -9,13 +9,13 @@ import {
 } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 
-/** How the operator reaches NATS. */
+/** Address and credentials with which the operator reaches NATS. */
 
 export interface NatsAccess {
   url: string;
-  /** Credentials file; none: a server that lets everybody in. */
+  /** Credentials file; unset for a server without authentication. */
   creds?: string;
-  /** Certificate of who signed the server's own; with it nothing is said to a server without TLS. */
+  /** CA certificate file. When set, the client refuses servers without TLS. */
   ca?: string;
 }
 
@@ -23,20 +23,23 @@ export interface NatsAccess {
 const RETRY = 500;
 
 /**
- * Files are read again at each attempt, as they may have been renewed.
+ * Returns the client's options. Files are read again at each attempt, because they may have been renewed.
  * @throws NatsUrlError
  */
 export const connectionOptions = ({ url, creds, ca }: NatsAccess): ConnectionOptions => ({
   servers: checkNatsUrl(url),
   maxReconnectAttempts: -1,
   reconnectTimeWait: RETRY,
-  // Credentials that are refused now may be renewed, on either side.
+  // Refused credentials may be renewed, on either side.
   ignoreAuthErrorAbort: true,
   ...(creds !== undefined && { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
   ...(ca !== undefined && { tls: { caFile: ca } }),
 });
 
-/** Tries until it succeeds, and says why it does not whenever the reason is another; null once stopped. */
+/**
+ * Retries until it succeeds, and logs the failure whenever its reason changes. Resolves with null once
+ * stopped.
+ */
 export async function connectPatiently(
   access: NatsAccess,
   name: string,

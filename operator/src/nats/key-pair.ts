@@ -2,12 +2,12 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { type KeyPair, NKeysError, NKeysErrorCode, Prefix } from '@nats-io/nkeys';
 import { Codec } from '@nats-io/nkeys/lib/codec.js';
 
-/** An Ed25519 private key of 32 bytes in PKCS #8 begins with this. */
+/** PKCS #8 prefix of a 32-byte Ed25519 private key. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
- * An nkey by node:crypto. Those of @nats-io/nkeys take 7 ms to tell their public key, 9 ms to sign and 27 ms to verify
- * (measured), since they compute in JavaScript; these take less than 0.2 ms.
+ * An nkey on node:crypto. Keys of @nats-io/nkeys take 7 ms to derive the public key, 9 ms to sign and 27 ms to
+ * verify (measured), because they compute in JavaScript; these take less than 0.2 ms.
  */
 export class FastKeyPair implements KeyPair {
   readonly #prefix: Prefix;
@@ -15,7 +15,7 @@ export class FastKeyPair implements KeyPair {
   readonly #public: Uint8Array;
   readonly #key: KeyObject;
 
-  /** `raw`: 32 bytes. */
+  /** `raw` is the 32-byte seed. */
   constructor(prefix: Prefix, raw: Uint8Array) {
     this.#prefix = prefix;
     this.#raw = raw;

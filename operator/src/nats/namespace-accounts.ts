@@ -18,18 +18,18 @@ import {
 } from './tenants.ts';
 
 /**
- * An account for each namespace (decision 18). The operator signs the accounts, pushes them to the server through the
- * system account, and holds one connection into each account whose namespace has runs.
+ * One account for each namespace (decision 18). The operator signs the accounts, pushes them to the server
+ * through the system account, and keeps one connection to each account whose namespace has runs.
  */
 
 export interface NamespaceAccountsOptions {
-  /** `creds`: of a user of the system account. */
+  /** `creds` belong to a user of the system account. */
   access: NatsAccess;
   keys: DerivedKeys;
   limits: AccountLimits;
-  /** Validity of trainers' credentials. */
+  /** Validity of trainers' credentials, in seconds. */
   lifetimeSeconds: number;
-  /** Name of this operator; written into the accounts that it uses. */
+  /** Returns the name of this operator, which is noted in the accounts that it uses. */
   owner: () => string | undefined;
   log: Logger;
   clock?: Clock;
@@ -38,26 +38,29 @@ export interface NamespaceAccountsOptions {
 /** Milliseconds that `open` waits for a new connection. */
 const OPEN_WITHIN = 3000;
 /**
- * Milliseconds for which an account that another process has pushed keeps at least the storage that it had: a new
- * leader learns the needs of the namespace's runs one by one.
+ * Milliseconds for which an account pushed by another process keeps at least its storage: a new leader learns
+ * the needs of the namespace's runs one by one.
  */
 const KEEP_GRANT = 60_000;
 
 const PUSHES_AT_ONCE = 16;
-/** Milliseconds until accounts are pushed again that the server did not take. */
+/** Milliseconds until accounts that the server did not accept are pushed again. */
 const PUSH_AGAIN = 500;
-/** Milliseconds between attempts to reconnect: the server may not know the account yet, and looks for it each time. */
+/**
+ * Milliseconds between attempts to reconnect. The server may not know the account yet, and looks it up each
+ * time.
+ */
 const RECONNECT = 2000;
 
 interface Tenant {
   namespace: string;
   needs: Map<string, RunNeeds>;
-  /** As on the server when this process first used the account. */
+  /** Storage on the server when this process first used the account. */
   before: { memoryBytes: number; diskBytes: number; at: number };
   revocations: Map<string, number>;
-  /** What the server was last told; undefined: it may not know the account. */
+  /** State last pushed to the server; undefined if the server may not know the account. */
   pushed: string | undefined;
-  /** The last of the pushes, which follow one another. */
+  /** The last push; pushes run one after another. */
   pushing: Promise<void>;
   connection: NatsConnection | null;
   opening: Promise<NatsConnection | null> | undefined;
@@ -110,7 +113,7 @@ export class NamespaceAccounts implements NatsTenants {
     }
   }
 
-  /** Tries until the server knows every account, or is away again. */
+  /** Retries until the server knows every account, or is unreachable again. */
   async #pushAll(): Promise<void> {
     const tenants = await Promise.all([...this.#tenants.values()]);
     for (const tenant of tenants) tenant.pushed = undefined;
@@ -183,7 +186,7 @@ export class NamespaceAccounts implements NatsTenants {
     if (this.#store === null) throw new NatsUnreachableError('NATS cannot be reached');
     const { keys, lifetimeSeconds, clock } = this.#options;
     const tenant = await this.#tenant(namespace);
-    // Later than the end of every JWT of this key, which is never used again.
+    // Later than the expiry of every JWT of this key, which is never used again.
     const until = Math.floor(clock.date().getTime() / 1000) + lifetimeSeconds;
     for (let each = Math.max(0, below - REVOKED_GENERATIONS); each < below; each++) {
       const key = keys.user(uid, each).getPublicKey();
@@ -214,17 +217,18 @@ export class NamespaceAccounts implements NatsTenants {
     if (!tenant || !connection || !store) return;
     for (const uid of tenant.needs.keys()) if (!isThere(uid)) tenant.needs.delete(uid);
     if (tenant.needs.size > 0) {
-      await this.#push(tenant); // the storage of runs that have ended can be taken back now
+      await this.#push(tenant); // the storage of ended runs can be released now
       return;
     }
     const jsm = await jetstreamManager(connection, { checkAPI: false });
     const isEmpty = (await jsm.streams.names().next()).length === 0;
-    if (tenant.needs.size > 0) return; // a run has come meanwhile
+    if (tenant.needs.size > 0) return; // a run was created meanwhile
     const isRevoking = this.#revocations(tenant).length > 0;
     this.#tenants.delete(namespace);
     this.#connections.delete(namespace);
     await connection.close();
-    // Without its account, no user of the namespace gets in; with it, revoked ones must stay refused.
+    // Without its account, no user of the namespace can connect. While the account exists, revoked users must
+    // stay refused.
     if (isEmpty && !isRevoking) await store.delete(namespace, owner());
   }
 
@@ -257,7 +261,7 @@ export class NamespaceAccounts implements NatsTenants {
     };
   }
 
-  /** Tells the server what the account may use, unless it knows. */
+  /** Pushes the account's limits to the server, unless it already has them. */
   #push(tenant: Tenant): Promise<void> {
     const push = async () => {
       const { owner } = this.#options;
@@ -281,12 +285,12 @@ export class NamespaceAccounts implements NatsTenants {
     const files = [...needs.values()].some((run) => run.files);
     return {
       memoryBytes: Math.max(sum(needs.values()), isFresh ? before.memoryBytes : 0),
-      // Retained checkpoints outlive their run, so the disk is never taken back.
+      // Retained checkpoints outlive their run, so the disk limit is never reduced.
       diskBytes: files ? limits.diskBytes : before.diskBytes,
     };
   }
 
-  /** Those that still matter: afterwards the credentials have expired. */
+  /** Returns the revocations that still matter; later, the credentials have expired. */
   #revocations({ revocations }: Tenant): [string, number][] {
     const now = this.#options.clock.date().getTime() / 1000;
     for (const [key, until] of revocations) if (until < now) revocations.delete(key);
@@ -331,10 +335,10 @@ export class NamespaceAccounts implements NatsTenants {
   }
 }
 
-/** How many generations before the present one are revoked: older ones have expired. */
+/** Maximum number of earlier generations to revoke; older ones have expired. */
 const REVOKED_GENERATIONS = 16;
 
-/** The system account cannot be reached now. */
+/** The system account is unreachable. */
 export class NatsUnreachableError extends Error {
   override readonly name = 'NatsUnreachableError';
 }

@@ -7,24 +7,24 @@ import { NamespaceAccounts } from './namespace-accounts.ts';
 import { openSigner, SharedAccount } from './shared-account.ts';
 import type { NatsTenants } from './tenants.ts';
 
-/** How the operator reaches NATS, as its flags say. Keys and credentials are names of files. */
+/** Options of the connection to NATS, as given by flags. Keys and credentials are file names. */
 export interface TenantOptions {
   url: string;
-  /** With `operatorKey`: credentials of the system account; else: of the account that all runs share. */
+  /** With `operatorKey`: credentials of the system account. Otherwise: of the account that all runs share. */
   creds: string | undefined;
-  /** Seed of an operator's signing key: each namespace gets an account. */
+  /** Seed of an operator's signing key. If set, each namespace gets its own account. */
   operatorKey: string | undefined;
   /** Seed of a signing key of the shared account. */
   signingKey: string | undefined;
   ca: string | undefined;
-  /** JSON of `AccountLimits`; fields that are missing have defaults. */
+  /** JSON of `AccountLimits`; missing fields have defaults. */
   limits: string | undefined;
   lifetimeSeconds: number;
   owner: () => string | undefined;
   log: Logger;
 }
 
-/** Flags contradict one another, or a value is out of range. */
+/** Flags contradict each other, or a value is out of range. */
 export class NatsOptionsError extends Error {
   override readonly name = 'NatsOptionsError';
 }

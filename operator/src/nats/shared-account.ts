@@ -7,13 +7,13 @@ import { connectPatiently, type NatsAccess } from './connection.ts';
 import type { ConnectionEvents, NatsTenants, TrainerUser } from './tenants.ts';
 
 /**
- * One connection, and one account, for all namespaces: an open server, or an external one whose operator key is not at
- * hand. Permissions protect against accidents, not against an attacker (decision 18).
+ * One connection and one account for all namespaces, for an open server, or an external one whose operator key
+ * is not available. Permissions protect against accidents, not against an attacker (decision 18).
  */
 
 interface SharedAccountOptions {
   access: NatsAccess;
-  /** Signs the trainers' credentials; null: they get none. */
+  /** Signs the trainers' credentials; null if trainers get none. */
   signer: AccountSigner | null;
   lifetimeSeconds: number;
   log: Logger;
@@ -88,7 +88,7 @@ export interface AccountSigner {
   key: KeyPair;
 }
 
-/** Text of a credentials file; `expires` in Unix seconds. */
+/** Returns the text of a credentials file; `expires` is in Unix seconds. */
 export async function mintUser(
   { name, permissions: { publish, subscribe } }: Pick<TrainerUser, 'name' | 'permissions'>,
   user: KeyPair,
@@ -103,7 +103,7 @@ export async function mintUser(
   return new TextDecoder().decode(fmtCreds(jwt, user));
 }
 
-/** The signer of the account that `creds` belong to. @throws NatsKeyError */
+/** Returns the signer of the account that `creds` belong to. @throws NatsKeyError */
 export async function openSigner(creds: KeyFile, seed: KeyFile): Promise<AccountSigner> {
   return { account: await accountOf(creds), key: accountKey(seed) };
 }

@@ -16,20 +16,20 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { together } from '../kube/settle-all.ts';
 import type { BucketPlan, StatePlan, StreamPlan } from '../plan/run.ts';
 
-/** Makes the streams and consumers of a run be as planned, and removes them. */
+/** Creates, updates and deletes the streams and consumers of a run as planned. */
 
 const NANOSECONDS = 1e9;
-/** How long the server remembers message ids: longer than a publisher keeps trying. */
+/** Seconds for which the server remembers message ids; longer than a publisher retries. */
 const DUPLICATE_WINDOW_SECONDS = 30;
-/** A request that a dying server took is never answered: the sooner it is given up, the sooner streams are back. */
+/** Timeout of a request. A dying server never answers, and a short timeout brings streams back sooner. */
 const REQUEST_TIMEOUT_MS = 2000;
 
 const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
   jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
 
 /**
- * Creates what is missing and updates what differs; returns how many writes that took, 0 when all was
- * as planned. `metadata` is noted on each stream. Throws what the server answers when it refuses.
+ * Creates missing streams and updates those that differ. Resolves with the number of writes, 0 if all were as
+ * planned. `metadata` is noted on each stream. Throws the server's error when it refuses.
  */
 export async function ensureStreams(
   connection: NatsConnection,
@@ -37,12 +37,13 @@ export async function ensureStreams(
   metadata: Record<string, string> = {},
 ): Promise<number> {
   const jsm = await manager(connection);
-  // At once: the client sends what is asked in one turn as one packet. All are tried, also when one is refused.
+  // Concurrent, because the client packs all requests of one event loop turn into one packet. All are tried,
+  // even if one is refused.
   const each = await together(streams.map((stream) => ensure(jsm, stream, metadata)));
   return each.reduce((sum, writes) => sum + writes, 0);
 }
 
-/** Deletes the streams, and with them their consumers; those that are gone already are no error. */
+/** Deletes the streams and their consumers. Streams that do not exist are not an error. */
 export async function deleteStreams(
   connection: NatsConnection,
   streams: readonly Pick<StreamPlan, 'name'>[],
@@ -51,7 +52,7 @@ export async function deleteStreams(
   await Promise.all(streams.map(({ name }) => found(jsm.streams.delete(name))));
 }
 
-/** With its consumers; resolves with the number of writes. */
+/** Ensures one stream with its consumers. Resolves with the number of writes. */
 async function ensure(
   jsm: JetStreamManager,
   stream: StreamPlan | StatePlan | BucketPlan,
@@ -59,7 +60,7 @@ async function ensure(
 ): Promise<number> {
   const done = await ensureStream(jsm, withMetadata(configOf(stream), metadata));
   const consumers = 'consumer' in stream ? consumerConfigs(stream) : [];
-  // What was made just now has none.
+  // A stream that was just created has no consumers.
   const made = await Promise.all(
     consumers.map((consumer) => ensureConsumer(jsm, stream.name, consumer, done === 'made')),
   );
@@ -82,14 +83,14 @@ async function ensureStream(
 }
 
 /**
- * Retention and storage cannot change on a stream that exists. What it holds can be made again, but for checkpoints:
- * there the server refuses the update.
+ * Reports whether a stream must be recreated, because its retention or storage differ and cannot change.
+ * Streams of checkpoints are never recreated; there the server refuses the update.
  */
 const isFixed = ({ retention, storage }: WantedStream, wanted: WantedStream): boolean =>
   (retention !== wanted.retention || storage !== wanted.storage) &&
   checkpointsIn(wanted.metadata) === undefined;
 
-/** Whether that took a write. */
+/** Ensures one consumer. Resolves with whether that took a write. */
 async function ensureConsumer(
   jsm: JetStreamManager,
   stream: string,
@@ -107,8 +108,9 @@ type WantedStream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'retenti
 type WantedConsumer = Partial<ConsumerConfig> & { durable_name: string };
 
 /**
- * `dropOldest`: a ring, whose publisher never waits and whose reader skips to what is left. `block`: a
- * queue that hands out every message once and refuses more when it is full.
+ * Returns the configuration of an edge's stream. `dropOldest` is a ring: its publisher never waits, and its
+ * reader skips to the remaining messages. `block` is a queue that delivers every message once and refuses more
+ * when it is full.
  */
 function edgeConfig(stream: StreamPlan): WantedStream {
   const block = stream.whenFull === 'block';
@@ -127,7 +129,10 @@ function edgeConfig(stream: StreamPlan): WantedStream {
   };
 }
 
-/** The last message of each subject, in a ring that forgets what trainers that have left wrote last. */
+/**
+ * Keeps the last message of each subject, in a ring that discards the last messages of trainers that have
+ * left.
+ */
 function stateConfig({ name, subjects, maxBytes, maxMessageBytes }: StatePlan): WantedStream {
   return {
     name,
@@ -143,7 +148,10 @@ function stateConfig({ name, subjects, maxBytes, maxMessageBytes }: StatePlan): 
   };
 }
 
-/** As the object store of @nats-io/obj makes it; its replicas are for whoever runs the server to change. */
+/**
+ * Same configuration as the object store of @nats-io/obj. Its replicas are left to the administrator of the
+ * server.
+ */
 function bucketConfig({ name, bucket, uid, retain }: BucketPlan): WantedStream {
   return {
     name,
@@ -179,13 +187,16 @@ function consumerConfigs({ consumer, subject, sampleBytes }: StreamPlan): Wanted
   }));
 }
 
-/** Written on the stream behind a bucket of checkpoints: the uid of its run, and what becomes of it after the run. */
+/**
+ * Metadata keys of the stream behind a bucket of checkpoints: the uid of its run, and whether checkpoints are
+ * kept after the run.
+ */
 const UID = 'greedyinfomax.dev/uid';
 const CHECKPOINTS = 'greedyinfomax.dev/checkpoints';
 const RETAIN = 'retain';
 const DELETE = 'delete';
 
-/** What the metadata of a stream says of checkpoints in it; undefined if there are none. */
+/** Returns what the metadata of a stream says about its checkpoints; undefined if it has none. */
 export function checkpointsIn(
   metadata: Record<string, string> = {},
 ): { uid: string; retain: boolean } | undefined {
@@ -193,7 +204,7 @@ export function checkpointsIn(
   return uid === undefined || what === undefined ? undefined : { uid, retain: what === RETAIN };
 }
 
-/** What `request` finds, or null when the server says that there is no such thing. */
+/** Resolves with the result of `request`, or null when the server reports that the item does not exist. */
 async function found<T>(request: Promise<T>): Promise<T | null> {
   try {
     return await request;
@@ -208,7 +219,10 @@ function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && codes.includes(error.code);
 }
 
-/** Whether all that is wanted is so; what else the server filled in, metadata too, is its own business. */
+/**
+ * Reports whether all wanted fields have the wanted values. Other fields and metadata that the server filled
+ * in are ignored.
+ */
 function agrees<T extends object>(current: T, wanted: Partial<T>): boolean {
   return (Object.keys(wanted) as (keyof T)[]).every((key) => {
     const [is, should] = [current[key], wanted[key]];

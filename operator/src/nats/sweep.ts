@@ -2,17 +2,20 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { checkpointsIn, deleteStreams } from './streams.ts';
 
-/** Finds streams that their run has left behind, as when it was deleted while NATS was away. */
+/** Finds streams that outlive their run, for example when it was deleted while NATS was unreachable. */
 
-/** The run that a stream says it is of. */
+/** The run that a stream's metadata names as its owner. */
 export interface StreamOwner {
   namespace: string;
   run: string;
 }
 
-/** What of a run may be left behind. */
+/** A run whose streams may be left over. */
 export interface LeftBehind extends StreamOwner {
-  /** Of checkpoints: the run that they are of, and of no other of its name. They are needed while it is there. */
+  /**
+   * Uid of the run that checkpoints belong to; unset for other streams. They are needed as long as that run
+   * exists.
+   */
   checkpointsOf?: string;
 }
 
@@ -21,8 +24,8 @@ const NAMESPACE = 'greedyinfomax.dev/namespace';
 const RUN = 'greedyinfomax.dev/run';
 
 /**
- * What is written on a stream, so that a sweep knows it again. `operator` is a name in the whole world:
- * operators of two clusters may share a NATS server, and none may take the other's streams.
+ * Metadata noted on a stream, so that a sweep recognizes it. `operator` is a globally unique name: operators
+ * of two clusters may share a NATS server, and neither may delete the other's streams.
  */
 export const ownerMetadata = (
   operator: string,
@@ -30,8 +33,8 @@ export const ownerMetadata = (
 ): Record<string, string> => ({ [OPERATOR]: operator, [NAMESPACE]: namespace, [RUN]: run });
 
 /**
- * Deletes the streams that `operator` has made for runs that need them no more, and tells whose they were.
- * Streams without such a note, or with another's, stay, and so do checkpoints that outlive their run.
+ * Deletes the streams that `operator` made for runs that no longer need them. Resolves with their runs.
+ * Streams without this metadata or of another operator stay, and so do checkpoints that outlive their run.
  */
 export async function sweepStreams(
   connection: NatsConnection,

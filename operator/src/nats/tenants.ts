@@ -1,7 +1,10 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { NatsPermissions } from '../plan/nats-permissions.ts';
 
-/** NATS as the controller uses it: runs of one namespace share a connection, and an account where there are several. */
+/**
+ * NATS as the controller uses it. Runs of one namespace share a connection, and an account if there are
+ * several.
+ */
 
 /** A run and the NATS storage that its streams reserve. */
 export interface RunNeeds {
@@ -9,17 +12,17 @@ export interface RunNeeds {
   uid: string;
   /** Sum of the sizes of its streams in memory. */
   memoryBytes: number;
-  /** Whether it keeps checkpoints in the object store. */
+  /** True if the run keeps checkpoints in the object store. */
   files: boolean;
 }
 
 export interface TrainerUser {
   namespace: string;
   uid: string;
-  /** Shown in NATS's monitoring. */
+  /** Name shown in NATS's monitoring. */
   name: string;
   permissions: NatsPermissions;
-  /** A higher generation revokes the credentials of all lower ones. */
+  /** Generation of the credentials; a higher one revokes all lower ones. */
   generation: number;
 }
 
@@ -29,37 +32,44 @@ export class NatsLimitError extends Error {
 }
 
 export interface ConnectionEvents {
-  /** After the first connection and after each reconnection; `namespace` is undefined if all namespaces share it. */
+  /**
+   * Called after the first connection and after each reconnection; `namespace` is undefined if all namespaces
+   * share it.
+   */
   onConnected(connection: NatsConnection, namespace: string | undefined, isNew: boolean): void;
-  /** Whether NATS can be reached. */
+  /** Called with whether NATS can be reached. */
   onState(connected: boolean): void;
 }
 
 export interface NatsTenants {
   /** Connects, and reconnects until `signal` is aborted. Called once. */
   start(events: ConnectionEvents, signal: AbortSignal): void;
-  /** The connection for runs of the namespace; null while there is none. */
+  /** Returns the connection for runs of the namespace; null while there is none. */
   connection(namespace: string): NatsConnection | null;
-  /** The same, opened if it is not; null if that takes longer than a few seconds. */
+  /** Returns the connection, opening it first if necessary; null if that takes longer than a few seconds. */
   open(namespace: string): Promise<NatsConnection | null>;
   /**
-   * Grants the storage that the run needs. Resolves with a function that takes back what was added, for the case that
-   * the server has no room: the storage of the namespace's other runs must not depend on it. @throws NatsLimitError
+   * Grants the storage that the run needs. Resolves with a function that takes back what was added, in case
+   * the server has no room: the storage of the namespace's other runs must not depend on it.
+   * @throws NatsLimitError
    */
   admit(run: RunNeeds): Promise<() => Promise<void>>;
-  /** Takes back the storage of a run that needs none anymore. */
+  /** Takes back the storage of a run that no longer needs any. */
   release(run: { namespace: string; uid: string }): Promise<void>;
   /** Refuses the run's credentials of the generations below `below`. */
   revoke(run: { namespace: string; uid: string }, below: number): Promise<void>;
   /** Seconds for which credentials are valid; undefined: forever; null: trainers get none. */
   readonly lifetimeSeconds: number | undefined | null;
-  /** Text of a credentials file. Only if `lifetimeSeconds` is not null. */
+  /** Returns the text of a credentials file. Call it only if `lifetimeSeconds` is not null. */
   mint(user: TrainerUser): Promise<string>;
-  /** Namespaces that may hold streams; `all`: also those without runs, as after a restart. Undefined: all share one connection. */
+  /**
+   * Returns the namespaces that may hold streams. `all` includes those without runs, as after a restart.
+   * Undefined stands for a connection shared by all.
+   */
   namespaces(all: boolean): Promise<(string | undefined)[]>;
   /**
-   * Takes back the storage of runs that do not exist anymore, as `isThere` tells by their uid. Closes the connection of a
-   * namespace without runs, and deletes its account if that holds no stream.
+   * Takes back the storage of runs that no longer exist; `isThere` looks them up by uid. Closes the connection
+   * of a namespace without runs, and deletes its account if that holds no stream.
    */
   settle(namespace: string, isThere: (uid: string) => boolean): Promise<void>;
   close(): Promise<void>;

@@ -5,16 +5,16 @@ import type { StatePlan, StreamPlan } from '../plan/run.ts';
 import { ensureStreams } from './streams.ts';
 
 /**
- * Keeps the streams of a run there. They live in the memory of the NATS server, so they and their
- * consumers are gone after it restarted, and training stands still until they are back.
+ * Keeps the streams of a run available. They live in the memory of the NATS server, so a restart deletes them
+ * and their consumers, and training stops until they are restored.
  */
 
 export interface Upkeep {
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no check is in progress. */
   stop(): Promise<void>;
 }
 
-/** Checks, and repairs, every `everyMs`, from one interval after the call until it is stopped. */
+/** Checks and repairs every `everyMs`, first after one interval, until it is stopped. */
 export function startUpkeep(
   connection: NatsConnection,
   streams: readonly (StreamPlan | StatePlan)[],
@@ -36,13 +36,13 @@ export function startUpkeep(
         const writes = await ensureStreams(connection, streams);
         if (writes > 0) log.warn({ writes }, 'made streams again that were missing or changed');
       } catch (error) {
-        // A server that is away, or still starting: the next round tries again.
+        // The server is unreachable or still starting; the next round retries.
         log.info({ err: error }, 'could not look after the streams');
       }
     }
   }
 }
 
-/** False when `signal` ended the pause. */
+/** Resolves with false if `signal` ended the pause. */
 const pause = (ms: number, signal: AbortSignal): Promise<boolean> =>
   sleep(ms, true, { signal }).catch(() => false);

@@ -15,8 +15,8 @@ import { makeCertificate } from './certificate.ts';
 import { type Fault, misbehave, send, status } from './faults.ts';
 
 /**
- * A server that speaks as much of the Kubernetes API as the executors use (list with pages, watch with
- * bookmarks, get, create, replace, patch, delete; resource versions and conflicts), and misbehaves when told.
+ * A server for the subset of the Kubernetes API that the executors use (list with pages, watch with bookmarks,
+ * get, create, replace, patch, delete; resource versions and conflicts), with injectable faults.
  */
 
 export interface Seen {
@@ -37,12 +37,12 @@ interface Watcher {
 
 export class TestApiServer {
   readonly seen: Seen[] = [];
-  /** Distinct `Authorization` headers. */
+  /** Distinct `Authorization` headers received. */
   readonly tokens: string[] = [];
   connections = 0;
-  /** What an empty list has as its items: the real one writes `null` for lists of metadata. */
+  /** Value of `items` in an empty list; the real server writes `null` for lists of metadata. */
   emptyItems: [] | null | undefined = [];
-  /** What the server makes of an object before it stores it. */
+  /** Changes an object before the server stores it. */
   rewrite: (object: Stored) => Stored = (object) => object;
   readonly #faults: { matches: (seen: Seen) => boolean; fault: Fault; left: number }[] = [];
   readonly #objects = new Map<string, Stored>();
@@ -76,7 +76,7 @@ export class TestApiServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** A kubeconfig for it. */
+  /** Returns a kubeconfig for this server. */
   get kubeConfig(): KubeConfigFile {
     const cluster = {
       server: `${this.#scheme}://127.0.0.1:${this.port}`,
@@ -96,12 +96,12 @@ export class TestApiServer {
     return accessOf(this.kubeConfig);
   }
 
-  /** Lets the next `times` requests that match fail. */
+  /** Makes the next `times` matching requests fail. */
   fail(fault: Fault, matches: (seen: Seen) => boolean = () => true, times = 1): void {
     this.#faults.push({ matches, fault, left: times });
   }
 
-  /** Ends every watch: in good order, or by cutting the connection. */
+  /** Ends every watch, cleanly or by cutting the connection. */
   endWatches(how: 'end' | 'cut'): void {
     for (const { response } of this.#watchers) {
       if (how === 'end') response.end();
@@ -114,12 +114,12 @@ export class TestApiServer {
     return this.#watchers.size;
   }
 
-  /** Leaves watches open and tells them nothing more, as a connection does whose other end is gone. */
+  /** Keeps watches open but sends no more events, like a connection whose peer is gone. */
   muteWatches(): void {
     this.#watchers.clear();
   }
 
-  /** Forgets all versions so far: watches that begin at one get 410. */
+  /** Forgets all versions so far: watches that start at one get 410. */
   compact(): void {
     this.#compacted = ++this.#version;
     this.#log = [];
@@ -135,7 +135,7 @@ export class TestApiServer {
     this.sendToWatches(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
 
-  /** Creates or replaces, as some other client. `path` is that of the list. */
+  /** Creates or replaces an object, like another client. `path` is the path of the list. */
   put(path: string, object: KubeObject & Record<string, unknown>): Stored {
     const key = `${path}/${object.metadata.name}`;
     const old = this.#objects.get(key);
@@ -154,7 +154,7 @@ export class TestApiServer {
     return this.#objects.get(`${path}/${name}`);
   }
 
-  /** Everything in a list. */
+  /** Returns all objects of a list. */
   all(path: string): Stored[] {
     return [...this.#objects].filter(([key]) => isIn(key, path)).map(([, object]) => object);
   }
@@ -275,13 +275,16 @@ export class TestApiServer {
 
 const isIn = (key: string, path: string): boolean => key.slice(0, key.lastIndexOf('/')) === path;
 
-/** `…/namespaces/NAMESPACE/PLURAL` or `/api/VERSION/PLURAL`: names no object. */
+/**
+ * Reports whether a path is a list: `…/namespaces/NAMESPACE/PLURAL` or `/api/VERSION/PLURAL`, without an
+ * object name.
+ */
 const isListPath = (path: string): boolean => {
   const parts = path.split('/').slice(path.startsWith('/api/') ? 3 : 4);
   return parts.length === 1 || parts.length === 3;
 };
 
-/** Deep merge: objects by key, everything else replaced. */
+/** Merges deeply: objects by key, all other values are replaced. */
 function merge(before: unknown, patch: unknown): unknown {
   const isRecord = (value: unknown): value is Record<string, unknown> =>
     typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
 
-/** A clock whose hands are turned by hand. */
+/** A clock that tests advance manually. */
 export class TestClock implements Clock {
   #now = 0;
   readonly #timers = new Set<{ due: number; run: () => void }>();
-  /** Milliseconds that the date is off, as after a step of the system's clock. */
+  /** Milliseconds by which the date is off, as after a step of the system clock. */
   dateOffset = 0;
 
   now(): number {
@@ -21,7 +21,7 @@ export class TestClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** For `Election`: a wait that ends when the hands get there, or when aborted. */
+  /** Wait for `Election`: ends when the clock reaches its time, or when aborted. */
   readonly wait = (milliseconds: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       if (signal.aborted) {
@@ -35,7 +35,7 @@ export class TestClock implements Clock {
       });
     });
 
-  /** Turns the hands on; timers that fall due run in order, each with the time it was set for. */
+  /** Advances the clock. Timers that fall due run in order, each at the time it was set for. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {
@@ -58,5 +58,5 @@ export class TestClock implements Clock {
   }
 }
 
-/** Lets everything that is ready run, promises and I/O that is in. */
+/** Lets all pending promises and available I/O run. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 
 /**
- * What to do instead of answering: an HTTP status, close the connection, say nothing at all, send what is no
- * JSON, or send headers and then an event or nothing.
+ * Fault to inject instead of a response: an HTTP status, a closed connection, silence, invalid JSON, or
+ * headers followed by an event or nothing.
  */
 export type Fault =
   | { status: number; headers?: Record<string, string> }
@@ -13,13 +13,13 @@ export type Fault =
   | 'goneEvent'
   | 'silentWatch';
 
-/** Answers with JSON. */
+/** Sends a JSON response. */
 export function send(response: ServerResponse, code: number, body: unknown): void {
   response.writeHead(code, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }
 
-/** The `Status` object of a refusal. */
+/** Returns the `Status` object of a refusal. */
 export const status = (code: number, reason: string) => ({
   kind: 'Status',
   code,
@@ -28,7 +28,7 @@ export const status = (code: number, reason: string) => ({
   metadata: {},
 });
 
-/** Does to a request what `fault` says. */
+/** Applies `fault` to a request. */
 export function misbehave(fault: Fault, response: ServerResponse): void {
   if (fault === 'hang') return;
   if (fault === 'drop') {

@@ -1,8 +1,8 @@
 import type { StreamPlan } from '../../plan/run.ts';
 
-/** What the tests of streams share. */
+/** Test data shared by the tests of streams. */
 
-/** A stream of four samples, which one consumer reads. */
+/** Returns the plan of a stream of four samples that one consumer reads. */
 export const streamPlan = (name: string, changes: Partial<StreamPlan> = {}): StreamPlan => ({
   name,
   subject: `gim.local.test.edge.${name}`,

@@ -4,7 +4,7 @@ import type { NatsTenants } from '../tenants.ts';
 
 const log = pino({ level: 'silent' });
 
-/** NATS that is never there. */
+/** Returns tenants of a NATS server that is never reachable. */
 export const noNats = (): NatsTenants =>
   new SharedAccount({
     access: { url: 'nats://127.0.0.1:1' },
@@ -13,7 +13,7 @@ export const noNats = (): NatsTenants =>
     log,
   });
 
-/** Connected to an open server. */
+/** Returns tenants connected to an open server. */
 export async function openNats(url: string): Promise<NatsTenants> {
   const nats = new SharedAccount({ access: { url }, signer: null, lifetimeSeconds: 1, log });
   const { promise, resolve } = Promise.withResolvers<void>();
