@@ -161,7 +161,7 @@ it('objects with our labels that are not ours are not kept, nor what nobody read
     status: { phase: 'Running' },
   });
   expect(JSON.stringify(pods[0]).length).toBeLessThan(6000);
-  // One that becomes another's is no longer ours.
+  // An object whose owner changes to another one is no longer ours.
   server.put(JOBS, { ...job('a-first', 'a'), metadata: { namespace: NAMESPACE, name: 'a-first' } });
   await expect.poll(() => jobsOf('a')).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { aRun, OPTIONS } from '../plan/kubernetes/testing/builders.ts';
 import { Controller } from './controller.ts';
 import { Metrics } from './metrics.ts';
 
-/** The operator as a whole against an API server, without NATS. */
+/** Tests the whole operator against an API server, without NATS. */
 
 const NAMESPACE = 'team';
 const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;
@@ -50,10 +50,10 @@ function start(): () => Promise<void> {
   };
 }
 
-/** Paths of what was written, in order. */
+/** Returns the paths of writes, in order. */
 const writes = () => server.seen.filter(({ method }) => method !== 'GET').map(({ path }) => path);
 
-/** Resolves when nothing has been asked for a while. */
+/** Resolves when no request has arrived for a while. */
 async function rest(): Promise<void> {
   for (let before = -1; before !== server.seen.length; ) {
     before = server.seen.length;
@@ -126,7 +126,7 @@ it('puts back what somebody else changed or deleted', async () => {
 
 it('remembers nothing of 1,000 runs that were made and deleted', { timeout: 120_000 }, async () => {
   const KINDS = [JOBS, `/api/v1/namespaces/${NAMESPACE}/configmaps`, pathOf(MODULES, NAMESPACE)];
-  // In groups, so that some are deleted while they are made, and some after.
+  // Deletes in groups, so that some runs are deleted while they are created, and some after.
   for (let group = 0; group < 10; group++) {
     const names = Array.from({ length: 100 }, (_, i) => `run-${group}-${i}`);
     for (const name of names) {

@@ -14,7 +14,7 @@ afterEach(async () => {
 const PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 type Node = { properties: Record<string, Node>; items: Node };
 const [RUN, MODULE] = definitions() as CrdObject[] as [CrdObject, CrdObject];
-/** The CRD of an earlier version. */
+/** Returns the CRD of an earlier version. */
 function older(crd: CrdObject): CrdObject {
   const copy = structuredClone(crd);
   const schema = copy.spec.versions[0]?.schema?.openAPIV3Schema as Node;

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { TerminalError, WorkQueue } from '../kube/work-queue.ts';
 import { Metrics } from './metrics.ts';
 
-/** The samples of `name`, by what stands in the braces. */
+/** Returns the samples of `name`, by their labels. */
 async function samples(metrics: Metrics, name: string): Promise<Record<string, number>> {
   const server = await metrics.open(0);
   const text = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();

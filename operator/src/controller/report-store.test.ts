@@ -28,7 +28,7 @@ const report = (change: Partial<Report> = {}): Report => ({
 });
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
-/** A store of one run of two modules, the first of two replicas. */
+/** Creates a store of one run with two modules, the first of two replicas. */
 function aStore(uids: ReadonlySet<string> = new Set([UID])) {
   const modules = [
     { name: 'first', replicas: 2 },
@@ -67,7 +67,7 @@ describe('reports of trainers', () => {
     ['subject', `${subject()}.1`, report()],
     ['subject', subject('first', '-1'), report()],
     ['subject', subject('first', '1e2'), report()],
-    // An account is a namespace's: its runs can name the uid of any other.
+    // An account belongs to a namespace, so its runs can name the uid of any other run.
     ['unknownRun', subject().replace('.team.', '.others.'), report()],
     ['unknownRun', subject().replace('.small.', '.large.'), report()],
     ['unknownRun', subject('first', 0, 'other'), report({ run: 'other' })],
@@ -120,7 +120,7 @@ describe('reports of trainers', () => {
       );
       there.delete(uid);
       store.forget(uid);
-      // One that was under way brings nothing back.
+      // A report in flight does not recreate the entry.
       expect(store.take(subject('first', 0, uid), bytes(report({ run: uid })))).toEqual({
         dropped: 'unknownRun',
       });

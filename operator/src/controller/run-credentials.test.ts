@@ -21,7 +21,7 @@ const LIFETIME = 86_400;
 let server: TestApiServer;
 let client: Client;
 let clock: TestClock;
-/** Never connected: credentials are signed without a server. */
+/** Never connected, because credentials are signed without a server. */
 let nats: NamespaceAccounts;
 let credentials: RunCredentials;
 
@@ -119,7 +119,7 @@ it('tries again at most once a minute while a pod waits for a volume', async () 
 
 it.each([
   403, // a quota is used up
-  409, // another writes to the quota at the same moment
+  409, // another client writes to the quota at the same moment
 ])('a %i of the API server is tried again with the next reconcile', async (status) => {
   server.fail({ status });
   await expect(credentials.ensure(planned())).rejects.toThrow(`${status}`);

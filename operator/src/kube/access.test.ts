@@ -24,7 +24,7 @@ afterEach(async () => {
   for (const each of cleanUp.splice(0).reverse()) await each();
 });
 
-/** As what the server sees who asks with that kubeconfig. */
+/** Returns the identity that the server sees for requests with that kubeconfig. */
 async function askedAs(files: string): Promise<string | undefined> {
   const client = new Client(loadKubeConfig(files));
   cleanUp.push(() => client.close());

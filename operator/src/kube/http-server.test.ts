@@ -12,7 +12,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** Counts how often the route was asked. */
+/** Counts the calls of the route. */
 async function start(work: () => Promise<string> = async () => 'fine\n') {
   const seen = { requests: 0 };
   server = await serve(
@@ -39,10 +39,10 @@ async function dial(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Resolves when the socket is closed, also by an error. */
+/** Resolves when the socket is closed, with or without an error. */
 const closing = (socket: Socket) => new Promise((done) => socket.once('close', done));
 
-/** Sends `bytes` as they are; resolves with all that comes back until the server closes. */
+/** Sends `bytes` unchanged. Resolves with the whole response when the server closes the connection. */
 async function send(port: number, bytes: string | Uint8Array): Promise<string> {
   const socket = await dial(port);
   let text = '';

@@ -23,7 +23,7 @@ async function open() {
   };
 }
 
-/** A candidate with a clock of its own, whose timers fire `late` milliseconds after their time. */
+/** Creates a candidate with its own clock, whose timers fire `late` milliseconds after their time. */
 function candidate(server: TestApiServer, identity: string, late = 0) {
   const clock = new TestClock();
   const client = new Client(server.access);
@@ -43,7 +43,7 @@ function candidate(server: TestApiServer, identity: string, late = 0) {
   const running = election.run(abort.signal).then(() => {
     isDone = true;
   });
-  /** Until it waits for its next try, or has ended. */
+  /** Resolves when the candidate waits for its next attempt, or has ended. */
   const idle = () =>
     expect.poll(() => isDone || clock.pending > 0, { interval: 1, timeout: 10_000 }).toBe(true);
   cleanUp.push(async () => {
@@ -64,7 +64,7 @@ function candidate(server: TestApiServer, identity: string, late = 0) {
       }
       await idle();
     },
-    /** Turns the hands on by any fraction of a millisecond, and stops at each timer on the way. */
+    /** Advances the clock by any fraction of a millisecond, and stops at each timer. */
     async advanceBy(milliseconds: number) {
       const end = clock.now() + milliseconds;
       while (clock.now() < end) {
@@ -81,7 +81,10 @@ function candidate(server: TestApiServer, identity: string, late = 0) {
 }
 
 const FAULTS = ['drop', 'garbage', { status: 500 }, { status: 429 }] as const;
-/** Milliseconds for which the server may be away: the deadline of 10 s, less the 2 s since the last renewal and delays. */
+/**
+ * Milliseconds for which the server may be unreachable: the deadline of 10 s, less the 2 s since the last
+ * renewal and delays.
+ */
 const MAY_MISS = 7900;
 
 it('keeps the lead through every absence of the API server shorter than the deadline, and renews after it', async () => {
@@ -159,7 +162,7 @@ it('takes over when the lease ran out by its own clock, whatever dates the leade
   const a = candidate(server, 'a');
   a.clock.dateOffset = 3_600_000;
   await a.idle();
-  // Its hands stand still from here on, as those of a process that was killed.
+  // Its clock stops here, like that of a killed process.
   const b = candidate(server, 'b');
   await b.advance(14);
   expect(b.said).toEqual([]);

@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const each of cleanUp.splice(0).reverse()) await each();
 });
 
-/** The lease of an operator in `namespace`; `*`: it watches all namespaces. */
+/** Returns the lease of an operator in `namespace`; `*` means that it watches all namespaces. */
 const lease = (namespace: string, { acquired = 1, watches = '*', holder = 'pod_1' } = {}) =>
   ({
     metadata: {

@@ -17,7 +17,7 @@ import {
 } from './resource.ts';
 import { Applier } from './server-side-apply.ts';
 
-/** The executors against a real API server: what it accepts, makes of what is applied, and forgets. */
+/** Tests the executors against a real API server: accepted objects, results of applies, and deletion. */
 
 const CRDS = resolve(import.meta.dirname, '../../../crds');
 const requests: SeenRequest[] = [];
@@ -75,7 +75,7 @@ it('a Job applied a second time costs no request, though the API server rewrote 
   const made = await applier.apply(JOBS, job('same'), undefined);
   expect(made.written).toBe(true);
   expect(made.object.spec?.template.spec?.containers[0]?.resources?.requests?.cpu).toBe('1');
-  // The Job controller writes to it meanwhile.
+  // The Job controller writes the object meanwhile.
   await expect
     .poll(async () => (await client.get(JOBS, 'default', 'same'))?.status?.active, {
       timeout: 20_000,
@@ -85,7 +85,7 @@ it('a Job applied a second time costs no request, though the API server rewrote 
   const before = writes();
   expect((await applier.apply(JOBS, job('same'), observed)).written).toBe(false);
   expect(writes()).toBe(before);
-  // A process that just started knows less; one write later it is at rest too.
+  // A process that just started has no memory; after one write it makes no more requests.
   const restarted = new Applier(client);
   const { object } = await restarted.apply(JOBS, job('same'), observed);
   expect((await restarted.apply(JOBS, job('same'), object)).written).toBe(false);
@@ -216,7 +216,7 @@ it('an informer outlives the API server, and finds what changed meanwhile', asyn
   await expect.poll(() => informer.get('default/watched')).toBeDefined();
   await cluster.kill('kube-apiserver');
   await cluster.restart('kube-apiserver');
-  // The RBAC of a fresh API server takes a moment.
+  // The RBAC of a new API server takes a moment.
   await expect
     .poll(() => client.create(CONFIG_MAPS, map('after')).catch(() => undefined), {
       timeout: 30_000,

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { settle, TestClock } from './testing/clock.ts';
 import { TerminalError, WorkQueue } from './work-queue.ts';
 
-/** A queue whose handler notes keys and waits for `finish`. */
+/** Opens a queue whose handler records keys and waits for `finish`. */
 function open({ concurrency = 1, backoff = { firstMs: 5, maxMs: 1_000_000 } } = {}) {
   const clock = new TestClock();
   const started: string[] = [];
