@@ -152,7 +152,7 @@ describe('kubectl explain', () => {
     'gimrun.spec.buffers',
     'gimrun.spec.podTemplate',
     'gimrun.spec.podTemplate.spec',
-    'gimrun.spec.modules.podTemplate',
+    'gimrun.spec.modules.podTemplate.spec',
     'gimrun.status',
     'gimrun.status.modules',
     'gimmod.spec',
