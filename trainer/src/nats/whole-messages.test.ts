@@ -54,7 +54,7 @@ test('a message may be larger than the shared memory', () => {
 test.each(['MSG a 1 many\r\n', 'MSG a 1 -5\r\n', 'HMSG a 1 5 99999999999\r\n'])(
   'a size that no server sends is refused: %j',
   (line) => {
-    expect(() => pass(Buffer.from(line), 100)).toThrow(/no size: H?MSG a 1/);
+    expect(() => pass(Buffer.from(line), 100)).toThrow(/without a valid size: H?MSG a 1/);
   },
 );
 
