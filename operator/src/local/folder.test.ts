@@ -99,6 +99,11 @@ describe('a folder that somebody else made', () => {
   it('is refused for a new run unless it is empty or a run\u2019s', () => {
     expect(() => checkFresh(precious)).toThrow(/holds files that no run has made \(file\)/);
     expect(() => checkFresh(join(precious, 'none'))).not.toThrow();
+    const mounts = join(precious, 'mounts');
+    mkdirSync(join(mounts, 'nats/lost+found'), { recursive: true });
+    expect(() => checkFresh(mounts)).not.toThrow();
+    writeFileSync(join(mounts, 'nats/lost+found/note'), '');
+    expect(() => checkFresh(mounts)).toThrow(/holds files that no run has made \(nats\)/);
     expect(() => checkFresh(join(precious, 'file'))).toThrow(/ENOTDIR.*whose parents/);
   });
 });

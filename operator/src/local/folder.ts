@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   below,
@@ -76,13 +76,26 @@ export function checkFresh(out: string): void {
   );
 }
 
-/** Throws a `RunFolderError` unless the folder is empty, or holds a run's record or modules. */
+/**
+ * Throws a `RunFolderError` unless the folder holds a run's record or modules, or nothing but the lock and empty
+ * folders: disks may be mounted below it.
+ */
 function checkOwn(out: string): void {
-  const others = contents(out).filter((name) => name !== LOCK_FILE);
+  const others = contents(out).filter((name) => name !== LOCK_FILE && holdsFile(join(out, name)));
   if (others.length === 0 || others.includes(RECORD_FILE) || readModules(out).length > 0) return;
   throw new RunFolderError(
     `${out} holds files that no run has made (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''}); give an empty folder, or a new one, with --out`,
   );
+}
+
+/** Reports whether `path` is anything but a folder of empty folders. An unreadable folder counts as one with files. */
+function holdsFile(path: string): boolean {
+  if (!lstatSync(path).isDirectory()) return true;
+  try {
+    return readdirSync(path).some((name) => holdsFile(join(path, name)));
+  } catch {
+    return true;
+  }
 }
 
 function contents(folder: string): string[] {
