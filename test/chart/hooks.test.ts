@@ -68,16 +68,20 @@ describe.each(VERSIONS)('with helm %i', (version) => {
     const hard = 'requests.cpu=2,requests.memory=2Gi,limits.cpu=6,limits.memory=4Gi';
     await kubectl('create', 'quota', 'all', `--hard=${hard}`, `--namespace=${namespace}`);
     await release('install');
-    expect(await kubectl('get', 'secret', `${RELEASE}-nats-auth`, `-n=${namespace}`)).toContain(
+    expect(await kubectl('get', 'secret', `${RELEASE}-nats-keys`, `-n=${namespace}`)).toContain(
       'Opaque',
     );
-    expect(await helm('test', '--timeout=120s')).toMatch(/Phase: +Succeeded/);
+    expect(await helm('test', '--logs', '--timeout=120s')).toMatch(
+      /Phase: +Succeeded[\s\S]*ok +NATS: JetStream/,
+    );
   });
 
   it('upgrades with different hook pods and leaves no Job behind', async () => {
     await release('upgrade', { hooks: { podLabels: { team: 'vision' } } });
     expect(await jobs()).toBe('');
-    expect(await helm('test', '--timeout=120s')).toMatch(/Phase: +Succeeded/);
+    expect(await helm('test', '--logs', '--timeout=120s')).toMatch(
+      /Phase: +Succeeded[\s\S]*ok +NATS: JetStream/,
+    );
   });
 
   it('is removed', async () => {

@@ -16,6 +16,8 @@ import { CHART, manifest, NAMESPACE, RELEASE } from './render.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const combinations = readdirSync(join(CHART, 'ci')).map((name) => name.replace('.yaml', ''));
+/** Service account of the pod that `helm test` starts. */
+const ACCOUNT = `${RELEASE}-install-check`;
 const RUNS = 'greedyinfomaxruns.greedyinfomax.dev';
 
 let cluster: Cluster;
@@ -32,10 +34,10 @@ beforeAll(async () => {
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await kubectl('create', 'namespace', name);
   // The API server refuses a pod whose service account is missing, and a dry run does not create
   // it.
-  await kubectl('create', 'serviceaccount', `${RELEASE}-install-check`, `--namespace=${NAMESPACE}`);
+  await kubectl('create', 'serviceaccount', ACCOUNT, `--namespace=${NAMESPACE}`);
   foreign = await script('foreign-crds.sh');
   await kubectl('apply', '--server-side', `--filename=${foreign}`);
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
 }, CLUSTER_TIMEOUT);
 
 afterAll(async () => {
@@ -62,6 +64,10 @@ it.each(['default', ...combinations])(
 );
 
 describe('a release', () => {
+  beforeAll(async () => {
+    await kubectl('delete', 'serviceaccount', ACCOUNT, `--namespace=${NAMESPACE}`);
+  });
+
   it('upgrades the definitions with the chart while runs are active', async () => {
     // A chart of an older version, whose definition lacks a column.
     const old = join(folder, 'old');
@@ -73,7 +79,7 @@ describe('a release', () => {
     writeFileSync(file, text.replace(column, ''));
 
     await release('install', old);
-    await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await cluster.crdsEstablished();
     await kubectl('apply', `--filename=${join(ROOT, 'examples/digits.yaml')}`);
     const columns = ['get', 'crd', RUNS, '-o=jsonpath={..additionalPrinterColumns[*].name}'];
     expect(await kubectl(...columns)).not.toContain('Percent');

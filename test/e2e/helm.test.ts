@@ -173,8 +173,8 @@ it('admits trainers to NATS with the credentials of their run, and no client wit
 });
 
 it('passes `helm test` while a run trains', async () => {
-  const said = await release('test', '--timeout=120s');
-  expect(said).toMatch(/Phase: +Succeeded/);
+  const said = await release('test', '--logs', '--timeout=120s');
+  expect(said).toMatch(/Phase: +Succeeded[\s\S]*ok +NATS: JetStream/);
 });
 
 it('is upgraded under a run, whose pods continue', async () => {
