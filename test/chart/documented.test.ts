@@ -70,7 +70,7 @@ describe.each(VERSIONS)('with helm %i', (version) => {
   it('CRDs installed by kubectl can move to the release', async () => {
     await shell(version, apply);
     expect(await owners()).toEqual(ownedBy());
-    await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await cluster.crdsEstablished();
     await kubectl('apply', `--filename=${join(ROOT, 'examples/digits.yaml')}`);
     const refused = shell(version, handOver.replace('--take-ownership', ''));
     await expect(refused).rejects.toThrow('invalid ownership metadata');

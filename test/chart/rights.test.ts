@@ -105,7 +105,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gim-chart-rights-'));
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await kubectl('create', 'namespace', name);
   await applyAll((await render()).filter(({ kind }) => kind === 'CustomResourceDefinition'));
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
   await applyAll(await rightsOf());
 }, CLUSTER_TIMEOUT);
 

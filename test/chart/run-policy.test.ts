@@ -92,7 +92,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gim-policy-'));
   const objects = await render({ policy: { allowed: ALLOWED } });
   await applyAll(ofKind(objects, 'CustomResourceDefinition'));
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
   const isPolicy = ({ kind }: Rendered) => kind.startsWith('ValidatingAdmissionPolicy');
   await applyAll([
     ...objects.filter(isPolicy),

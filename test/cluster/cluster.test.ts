@@ -34,7 +34,7 @@ describe('a control plane', () => {
   beforeAll(async () => {
     cluster = await startCluster({ nodes: 0 });
     await kubectl('apply', ...definitions);
-    await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await cluster.crdsEstablished();
     await cluster.apply(digits);
   }, CLUSTER_TIMEOUT);
   afterAll(() => cluster?.stop());

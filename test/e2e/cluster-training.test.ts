@@ -41,7 +41,7 @@ beforeAll(async () => {
     (name) => `--filename=${join(ROOT, 'crds', `${name}.yaml`)}`,
   );
   await kubectl('apply', ...definitions);
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
   disk = mkdtempSync(join(tmpdir(), 'greedy-infomax-disk-'));
   chownSync(disk, USER_ID, USER_ID);
   await cluster.apply(claim(disk));

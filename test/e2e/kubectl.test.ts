@@ -45,7 +45,7 @@ beforeAll(async () => {
   for (const plural of ['greedyinfomaxruns', 'greedyinfomaxmodules']) {
     await kubectl('apply', '-f', `${ROOT}/crds/${plural}.yaml`);
   }
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all');
+  await cluster.crdsEstablished();
   await kubectl('create', 'namespace', 'greedy-infomax'); // The NATS server of the chart.
 }, CLUSTER_TIMEOUT);
 

@@ -61,7 +61,7 @@ beforeAll(async () => {
     (name) => `--filename=${join(ROOT, 'crds', `${name}.yaml`)}`,
   );
   await kubectl('apply', ...definitions);
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
   operator = await start();
 }, CLUSTER_TIMEOUT);
 

@@ -70,10 +70,7 @@ describe.each(STATES)('with the operator %s', (state) => {
     await startIn(NAMESPACE);
     await removeWhile(state, 'crd', 'greedyinfomaxruns.greedyinfomax.dev');
     await scene.kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
-    // kubectl fails on a CRD whose status is still empty.
-    await eventually('the CRDs', () =>
-      scene.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
-    );
+    await scene.cluster.crdsEstablished();
     await runningOperator();
     await eventually('nothing left', async () => (await scene.left()).length === 0, { operator });
     await eventually('no stream', async () => (await streamsOf(NAMESPACE)).length === 0, {

@@ -232,13 +232,20 @@ it('treats a trainer that exits with 0 but without proof as failed and replaces 
   await eventually('another Job', async () => ![before, undefined].includes(await uidOf()), {
     operator,
   });
-  for (const module of ['first', 'second']) {
-    await setPod(scene, 'killed', module, working());
-    await report('killed', module);
-  }
-  const again = await hasPhase('killed', 'Training');
+  const both = ['first', 'second'];
+  for (const module of both) await setPod(scene, 'killed', module, working());
+  const again = await eventually(
+    'killed to train again',
+    async () => {
+      // Trainers publish until they end. The operator ignores reports of replaced ones.
+      for (const module of both) await report('killed', module);
+      const found = await scene.run('killed');
+      return found?.status?.phase === 'Training' && found;
+    },
+    { operator },
+  );
   expect(again.status).toMatchObject({ restarts: 1, lastFailure: { reason: 'OOMKilled' } });
-  expect(await eventsOf('killed-first')).toContain('Warning OOMKilled');
+  await expect.poll(() => eventsOf('killed-first')).toContain('Warning OOMKilled');
   await transcribe('Trains again after its trainer was killed for memory', 'killed');
 });
 

@@ -81,10 +81,7 @@ export async function openScene({ closedNats = false } = {}): Promise<Scene> {
   ];
   const kubectl = (...args: string[]) => cluster.exec('kubectl', ...args);
   await kubectl('apply', ...CRDS.map((file) => `--filename=${file}`));
-  // kubectl fails on a CRD whose status is still empty.
-  await eventually('the CRDs', () =>
-    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
-  );
+  await cluster.crdsEstablished();
   const proxy = await startFaultProxy(cluster);
   const client = new Client(loadKubeConfig(cluster.kubeconfig));
   const operators: OperatorProcess[] = [];

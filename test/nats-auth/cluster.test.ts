@@ -64,7 +64,7 @@ beforeAll(async () => {
     (name) => `--filename=${join(ROOT, 'crds', `${name}.yaml`)}`,
   );
   await kubectl('apply', ...definitions);
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await cluster.crdsEstablished();
 }, CLUSTER_TIMEOUT);
 
 afterAll(async () => {

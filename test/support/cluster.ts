@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterFacts, ClusterOptions } from '../cluster/cluster.ts';
 import type { Component } from '../cluster/components.ts';
 import type { LinkState } from '../cluster/link.ts';
@@ -19,6 +20,8 @@ export interface Cluster extends ClusterFacts {
   exec(...command: string[]): Promise<string>;
   /** Runs `kubectl apply -f -` on YAML or JSON text. */
   apply(text: string): Promise<string>;
+  /** Resolves when all CRDs of the cluster are established, so that their objects can be created. */
+  crdsEstablished(): Promise<void>;
   /** Kills a component of the cluster; `node` names the node for components that every node has. */
   kill(component: Component, node?: string): Promise<void>;
   /** Restarts a killed component; for an API server, resolves when it is ready. */
@@ -49,6 +52,9 @@ export class CommandError extends Error {
 
 /** Maximum time to start a cluster whose binaries must be built first, for `beforeAll`. */
 export const CLUSTER_TIMEOUT = 40 * 60_000;
+
+/** Maximum milliseconds until CRDs are established. */
+const CRD_WAIT = 240_000;
 
 /** Image preloaded on every node: Node.js, a shell, the system libraries of libtensorflow. */
 export const NODE_IMAGE = 'test.local/node:1';
@@ -147,7 +153,7 @@ function clusterAt(kubeconfig: string): Cluster {
   };
 }
 
-function commands(facts: ClusterFacts): Pick<Cluster, 'exec' | 'apply'> {
+function commands(facts: ClusterFacts): Pick<Cluster, 'exec' | 'apply' | 'crdsEstablished'> {
   const env = {
     ...process.env,
     KUBECONFIG: facts.kubeconfig,
@@ -161,11 +167,26 @@ function commands(facts: ClusterFacts): Pick<Cluster, 'exec' | 'apply'> {
       : command;
     return spawn(program, args, { env });
   };
+  const exec = (...command: string[]) => {
+    const child = start(command);
+    child.stdin.end();
+    return finish(child, command);
+  };
   return {
-    exec(...command) {
-      const child = start(command);
-      child.stdin.end();
-      return finish(child, command);
+    exec,
+    async crdsEstablished() {
+      const wait = ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'];
+      const end = Date.now() + CRD_WAIT;
+      for (;;) {
+        try {
+          await exec('kubectl', ...wait);
+          return;
+        } catch (error) {
+          // kubectl fails at once on a CRD whose status is still empty.
+          if (Date.now() > end) throw error;
+          await sleep(200);
+        }
+      }
     },
     apply(text) {
       const command = ['kubectl', 'apply', '--filename=-'];

@@ -32,7 +32,7 @@ beforeAll(async () => {
   for (const plural of ['greedyinfomaxruns', 'greedyinfomaxmodules']) {
     await cluster.exec('kubectl', 'apply', '-f', `${CRDS}/${plural}.yaml`);
   }
-  await cluster.exec('kubectl', 'wait', '--for=condition=Established', 'crd', '--all');
+  await cluster.crdsEstablished();
   client = new Client(loadKubeConfig(cluster.kubeconfig), (request) => requests.push(request));
   applier = new Applier(client);
 }, CLUSTER_TIMEOUT);
