@@ -233,6 +233,6 @@ describe('the service account', () => {
     const roles = objects.filter(({ kind }) => /Role(Binding)?$/.test(kind));
     // Roles of the other service accounts of the chart remain.
     const names = roles.map(({ metadata }) => metadata.name.replace(/^greedy-infomax-/, ''));
-    expect(new Set(names)).toEqual(new Set(['install-check', 'nats-auth']));
+    expect(new Set(names)).toEqual(new Set(['install-check', 'nats-keys']));
   });
 });
