@@ -20,3 +20,4 @@ export * from './v1alpha1/run.ts';
 export * from './validation/parse.ts';
 export { podErrors } from './validation/rules/pods.ts';
 export * from './validation/validate-run.ts';
+export { stringifyForKubectl } from './validation/yaml.ts';

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseRun } from '@greedy-infomax/crds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
+import { SCALARS } from '../../crds/src/validation/testing/kubectl-scalars.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
 import { gim } from '../support/gim.ts';
@@ -93,6 +94,15 @@ describe.each(examples)('examples/%s', (name) => {
       expect(scaled.map(({ replicas }) => replicas)).toEqual([undefined]);
     }
   });
+});
+
+it('reads scalars as the table of the run files says', async () => {
+  const texts = Object.keys(SCALARS);
+  const lines = texts.map((text, i) => `  field-${i}: ${text}\n`).join('');
+  const object = `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: scalars }\ndata:\n${lines}`;
+  const dry = ['--dry-run=client', '--validate=false', '--output=json'];
+  const { data } = JSON.parse(await kubectl('create', ...dry, `--filename=${fileOf(object)}`));
+  expect(texts.map((text, i) => [text, data[`field-${i}`]])).toEqual(Object.entries(SCALARS));
 });
 
 it('examples/keda.yaml watches a consumer of its run, with a threshold below a full buffer', () => {

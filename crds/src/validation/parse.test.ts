@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { parseRun, RunFileError } from './parse.ts';
+import { describe, expect, it, test } from 'vitest';
+import { parseRun, parseRuns, RunFileError } from './parse.ts';
 import { changed, errorsIn, MINIMAL } from './testing/run-file.ts';
 
 const examples = join(import.meta.dirname, '../../../examples');
@@ -181,4 +181,38 @@ test('a quantity that is neither a number nor text is refused with what it may b
   expect(errorsIn(changed(['spec.modules.0.resources', resources]))).toMatchObject([
     { message: expect.stringContaining('must be a whole number or text') },
   ]);
+});
+
+describe('a file of several documents', () => {
+  const named = (name: string, samples = 640) =>
+    changed(['metadata.name', name], ['spec.training.samples', samples]);
+
+  it('is read whole: every run is checked, objects of other APIs are passed over', () => {
+    const text = `# A comment\n---\napiVersion: v1\nkind: Namespace\n---\n${named('a')}---\n${named('b')}---\n`;
+    expect(parseRuns(text, 'run.yaml').map(({ metadata }) => metadata.name)).toEqual(['a', 'b']);
+    const errors = errorsIn(`${named('a', -1)}---\n${named('b', -2)}`);
+    expect(errors.map(({ path, line }) => [path, line])).toEqual([
+      ['spec.training.samples', 26],
+      ['spec.training.samples', 53],
+    ]);
+  });
+
+  it('starts no run if it has two', () => {
+    expect(() => parseRun(`${named('a')}---\n${named('b')}`, 'run.yaml')).toThrow(
+      'run.yaml:1:1 .: has several runs (a, b, …); a run starts from a file of its own',
+    );
+  });
+
+  it.each(['GreedyInfomaxRun', 'greedyinfomaxrun'])('with the kind %s is refused', (kind) => {
+    const errors = errorsIn(`${named('a')}---\n${changed(['kind', kind])}`);
+    expect(errors.map(({ path }) => path)).toEqual(['kind']);
+  });
+});
+
+it.each([
+  ['.nan', '.nan'],
+  ['-.inf', '-.inf'],
+])('a number %s is called by its name', (text, shown) => {
+  const file = MINIMAL.replace('samples: 640', `samples: ${text}`);
+  expect(errorsIn(file).map(({ message }) => message)).toEqual([expect.stringContaining(shown)]);
 });

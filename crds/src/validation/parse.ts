@@ -1,18 +1,9 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  visit,
-  YAMLParseError,
-} from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node } from 'yaml';
+import { API_GROUP } from '../protocol/names.ts';
 import type { Run } from '../v1alpha1/run.ts';
-import { formatPath, isObject, type Path, show, type ValidationError } from './path.ts';
+import { formatPath, isObject, type Path, type ValidationError } from './path.ts';
 import { checkRun } from './validate-run.ts';
+import { parseLikeKubectl } from './yaml.ts';
 
 export interface LocatedValidationError {
   /** Path of the field, such as spec.modules[1].layers[0].channels. */
@@ -52,10 +43,23 @@ function shortened(line: string): string {
 }
 
 /**
- * Returns the run in the YAML `text`, with defaults. Of several documents, uses the first GreedyInfoMaxRun. Messages start
- * with `file`. Throws a `RunFileError` with the validation errors.
+ * Returns the run in the YAML `text`, with defaults. Checks every document; messages start with `file`. Throws a
+ * `RunFileError` with the validation errors, or if the file has several runs.
  */
 export function parseRun(text: string, file: string): Run {
+  const [run, second] = parseRuns(text, file) as [Run, ...Run[]];
+  if (second === undefined) return run;
+  throw wholeFile(
+    file,
+    `has several runs (${run.metadata.name}, ${second.metadata.name}, …); a run starts from a file of its own`,
+  );
+}
+
+/**
+ * Returns the runs in the YAML `text`, at least one, with defaults. Ignores documents of other kinds, as
+ * `kubectl apply` takes them too. Throws a `RunFileError` with the validation errors of all documents.
+ */
+export function parseRuns(text: string, file: string): Run[] {
   if (Buffer.byteLength(text) > RUN_FILE_BYTES_MAX) {
     throw wholeFile(file, `has more than ${RUN_FILE_BYTES_MAX} bytes`);
   }
@@ -74,19 +78,41 @@ export function parseRun(text: string, file: string): Run {
     }));
     throw new RunFileError(file, errors, broken.length - errors.length);
   }
-  const document =
-    documents.find((each) => each.get?.('kind') === 'GreedyInfoMaxRun') ?? documents[0];
-  const { value, unreadable } = read(document);
-  const checked = unreadable ? { run: null, errors: [unreadable], omitted: 0 } : checkRun(value);
-  if (checked.run) return checked.run;
-  const errors = checked.errors
-    .map(({ path, message }) => ({
-      path: formatPath(path),
-      ...locate(document ? offsetOf(document, path) : 0),
-      message,
-    }))
-    .sort((a, b) => a.line - b.line || a.column - b.column);
-  throw new RunFileError(file, errors, checked.omitted);
+  const used = documents.filter((document) => !isEmpty(document));
+  const ours = used.filter((document) => !isForeign(document));
+  const runs: Run[] = [];
+  const errors: LocatedValidationError[] = [];
+  let omitted = 0;
+  for (const document of ours.length > 0 ? ours : [used[0]]) {
+    const { value, unreadable } = read(document);
+    const checked = unreadable ? { run: null, errors: [unreadable], omitted: 0 } : checkRun(value);
+    if (checked.run) {
+      runs.push(checked.run);
+      continue;
+    }
+    omitted += checked.omitted;
+    for (const { path, message } of checked.errors) {
+      const offset = document ? offsetOf(document, path) : 0;
+      errors.push({ path: formatPath(path), ...locate(offset), message });
+    }
+  }
+  if (errors.length === 0) return runs;
+  errors.sort((a, b) => a.line - b.line || a.column - b.column);
+  omitted += Math.max(0, errors.length - ERRORS_MAX);
+  throw new RunFileError(file, errors.slice(0, ERRORS_MAX), omitted);
+}
+
+/** Reports whether a document holds nothing, like the text before the first or after the last `---`. */
+const isEmpty = ({ contents }: Document.Parsed): boolean =>
+  contents === null || (isScalar(contents) && contents.value === null);
+
+/** Reports whether a document is a complete object of another API, or the module object of a run. */
+function isForeign(document: Document.Parsed): boolean {
+  const [apiVersion, kind] = ['apiVersion', 'kind'].map((key) =>
+    isMap(document.contents) ? document.get(key) : undefined,
+  );
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string') return false;
+  return !apiVersion.startsWith(`${API_GROUP}/`) || kind === 'GreedyInfoMaxModule';
 }
 
 const wholeFile = (file: string, message: string): RunFileError =>
@@ -98,39 +124,11 @@ const VALUES_MAX = 100_000;
 
 function parseYaml(text: string, file: string, lines: LineCounter): Document.Parsed[] {
   try {
-    return withUniqueKeys(text, lines);
+    return parseLikeKubectl(text, lines);
   } catch (error) {
     if (error instanceof RangeError) throw wholeFile(file, TOO_DEEP); // call stack exceeded
     throw error;
   }
-}
-
-function withUniqueKeys(text: string, lines: LineCounter): Document.Parsed[] {
-  // The library compares each key with all others, which takes an hour for 1 MiB of keys.
-  const options = {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: false,
-    logLevel: 'error',
-  } as const;
-  const documents = [...parseAllDocuments(text, options)];
-  for (const document of documents) {
-    visit(document, {
-      Map(_, { items }) {
-        const seen = new Set<unknown>();
-        for (const { key } of items) {
-          if (!isScalar(key)) continue;
-          const [start = 0, end = 0] = key.range ?? [];
-          if (seen.has(key.value)) {
-            const message = `Map keys must be unique: ${show(key.value)} occurs twice`;
-            document.errors.push(new YAMLParseError([start, end], 'DUPLICATE_KEY', message));
-          }
-          seen.add(key.value);
-        }
-      },
-    });
-  }
-  return documents;
 }
 
 /** Returns the document as plain values, or an error. */

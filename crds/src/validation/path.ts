@@ -14,9 +14,15 @@ export const formatPath = (path: Path): string =>
     .join('')
     .replace(/^\.(?=.)/, '') || '.';
 
-/** Returns a value as JSON of at most 60 characters, for a message. */
+const NOT_IN_JSON = new Map<unknown, string>([
+  [Number.NaN, '.nan'],
+  [Number.POSITIVE_INFINITY, '.inf'],
+  [Number.NEGATIVE_INFINITY, '-.inf'],
+]);
+
+/** Returns a value as JSON of at most 60 characters, for a message; numbers that JSON lacks as YAML writes them. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = NOT_IN_JSON.get(value) ?? JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

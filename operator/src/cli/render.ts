@@ -1,6 +1,5 @@
-import { checkNatsUrl, printable } from '@greedy-infomax/crds';
+import { checkNatsUrl, printable, stringifyForKubectl } from '@greedy-infomax/crds';
 import { Command } from 'commander';
-import { stringify } from 'yaml';
 import { type Rendering, renderRun } from '../plan/kubernetes/render.ts';
 import { formatBytes, formatCount } from '../report/format.ts';
 import { readRunFile } from './run-file.ts';
@@ -38,10 +37,7 @@ export const renderCommand = (): Command =>
 
 /** Renders streams as comments, because they are not Kubernetes objects. */
 function renderingText(file: string, { objects, streams }: Rendering): string {
-  const documents = objects.map((object) =>
-    // kubectl reads YAML 1.1, where an unquoted yes is a boolean.
-    stringify(object, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false }),
-  );
+  const documents = objects.map(stringifyForKubectl);
   const made = streams.map((stream) => {
     if ('bucket' in stream) return `#   ${stream.name}: checkpoints, in files\n`;
     const room = `#   ${stream.name}: ${formatBytes(stream.maxBytes)}`;

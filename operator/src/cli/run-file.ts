@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { parseRun, RUN_FILE_BYTES_MAX, type Run } from '@greedy-infomax/crds';
+import { parseRun, parseRuns, RUN_FILE_BYTES_MAX, type Run } from '@greedy-infomax/crds';
 
 /** The file cannot be read. */
 export class UnreadableFileError extends Error {
@@ -9,6 +9,11 @@ export class UnreadableFileError extends Error {
 /** Reads the run in `file`. Throws an `UnreadableFileError`, or a `RunFileError` with all validation errors. */
 export function readRunFile(file: string): Run {
   return parseRun(readText(file), file);
+}
+
+/** Reads all runs in `file`, at least one. Throws an `UnreadableFileError`, or a `RunFileError` with all validation errors. */
+export function readRunsOf(file: string): Run[] {
+  return parseRuns(readText(file), file);
 }
 
 /** Reads at most one byte more than the limit of `parseRun`: some files, such as devices, never end. */

@@ -1,7 +1,7 @@
 import { RunFileError } from '@greedy-infomax/crds';
 import { Command } from 'commander';
 import { print, printError } from './print.ts';
-import { readRunFile } from './run-file.ts';
+import { readRunsOf } from './run-file.ts';
 
 /** `gim validate FILE...` */
 export const validateCommand = (): Command =>
@@ -11,8 +11,11 @@ export const validateCommand = (): Command =>
     .action((files: string[]) => {
       for (const file of files) {
         try {
-          const { spec } = readRunFile(file);
-          print(`${file}: valid, ${spec.modules.length} modules`);
+          const runs = readRunsOf(file);
+          for (const { metadata, spec } of runs) {
+            const run = runs.length === 1 ? '' : ` run ${metadata.name}:`;
+            print(`${file}:${run} valid, ${spec.modules.length} modules`);
+          }
         } catch (error) {
           if (!(error instanceof RunFileError)) throw error;
           printError(error.message);

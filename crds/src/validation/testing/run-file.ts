@@ -45,7 +45,7 @@ export function errorsIn(text: string): readonly LocatedValidationError[] {
 
 /** Returns MINIMAL with the value at each `path` replaced, or removed if it is undefined. */
 export function changed(...changes: [path: string, value: unknown][]): string {
-  const document = parseDocument(MINIMAL);
+  const document = parseDocument(MINIMAL, { version: '1.1' });
   for (const [path, value] of changes) {
     const keys = path.split('.').map((key) => (/^\d+$/.test(key) ? Number(key) : key));
     if (value === undefined) document.deleteIn(keys);
