@@ -1,6 +1,7 @@
 import { encodeTrainerEnding, type TrainedEnding } from '@greedy-infomax/crds';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
+import { isUrgent } from './status.ts';
 import {
   aDonePod,
   aFailedPod,
@@ -63,14 +64,18 @@ test.each([
 ])(
   'a trainer that ends with exit code 0 and %s has failed, and its Job is made anew',
   (_, message) => {
-    const planned = plan(aRun(), withFirst([aDonePod('first', message)]));
+    const seen = withFirst([aDonePod('first', message)]);
+    const planned = plan(aRun(), seen);
     expect(row(planned, 'first')).toMatchObject({
       phase: 'Pending',
       reason: 'Restarting',
       restarts: 1,
       lastFailure: { reason: 'NoEvidence', exitCode: 0, pod: 'small-first-0-x' },
     });
-    expect(removed(planned)).toEqual(['Job/small-first']);
+    // Status keeps the failure before the Job, its evidence, goes.
+    expect([removed(planned), planned.requeueAfterSeconds]).toEqual([[], 0]);
+    expect(isUrgent(aRun().status, planned.status)).toBe(true);
+    expect(removed(plan(following(aRun(), planned), seen))).toEqual(['Job/small-first']);
     expect(applied(planned, 'Job').map(({ metadata }) => metadata?.name)).toEqual(['small-second']);
     expect(planned.events).toEqual([
       expect.objectContaining({ type: 'Warning', reason: 'NoEvidence' }),
@@ -153,7 +158,7 @@ test('when its pods are gone, a Job proves nothing: the next trainer reads the c
     phase: 'Pending',
     message: expect.stringMatching(/its pods are gone, so nothing proves what they trained/),
   });
-  expect(removed(planned)).toEqual(['Job/small-first']);
+  expect(removed(plan(following(aRun(), planned), withFirst([])))).toEqual(['Job/small-first']);
 });
 
 test('when its pods are gone, a report since the start of the Job proves it', () => {
@@ -221,9 +226,10 @@ test('a sidecar does not keep a module from being complete, and is named', () =>
 });
 
 test('a trainer without proof that a sidecar keeps is replaced with its Job', () => {
-  const planned = plan(aRun(), withFirst([keptPod('')], aJob('first')));
+  const seen = withFirst([keptPod('')], aJob('first'));
+  const planned = plan(aRun(), seen);
   expect(row(planned, 'first')).toMatchObject({ phase: 'Pending', restarts: 1 });
-  expect(removed(planned)).toEqual(['Job/small-first']);
+  expect(removed(plan(following(aRun(), planned), seen))).toEqual(['Job/small-first']);
 });
 
 test('a failed trainer is no end without proof', () => {

@@ -97,6 +97,10 @@ function failureIn({ run, pods, reports, completion, old }: ModuleState): Failur
     .at(-1);
 }
 
+/** Reports whether the status of the run already has the newest failure of the module. */
+export const isKept = (state: ModuleState): boolean =>
+  isSameFailure(failureIn(state), state.old?.lastFailure);
+
 /** A Job cannot repeat an index that succeeded, so one without proof counts here; see `isOverLimit`. */
 function restartsOf({ job, completion, old }: ModuleState, failure: Failure | undefined): number {
   const before = Math.max(old?.restarts ?? 0, job?.status?.failed ?? 0);

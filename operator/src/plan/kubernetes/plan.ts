@@ -16,7 +16,13 @@ import { type EvaluationPlan, evaluationObjects, planEvaluation, stopped } from 
 import { accuraciesOf, observedEvaluations } from './evaluation-results.ts';
 import { transitions } from './events.ts';
 import { isComplete, isFailed, isOutdated, jobWithoutTrainers, trainerJob } from './jobs.ts';
-import { hasSpentBudget, type ModuleState, moduleRow, moduleStatuses } from './module-status.ts';
+import {
+  hasSpentBudget,
+  isKept,
+  type ModuleState,
+  moduleRow,
+  moduleStatuses,
+} from './module-status.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
 import { overdueIn } from './nodes.ts';
@@ -137,6 +143,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
       now,
     ),
     ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
+    ...(states.every(isKept) ? [] : [0]),
   ].filter((wait) => wait !== undefined);
   return {
     ...children(input, observed, states, resolved.plan, evaluation),
@@ -304,7 +311,10 @@ function children(
     ],
     remove: unusedConfigMaps(observed.configMaps, configMaps, observed.jobs),
   };
-  for (const [i, { job, wanted, old, waitsFor, isFolderInUse, completion }] of states.entries()) {
+  for (const [i, state] of states.entries()) {
+    const { job, wanted, old, waitsFor, isFolderInUse, completion } = state;
+    // Status keeps a failure before the Job, its evidence, goes.
+    const goes = job && isKept(state) ? [jobRef(job)] : [];
     // A module that is complete stays so, even if its Job is deleted.
     if (completion?.proven || old?.phase === 'Complete') continue;
     if (waitsFor !== undefined || isFolderInUse) continue;
@@ -312,7 +322,7 @@ function children(
     if (job && going(job)) continue;
     if (completion?.proven === false) {
       // An index that succeeded never runs again, so another Job takes its place.
-      plan.remove.push(...(job ? [jobRef(job)] : []));
+      plan.remove.push(...goes);
       continue;
     }
     // The pods have succeeded, but have not been seen to.
@@ -328,8 +338,7 @@ function children(
     });
     const idle = run.spec.suspend || wanted === 0;
     const removed = idle && jobWithoutTrainers(run) === 'remove';
-    if (removed || (job && isOutdated(job, planned)))
-      plan.remove.push(...(job ? [jobRef(job)] : []));
+    if (removed || (job && isOutdated(job, planned))) plan.remove.push(...goes);
     else plan.apply.push(planned);
   }
   const evaluationChanges = evaluationObjects(run, evaluation, configs, configMaps, options);

@@ -243,7 +243,10 @@ export function isUrgent(old: RunStatus | undefined, next: RunStatus): boolean {
       status?.phase,
       status?.ready,
       status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
-      status?.modules?.map(({ name, phase, reason, replicas }) => [name, phase, reason, replicas]),
+      status?.modules?.map(({ name, phase, reason, replicas, restarts, lastFailure }) => [
+        ...[name, phase, reason, replicas],
+        ...[restarts, lastFailure?.time, lastFailure?.pod],
+      ]),
     ]);
   return gist(old) !== gist(next);
 }
