@@ -116,6 +116,17 @@ test('such an end counts once, however often it is looked at, and never as a suc
   }
 });
 
+test('a failure counts once while the pods of its Job go before the Job', () => {
+  const seen = withFirst([aDonePod('first', '')]);
+  const run = following(aRun(), plan(aRun(), seen));
+  const { metadata } = aJob('first');
+  const job = done({ ...aJob('first'), metadata: { ...metadata, deletionTimestamp: START } });
+  expect(row(plan(run, withFirst([], job)), 'first')).toMatchObject({
+    restarts: 1,
+    lastFailure: { reason: 'NoEvidence', pod: 'small-first-0-x' },
+  });
+});
+
 test('a Job that goes is waited for', () => {
   const job = done({
     ...aJob('first'),

@@ -66,6 +66,8 @@ export function completionOf({
     if (unproven) return { proven: false, failure: failureOf(unproven, reports) };
     // A pod that is gone leaves its word to the others, and to what came over NATS.
     const evidence = furthest(proofs) ?? furthest(reportsSince(job, reports));
+    // Pods of a Job that is being deleted go before it; what they said is already in status.
+    if (!evidence && job.metadata?.deletionTimestamp) return undefined;
     return evidence ? { proven: true, evidence } : { proven: false, failure: podsGone(name, job) };
   }
   if (ended.length < wanted) return undefined;
