@@ -15,6 +15,7 @@ export * from './protocol/printable.ts';
 export * from './protocol/report.ts';
 export * from './protocol/run-folder.ts';
 export * from './protocol/trainer-ending.ts';
+export * from './protocol/unanswered.ts';
 export * from './v1alpha1/module-resource.ts';
 export * from './v1alpha1/run.ts';
 export * from './validation/parse.ts';

@@ -1,3 +1,4 @@
+import { checkpointStream } from '@greedy-infomax/crds';
 import { JetStreamApiError, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { encodeUser, fmtCreds } from '@nats-io/jwt';
 import { createUser } from '@nats-io/nkeys';
@@ -11,6 +12,7 @@ import type { NamespaceAccounts } from '../../operator/src/nats/namespace-accoun
 import { NatsLimitError } from '../../operator/src/nats/tenants.ts';
 import { streamPlan } from '../../operator/src/nats/testing/stream-plan.ts';
 import { aRun } from '../../operator/src/plan/kubernetes/testing/builders.ts';
+import { CheckpointBucket } from '../../trainer/src/checkpoint/bucket.ts';
 import { type ClosedNats, startClosedNats } from './closed-nats.ts';
 
 /**
@@ -109,15 +111,21 @@ it('a namespace at its limit leaves the rest to others, whose runs wait only for
   await addStream('b', 'U', 5);
 });
 
-it('a run whose streams exceed the memory of its namespace gets the reason NatsLimitReached', async () => {
-  const streams = new RunStreams({
+const runStreams = () =>
+  new RunStreams({
     nats: accounts,
     operator: () => 'us',
     onLeft: () => {},
     log: pino({ level: 'silent' }),
   });
-  const metadata = { name: 'big', namespace: 'a', uid: 'big' };
-  const big = aRun({}, { metadata }) as unknown as RunObject;
+const runIn = (namespace: string, name: string) =>
+  aRun({}, { metadata: { name, namespace, uid: name } }) as unknown as RunObject;
+const ofMib = (name: string, mebibytes: number) =>
+  streamPlan(name, { maxBytes: mebibytes * MIB, subject: name });
+
+it('a run whose streams exceed the memory of its namespace gets the reason NatsLimitReached', async () => {
+  const streams = runStreams();
+  const big = runIn('a', 'big');
   const cause = await streams.ensure(big, [streamPlan('big', { maxBytes: 61 * MIB })]);
   expect(cause).toMatchObject({
     reason: 'NatsLimitReached',
@@ -128,6 +136,26 @@ it('a run whose streams exceed the memory of its namespace gets the reason NatsL
     .poll(() => streams.ensure(big, [streamPlan('big', { maxBytes: MIB })]))
     .toBeUndefined();
   expect(streams.limitOf('big')).toBeUndefined();
+});
+
+it('streams are made and buckets read while the limits of their account change', async () => {
+  await admit('a', 'one', 40);
+  const id = { namespace: 'a', name: 'one', uid: 'one' };
+  await addStream('a', checkpointStream(id), 1);
+  const bucket = await CheckpointBucket.open(await connection('a'), id);
+  const streams = runStreams();
+  let isDone = false;
+  const change = async () => {
+    for (let i = 0; !isDone; i++) await admit('a', 'two', 1 + (i % 2));
+  };
+  const use = async () => {
+    for (let i = 0; i < 200; i++) {
+      const planned = Array.from({ length: 4 }, (_, n) => ofMib(`S${n}`, 1 + (i % 2)));
+      expect(await streams.ensure(runIn('a', 'run'), planned)).toBeUndefined();
+      await bucket.files('first', 0).list();
+    }
+  };
+  await Promise.all([use().finally(() => (isDone = true)), change()]);
 });
 
 it('a user of one account reaches no subject of another, and cannot claim to belong to it', async () => {
@@ -233,6 +261,23 @@ it('an account is deleted with the last run, unless it holds a stream', async ()
   expect(await end(inside)).toContain('Account Authentication Expired');
   expect(await accounts.namespaces(true)).toEqual([]);
   expect(accounts.connection('a')).toBeNull();
+});
+
+it('an account that someone else deleted is made again', async () => {
+  await admit('a', 'one', 1);
+  await connection('a');
+  const other = await closed.accounts({ limits });
+  await other.admit(run('a', 'none', 0));
+  await other.open('a');
+  await other.settle('a', () => false);
+  await expect
+    .poll(() =>
+      addStream('a', 'S', 1).then(
+        () => 'made',
+        (error) => error.message,
+      ),
+    )
+    .toBe('made');
 });
 
 it('accounts of another operator are left unchanged', async () => {

@@ -1,9 +1,8 @@
 import { checkpointStream, edgeStream, stateStream } from '@greedy-infomax/crds';
-import { JetStreamApiError } from '@nats-io/jetstream';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../kube/clock.ts';
 import { keyOf, type RunObject } from '../kube/resource.ts';
-import { deleteStreams, ensureStreams } from '../nats/streams.ts';
+import { deleteStreams, ensureStreams, isLimit } from '../nats/streams.ts';
 import { ownerMetadata } from '../nats/sweep.ts';
 import { NatsLimitError, type NatsTenants } from '../nats/tenants.ts';
 import { REASONS } from '../plan/kubernetes/names.ts';
@@ -206,21 +205,12 @@ function needsOf(streams: readonly (StreamPlan | StatePlan | BucketPlan)[]) {
 
 const UNREACHABLE: Cause = { reason: REASONS.natsAway, message: 'NATS cannot be reached' };
 
-/** JetStream error codes: memory, disk, streams or consumers of the account or the server are used up. */
-const LIMIT_CODES: readonly number[] = [10028, 10047, 10027, 10026, 10039];
-
 function causeOf(error: unknown): Cause {
   const { message } = error as Error;
-  const isLimit =
-    error instanceof NatsLimitError ||
-    (error as Error).name === 'JetStreamNotEnabled' ||
-    (error instanceof JetStreamApiError && LIMIT_CODES.includes(error.code));
-  if (!isLimit) return { reason: REASONS.natsAway, message: `NATS: ${message}` };
-  const isServer = !(error instanceof NatsLimitError);
+  if (error instanceof NatsLimitError) return { reason: REASONS.natsLimit, message };
+  if (!isLimit(error)) return { reason: REASONS.natsAway, message: `NATS: ${message}` };
   return {
     reason: REASONS.natsLimit,
-    message: isServer
-      ? `the NATS server or the account of the namespace has no room for the run's streams (${message}); the run starts when others have ended, or with more memory (nats.memoryStore.size)`
-      : message,
+    message: `the NATS server or the account of the namespace has no room for the run's streams (${message}); the run starts when others have ended, or with more memory (nats.memoryStore.size)`,
   };
 }

@@ -319,17 +319,23 @@ export class NamespaceAccounts implements NatsTenants {
       }
       this.#connections.set(namespace, connection);
       this.#events?.onConnected(connection, namespace, true);
-      void this.#watch(connection, namespace);
+      void this.#watch(connection, tenant);
       return connection;
     } catch (err) {
+      tenant.pushed = undefined; // the server may have lost the account
       log.warn({ err, namespace }, 'cannot connect to the NATS account of a namespace');
       return null;
     }
   }
 
-  async #watch(connection: NatsConnection, namespace: string): Promise<void> {
+  async #watch(connection: NatsConnection, tenant: Tenant): Promise<void> {
+    const { namespace } = tenant;
     for await (const { type } of connection.status()) {
       if (type === 'reconnect') this.#events?.onConnected(connection, namespace, false);
+      if (type !== 'disconnect' || this.#connections.get(namespace) !== connection) continue;
+      tenant.pushed = undefined; // the server may have lost the account
+      // While the server cannot be reached, this fails, and the next connection pushes all accounts.
+      this.#push(tenant).catch(() => {});
     }
     if (this.#connections.get(namespace) === connection) this.#connections.delete(namespace);
   }

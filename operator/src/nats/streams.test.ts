@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { jetstream, jetstreamManager, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -65,6 +68,34 @@ describe('ensureStreams', () => {
     const message = await (await js.consumers.get('queue', 'next')).next();
     await message?.ackAck();
     await js.publish('gim.local.test.edge.queue', 'fits');
+  });
+
+  it('leaves all streams as they were when there is no room for one of them', async () => {
+    const config = join(mkdtempSync(join(tmpdir(), 'gim-')), 'server.conf');
+    writeFileSync(config, 'jetstream { max_memory_store: 10000 }');
+    const small = await startNats('127.0.0.1', { config });
+    const there = await connect({ servers: small.url });
+    const sizes = async () => {
+      const found: Record<string, number> = {};
+      for await (const { config } of (await jetstreamManager(there)).streams.list()) {
+        found[config.name] = config.max_bytes;
+      }
+      return found;
+    };
+    const sized = (a: number, b: number) => [
+      plan('a', { maxBytes: a }),
+      plan('b', { maxBytes: b }),
+    ];
+    try {
+      await expect(ensureStreams(there, sized(6000, 6000))).rejects.toThrow('insufficient');
+      expect(await sizes()).toEqual({});
+      await ensureStreams(there, sized(4000, 4000));
+      await expect(ensureStreams(there, sized(5000, 6000))).rejects.toThrow('insufficient');
+      expect(await sizes()).toEqual({ a: 4000, b: 4000 });
+    } finally {
+      await there.close();
+      await small.stop();
+    }
   });
 
   it('writes nothing when nothing changed', async () => {

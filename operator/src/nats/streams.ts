@@ -1,4 +1,10 @@
-import { shardConsumer, shardSubject, shardsOf } from '@greedy-infomax/crds';
+import {
+  answered,
+  isUnanswered,
+  shardConsumer,
+  shardSubject,
+  shardsOf,
+} from '@greedy-infomax/crds';
 import {
   AckPolicy,
   type ConsumerConfig,
@@ -29,7 +35,8 @@ const manager = (connection: NatsConnection): Promise<JetStreamManager> =>
 
 /**
  * Creates missing streams and updates those that differ. Resolves with the number of writes, 0 if all were as
- * planned. `metadata` is noted on each stream. Throws the server's error when it refuses.
+ * planned. `metadata` is noted on each stream. Throws the server's error when it refuses; where it has no room
+ * for one of them, all are left as they were, so that none reserves storage for a run that cannot start.
  */
 export async function ensureStreams(
   connection: NatsConnection,
@@ -39,9 +46,29 @@ export async function ensureStreams(
   const jsm = await manager(connection);
   // Concurrent, because the client packs all requests of one event loop turn into one packet. All are tried,
   // even if one is refused.
-  const each = await together(streams.map((stream) => ensure(jsm, stream, metadata)));
-  return each.reduce((sum, writes) => sum + writes, 0);
+  const undo: Undo[] = [];
+  try {
+    const ensured = streams.map((stream) => answered(() => ensure(jsm, stream, metadata, undo)));
+    const writes = await together(ensured);
+    return writes.reduce((sum, each) => sum + each, 0);
+  } catch (error) {
+    if (isLimit(error)) await Promise.allSettled(undo.map(answered));
+    throw error;
+  }
 }
+
+/** Restores a stream as it was. */
+type Undo = () => Promise<unknown>;
+
+/** JetStream error codes: memory, disk, streams or consumers of the account or the server are used up. */
+const LIMIT_CODES: readonly number[] = [10028, 10047, 10027, 10026, 10039];
+
+/**
+ * Reports whether NATS has no room for a stream. The server does not enable JetStream for an account whose
+ * storage it does not have.
+ */
+export const isLimit = (error: unknown): boolean =>
+  isUnanswered(error) || (error instanceof JetStreamApiError && LIMIT_CODES.includes(error.code));
 
 /** Deletes the streams and their consumers. Streams that do not exist are not an error. */
 export async function deleteStreams(
@@ -49,7 +76,7 @@ export async function deleteStreams(
   streams: readonly Pick<StreamPlan, 'name'>[],
 ): Promise<void> {
   const jsm = await manager(connection);
-  await Promise.all(streams.map(({ name }) => found(jsm.streams.delete(name))));
+  await Promise.all(streams.map(({ name }) => answered(() => found(jsm.streams.delete(name)))));
 }
 
 /** Ensures one stream with its consumers. Resolves with the number of writes. */
@@ -57,8 +84,9 @@ async function ensure(
   jsm: JetStreamManager,
   stream: StreamPlan | StatePlan | BucketPlan,
   metadata: Record<string, string>,
+  undo: Undo[],
 ): Promise<number> {
-  const done = await ensureStream(jsm, withMetadata(configOf(stream), metadata));
+  const done = await ensureStream(jsm, withMetadata(configOf(stream), metadata), undo);
   const consumers = 'consumer' in stream ? consumerConfigs(stream) : [];
   // A stream that was just created has no consumers.
   const made = await Promise.all(
@@ -70,15 +98,18 @@ async function ensure(
 async function ensureStream(
   jsm: JetStreamManager,
   wanted: WantedStream,
+  undo: Undo[],
 ): Promise<'left' | 'made' | 'updated'> {
   const current = await found(jsm.streams.info(wanted.name));
   if (current !== null && agrees(current.config, wanted)) return 'left';
   if (current !== null && !isFixed(current.config, wanted)) {
     await jsm.streams.update(wanted.name, wanted);
+    undo.push(() => jsm.streams.update(wanted.name, current.config));
     return 'updated';
   }
   if (current !== null) await jsm.streams.delete(wanted.name);
   await jsm.streams.add(wanted);
+  undo.push(() => jsm.streams.delete(wanted.name));
   return 'made';
 }
 

@@ -1,4 +1,4 @@
-import { checkpointBucket, checkpointStream, type RunId } from '@greedy-infomax/crds';
+import { answered, checkpointBucket, checkpointStream, type RunId } from '@greedy-infomax/crds';
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -171,7 +171,7 @@ export class CheckpointBucket {
 
   async #ask<T>(request: () => Promise<T>): Promise<T> {
     try {
-      return await request();
+      return await answered(request);
     } catch (error) {
       const bucket = `bucket ${checkpointBucket(this.#run)}`;
       if (isMissing(error)) {
