@@ -6,7 +6,7 @@ import type {
   V1ResourceRequirements,
 } from '@kubernetes/client-node';
 import { CLEANUP_PROGRAM } from './cleanup-program.ts';
-import { isComplete, isFailed } from './jobs.ts';
+import { isBeingDeleted, isComplete, isFailed } from './jobs.ts';
 import {
   CHECKPOINT_FOLDER,
   CLEANUP_RESOURCES,
@@ -42,8 +42,7 @@ export function plannedCleanup(
   if (there === undefined) return { apply: wanted ? [wanted] : [], remove: [] };
   const template = (job: V1Job | undefined) => job?.metadata?.annotations?.[TEMPLATE];
   const isOutdated = template(wanted) !== template(there);
-  const isGoing = there.metadata?.deletionTimestamp !== undefined;
-  return { apply: [], remove: isOutdated && !isGoing ? [jobRef(there)] : [] };
+  return { apply: [], remove: isOutdated && !isBeingDeleted(there) ? [jobRef(there)] : [] };
 }
 
 /** Reports whether a Job cleans up after a run: it has the label, and no owner. */
@@ -61,7 +60,7 @@ export const formerCleanups = (
   jobs.filter(
     (job) =>
       job.metadata?.labels?.[COMPONENT] === CLEANUP &&
-      job.metadata.deletionTimestamp === undefined &&
+      !isBeingDeleted(job) &&
       !(run && job.metadata.name === cleanupName(run)) &&
       !isComplete(job) &&
       !isFailed(job),

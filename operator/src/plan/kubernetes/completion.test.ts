@@ -121,6 +121,7 @@ test('a failure counts once while the pods of its Job go before the Job', () => 
   const run = following(aRun(), plan(aRun(), seen));
   const { metadata } = aJob('first');
   const job = done({ ...aJob('first'), metadata: { ...metadata, deletionTimestamp: START } });
+  job.status = { ...job.status, completionTime: new Date(after(60)) };
   expect(row(plan(run, withFirst([], job)), 'first')).toMatchObject({
     restarts: 1,
     lastFailure: { reason: 'NoEvidence', pod: 'small-first-0-x' },

@@ -7,7 +7,7 @@ import {
 } from '@greedy-infomax/crds';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { failureOf } from './failure.ts';
-import { isComplete } from './jobs.ts';
+import { isBeingDeleted, isComplete } from './jobs.ts';
 import { REASONS } from './names.ts';
 import { millis, timestamp } from './objects.ts';
 import { keptBySidecar } from './pending.ts';
@@ -66,9 +66,9 @@ export function completionOf({
     if (unproven) return { proven: false, failure: failureOf(unproven, reports) };
     // A pod that is gone leaves its word to the others, and to what came over NATS.
     const evidence = furthest(proofs) ?? furthest(reportsSince(job, reports));
-    // Pods of a Job that is being deleted go before it; what they said is already in status.
-    if (!evidence && job.metadata?.deletionTimestamp) return undefined;
-    return evidence ? { proven: true, evidence } : { proven: false, failure: podsGone(name, job) };
+    if (evidence) return { proven: true, evidence };
+    // The pods of a deleted Job end before it; status already has what they reported.
+    return isBeingDeleted(job) ? undefined : { proven: false, failure: podsGone(name, job) };
   }
   if (ended.length < wanted) return undefined;
   if (unproven) {

@@ -4,7 +4,7 @@ import { dueEvaluation } from '../due-evaluation.ts';
 import { conditionOf, type NewCondition } from './conditions.ts';
 import { type EvaluationTarget, evaluationJob, evaluationName } from './evaluation-job.ts';
 import type { ObservedEvaluation } from './evaluation-results.ts';
-import { isOutdated } from './jobs.ts';
+import { isBeingDeleted, isOutdated } from './jobs.ts';
 import { hasSpentBudget } from './module-status.ts';
 import { REASONS } from './names.ts';
 import { jobRef } from './objects.ts';
@@ -79,19 +79,17 @@ export function evaluationObjects(
   configMaps: readonly V1ConfigMap[],
   options: PlanOptions,
 ): Pick<KubernetesPlan, 'apply' | 'remove'> {
-  const remove = useless.filter((job) => !isGoing(job));
+  const remove = useless.filter((job) => !isBeingDeleted(job));
   if (target === undefined) return { apply: [], remove: remove.map(jobRef) };
   const planned = evaluationJob(run, target, modules, configMaps, options);
   if (current === undefined) return { apply: [planned], remove: remove.map(jobRef) };
   // Its name is taken until its last pod has ended.
-  if (isOutdated(current, planned) && !isGoing(current)) remove.push(current);
+  if (isOutdated(current, planned) && !isBeingDeleted(current)) remove.push(current);
   return { apply: [], remove: remove.map(jobRef) };
 }
 
 const jobsOf = (evaluations: readonly ObservedEvaluation[]): V1Job[] =>
   evaluations.map(({ job }) => job);
-
-const isGoing = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
 const slowestOf = (rows: readonly ModuleRow[]): number =>
   Math.min(...rows.map(({ samples = 0 }) => samples));

@@ -113,6 +113,10 @@ export const isComplete = (job: V1Job | undefined): boolean =>
 export const isFailed = (job: V1Job | undefined): boolean =>
   hasCondition(job, 'Failed') || hasCondition(job, 'FailureTarget');
 
+/** Reports whether the Job was deleted, but still has pods or finalizers. */
+export const isBeingDeleted = (job: V1Job | undefined): boolean =>
+  job?.metadata?.deletionTimestamp !== undefined;
+
 /**
  * Returns how a Job stops while its run is suspended or its module has no trainers. Kubernetes ends the pods of a
  * suspended Job and keeps the Job. Kueue starts every Job in its queue, so such a Job must be removed.

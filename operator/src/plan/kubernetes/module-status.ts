@@ -44,6 +44,8 @@ export interface ModuleState {
   natsAway: boolean;
   /** Evidence that the module is complete, or what is missing for it. */
   completion: Completion | undefined;
+  /** Newest failure of the module's trainers; the one of the present status where nothing newer is known. */
+  failure: Failure | undefined;
   /** Accuracies that the newest evaluation found, if it is new. */
   accuracy: Accuracy | undefined;
   /** Row of the module in the run's present status. */
@@ -58,9 +60,8 @@ interface Finding {
 
 /** Returns the module's row in the run's status. What was known once stays: figures, accuracy, completion, failures. */
 export function moduleRow(state: ModuleState): ModuleRow {
-  const { name, wanted, pods, reports, accuracy, completion, old } = state;
-  const failure = failureIn(state);
-  const restarts = restartsOf(state, failure);
+  const { name, wanted, pods, reports, accuracy, completion, failure, old } = state;
+  const restarts = restartsOf(state);
   const { phase, cause } = finding(state, restarts);
   const known = trainers(pods, wanted).flatMap((pod) => (pod && reportOf(pod, reports)) ?? []);
   const { accuracy: after = old?.accuracy, accuracyUntrained = old?.accuracyUntrained } =
@@ -86,8 +87,14 @@ export function moduleRow(state: ModuleState): ModuleRow {
   };
 }
 
-/** The newest failure of the module's trainers; the former one where nothing newer is known. */
-function failureIn({ run, pods, reports, completion, old }: ModuleState): Failure | undefined {
+/** Returns the `failure` of a module's state. */
+export function newestFailure({
+  run,
+  pods,
+  reports,
+  completion,
+  old,
+}: Pick<ModuleState, 'run' | 'pods' | 'reports' | 'completion' | 'old'>): Failure | undefined {
   // The pods of a suspended run end because they are told to.
   const found = run.spec.suspend ? undefined : lastFailure(pods, reports);
   const unproven = completion && !completion.proven ? completion.failure : undefined;
@@ -98,11 +105,11 @@ function failureIn({ run, pods, reports, completion, old }: ModuleState): Failur
 }
 
 /** Reports whether the status of the run already has the newest failure of the module. */
-export const isKept = (state: ModuleState): boolean =>
-  isSameFailure(failureIn(state), state.old?.lastFailure);
+export const isFailureKept = ({ failure, old }: ModuleState): boolean =>
+  isSameFailure(failure, old?.lastFailure);
 
 /** A Job cannot repeat an index that succeeded, so one without proof counts here; see `isOverLimit`. */
-function restartsOf({ job, completion, old }: ModuleState, failure: Failure | undefined): number {
+function restartsOf({ job, completion, failure, old }: ModuleState): number {
   const before = Math.max(old?.restarts ?? 0, job?.status?.failed ?? 0);
   const isNew =
     completion?.proven === false &&

@@ -1,5 +1,6 @@
 import type { V1ContainerStatus, V1Job, V1Pod } from '@kubernetes/client-node';
 import { endedAt, failureOf, isFinal, podFailure } from './failure.ts';
+import { isBeingDeleted } from './jobs.ts';
 import { CONTAINER, REASONS } from './names.ts';
 import { lostNode } from './nodes.ts';
 import { millis, timestamp } from './objects.ts';
@@ -27,7 +28,7 @@ export function pendingCause({ job, pod, queue, warnings, now }: PendingInput): 
   const lost = pod && lostNode(pod, now);
   if (lost) return lost;
   const ends = pod?.metadata?.deletionTimestamp !== undefined && isActive(pod);
-  if (ends || job?.metadata?.deletionTimestamp !== undefined) {
+  if (ends || isBeingDeleted(job)) {
     return { reason: REASONS.replacing, message: 'waits for its former pod to end' };
   }
   if (pod && (isRunning(pod) || pod.status?.phase === 'Succeeded')) return undefined;

@@ -15,13 +15,21 @@ import { completionOf } from './completion.ts';
 import { type EvaluationPlan, evaluationObjects, planEvaluation, stopped } from './evaluation.ts';
 import { accuraciesOf, observedEvaluations } from './evaluation-results.ts';
 import { transitions } from './events.ts';
-import { isComplete, isFailed, isOutdated, jobWithoutTrainers, trainerJob } from './jobs.ts';
+import {
+  isBeingDeleted,
+  isComplete,
+  isFailed,
+  isOutdated,
+  jobWithoutTrainers,
+  trainerJob,
+} from './jobs.ts';
 import {
   hasSpentBudget,
-  isKept,
+  isFailureKept,
   type ModuleState,
   moduleRow,
   moduleStatuses,
+  newestFailure,
 } from './module-status.ts';
 import { MANAGER, REASONS, SILENT_SECONDS } from './names.ts';
 import { plannedCredentials } from './nats-secret.ts';
@@ -143,7 +151,7 @@ function planTraining(input: PlanInput): KubernetesPlan {
       now,
     ),
     ...(rows.some(({ phase }) => AT_WORK.has(phase)) ? [SILENT_SECONDS * 1000] : []),
-    ...(states.every(isKept) ? [] : [0]),
+    ...(states.every(isFailureKept) ? [] : [0]),
   ].filter((wait) => wait !== undefined);
   return {
     ...children(input, observed, states, resolved.plan, evaluation),
@@ -206,6 +214,8 @@ function moduleState(
   const wanted = wantedReplicas(module, object);
   const pods = podsOf(observed.pods, job);
   const reports = observed.reports.filter((report) => report.module === name);
+  const completion = completionOf({ run, name, wanted, job, pods, reports });
+  const old = run.status?.modules?.find((row) => row.name === name);
   return {
     run,
     name,
@@ -216,8 +226,9 @@ function moduleState(
     reports,
     warnings: observed.warnings ?? new Map(),
     natsAway: observed.nats?.reason === REASONS.natsAway,
-    completion: completionOf({ run, name, wanted, job, pods, reports }),
-    old: run.status?.modules?.find((row) => row.name === name),
+    completion,
+    failure: newestFailure({ run, pods, reports, completion, old }),
+    old,
     now,
   };
 }
@@ -225,7 +236,7 @@ function moduleState(
 /** A finished run keeps the Jobs that have ended, for their logs, until its time is over. */
 function finish(run: KubernetesRun, jobs: readonly V1Job[], now: Date) {
   const ttl = ttlLeft(run, now);
-  const atWork = jobs.filter((job) => !isComplete(job) && !isFailed(job) && !going(job));
+  const atWork = jobs.filter((job) => !isComplete(job) && !isFailed(job) && !isBeingDeleted(job));
   return {
     apply: [],
     remove:
@@ -238,8 +249,6 @@ function finish(run: KubernetesRun, jobs: readonly V1Job[], now: Date) {
 /** Returns the evaluation condition of a run that fails: a running evaluation ends with it. */
 const unlessUnderWay = (run: KubernetesRun, { target, condition }: EvaluationPlan) =>
   target ? stopped(run) : condition;
-
-const going = ({ metadata }: V1Job): boolean => metadata?.deletionTimestamp !== undefined;
 
 type Resolved = { plan: RunPlan } | { error: string };
 
@@ -313,16 +322,16 @@ function children(
   };
   for (const [i, state] of states.entries()) {
     const { job, wanted, old, waitsFor, isFolderInUse, completion } = state;
-    // Status keeps a failure before the Job, its evidence, goes.
-    const goes = job && isKept(state) ? [jobRef(job)] : [];
+    // The Job is the only evidence of a failure, so it stays until status has the failure.
+    const removal = job && isFailureKept(state) ? [jobRef(job)] : [];
     // A module that is complete stays so, even if its Job is deleted.
     if (completion?.proven || old?.phase === 'Complete') continue;
     if (waitsFor !== undefined || isFolderInUse) continue;
     // Its name is taken until its last pod has ended.
-    if (job && going(job)) continue;
+    if (isBeingDeleted(job)) continue;
     if (completion?.proven === false) {
       // An index that succeeded never runs again, so another Job takes its place.
-      plan.remove.push(...goes);
+      plan.remove.push(...removal);
       continue;
     }
     // The pods have succeeded, but have not been seen to.
@@ -338,7 +347,7 @@ function children(
     });
     const idle = run.spec.suspend || wanted === 0;
     const removed = idle && jobWithoutTrainers(run) === 'remove';
-    if (removed || (job && isOutdated(job, planned))) plan.remove.push(...goes);
+    if (removed || (job && isOutdated(job, planned))) plan.remove.push(...removal);
     else plan.apply.push(planned);
   }
   const evaluationChanges = evaluationObjects(run, evaluation, configs, configMaps, options);

@@ -1,3 +1,4 @@
+import type { Failure } from '@greedy-infomax/crds';
 import { expect, test } from 'vitest';
 import { isUrgent } from './status.ts';
 import {
@@ -17,6 +18,7 @@ import {
   row,
   trained,
 } from './testing/builders.ts';
+import type { ModuleRow } from './types.ts';
 
 const pending = aPendingPod('second', {
   conditions: [
@@ -145,6 +147,29 @@ test('other figures can wait to be written, another phase cannot', () => {
   expect(isUrgent(status, plan(aRun(), atWork('forwarding')).status)).toBe(true);
   expect(isUrgent(undefined, status)).toBe(true);
 });
+
+test.each([
+  ['a restart', { restarts: 2 }],
+  ['a failure of another pod', { lastFailure: aFailure({ pod: 'small-first-0-z' }) }],
+  ['a failure at another time', { lastFailure: aFailure({ time: '2026-01-01T00:00:09Z' }) }],
+])('%s is written at once', (_, change) => {
+  const { status } = plan(aRun(), atWork());
+  const [first, ...others] = status.modules ?? [];
+  const failed = { ...first, restarts: 1, lastFailure: aFailure() } as ModuleRow;
+  const of = (row: ModuleRow) => ({ ...status, modules: [row, ...others] });
+  expect(isUrgent(of(failed), of({ ...failed }))).toBe(false);
+  expect(isUrgent(of(failed), of({ ...failed, ...change }))).toBe(true);
+});
+
+function aFailure(change: Partial<Failure> = {}): Failure {
+  return {
+    reason: 'Error',
+    message: 'boom',
+    time: '2026-01-01T00:00:01Z',
+    pod: 'small-first-0-x',
+    ...change,
+  };
+}
 
 /** Status of each condition, by type. */
 const conditionsOf = (planned: ReturnType<typeof plan>) =>

@@ -243,10 +243,10 @@ export function isUrgent(old: RunStatus | undefined, next: RunStatus): boolean {
       status?.phase,
       status?.ready,
       status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
-      status?.modules?.map(({ name, phase, reason, replicas, restarts, lastFailure }) => [
-        ...[name, phase, reason, replicas],
-        ...[restarts, lastFailure?.time, lastFailure?.pod],
-      ]),
+      status?.modules?.map(({ name, phase, reason, replicas, restarts, lastFailure }) => {
+        const { time, pod } = lastFailure ?? {};
+        return [name, phase, reason, replicas, restarts, time, pod];
+      }),
     ]);
   return gist(old) !== gist(next);
 }
