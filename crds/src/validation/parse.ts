@@ -56,8 +56,8 @@ export function parseRun(text: string, file: string): Run {
 }
 
 /**
- * Returns the runs in the YAML `text`, at least one, with defaults. Ignores documents of other kinds, as
- * `kubectl apply` takes them too. Throws a `RunFileError` with the validation errors of all documents.
+ * Returns the runs in the YAML `text`, at least one, with defaults. Ignores objects of other APIs and
+ * modules, which `kubectl apply` accepts in the same file. Throws a `RunFileError` with the validation errors of all documents.
  */
 export function parseRuns(text: string, file: string): Run[] {
   if (Buffer.byteLength(text) > RUN_FILE_BYTES_MAX) {
@@ -108,9 +108,9 @@ const isEmpty = ({ contents }: Document.Parsed): boolean =>
 
 /** Reports whether a document is a complete object of another API, or the module object of a run. */
 function isForeign(document: Document.Parsed): boolean {
-  const [apiVersion, kind] = ['apiVersion', 'kind'].map((key) =>
-    isMap(document.contents) ? document.get(key) : undefined,
-  );
+  if (!isMap(document.contents)) return false;
+  const apiVersion = document.get('apiVersion');
+  const kind = document.get('kind');
   if (typeof apiVersion !== 'string' || typeof kind !== 'string') return false;
   return !apiVersion.startsWith(`${API_GROUP}/`) || kind === 'GreedyInfoMaxModule';
 }

@@ -46,7 +46,7 @@ function floatOf(text: string): number | string {
 const BOOL =
   /^(?:[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/;
 
-const SCALARS: ScalarTag[] = [
+const TAGS: ScalarTag[] = [
   plainTag('null', /^(?:~|null|Null|NULL)?$/, () => null),
   plainTag('bool', BOOL, (text) => /^(?:y|yes|true|on)$/i.test(text)),
   plainTag('int', INTEGER, integerOf),
@@ -54,7 +54,7 @@ const SCALARS: ScalarTag[] = [
   { tag: 'tag:yaml.org,2002:binary', resolve: (text) => Buffer.from(text, 'base64').toString() },
 ];
 
-/** Returns `value` as YAML that kubectl reads as the same value: strings that it would take for others are quoted. */
+/** Returns `value` as YAML that kubectl reads as the same value. Quotes strings that kubectl would read as another type. */
 export const stringifyForKubectl = (value: unknown): string =>
   stringify(value, {
     version: '1.1',
@@ -64,18 +64,23 @@ export const stringifyForKubectl = (value: unknown): string =>
     customTags: [{ ...plainTag('int', /^[-+]?0o[0-7_]+$/, integerOf), identify: () => false }],
   });
 
-/** Returns the documents of the text; their `errors` include keys that occur twice. Throws a RangeError if it nests too deep. */
+/**
+ * Returns the documents of the text; their `errors` include keys that occur twice. Throws a RangeError if it nests
+ * too deep.
+ */
 export function parseLikeKubectl(text: string, lines: LineCounter): Document.Parsed[] {
   // The library compares each key with all others, which takes an hour for 1 MiB of keys.
-  const options = {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: false,
-    logLevel: 'error',
-    schema: 'failsafe',
-    merge: true,
-  } as const;
-  const documents = [...parseAllDocuments(text, { ...options, customTags: SCALARS })];
+  const documents = [
+    ...parseAllDocuments(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+      logLevel: 'error',
+      schema: 'failsafe',
+      customTags: TAGS,
+      merge: true,
+    }),
+  ];
   for (const document of documents) {
     // A value that contradicts its tag, such as !!int twelve. kubectl reads values with other tags as text.
     for (const warning of document.warnings) {

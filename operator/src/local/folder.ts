@@ -88,7 +88,7 @@ function checkOwn(out: string): void {
   );
 }
 
-/** Reports whether `path` is anything but a folder of empty folders. An unreadable folder counts as one with files. */
+/** Reports whether `path` is anything but a folder of empty folders. Assumes files in an unreadable folder. */
 function holdsFile(path: string): boolean {
   if (!lstatSync(path).isDirectory()) return true;
   try {
