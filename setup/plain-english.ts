@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -165,7 +165,8 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const files = execFileSync('git', ['ls-files', '*.ts', '*.md'], { encoding: 'utf8' })
     .trim()
     .split('\n')
-    .filter((file) => !/^setup\/plain-english|^bench\/RESULTS\.md|^CHANGELOG/.test(file));
+    .filter((file) => !/^setup\/plain-english|^bench\/RESULTS\.md|^CHANGELOG/.test(file))
+    .filter((file) => existsSync(file)); // one may be deleted and not staged yet
   const sources = files.map((file) => ({ file, source: readFileSync(file, 'utf8') }));
   const findings = sources.flatMap(({ file, source }) => check(file, source));
   const print = (found: readonly Finding[]) => {
