@@ -3,6 +3,7 @@ import { Client } from '../../operator/src/kube/client.ts';
 import { loadKubeConfig } from '../../operator/src/kube/kube-config.ts';
 import { LEASES, pathOf, type Resource } from '../../operator/src/kube/resource.ts';
 import { startCluster } from '../../test/support/cluster.ts';
+import { inParallel } from '../../test/support/in-parallel.ts';
 import { JobWatch } from './jobs.ts';
 import { cpuSeconds, memory } from './process.ts';
 import type { Running, Subject } from './subjects.ts';
@@ -107,7 +108,7 @@ export async function measure(
       for (const count of counts) {
         const cpu = cpuSeconds(current.pid);
         const added = Math.max(0, count - made);
-        await inParallel(added, (i) => create(`size-${count}-${i}`));
+        await inParallel(PARALLEL, added, (i) => create(`size-${count}-${i}`));
         await quiet(client);
         made = Math.max(made, count);
         sizes.push({
@@ -241,12 +242,4 @@ async function freeLease(client: Client): Promise<void> {
   const free = { spec: { holderIdentity: '' } };
   const patching = client.patch(LEASES, NAMESPACE, 'greedy-infomax-operator', 'merge', free);
   await patching.catch(() => undefined); // JobSet has none.
-}
-
-async function inParallel(count: number, work: (i: number) => Promise<unknown>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < count; i = next++) await work(i);
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
 }

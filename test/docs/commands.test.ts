@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { commandBlocks, PAGES, ROOT } from '../support/documented.ts';
+import { commandBlocks, PAGES, ROOT } from '../support/code-blocks.ts';
 
 /** Holds every command block of the documentation to a test that runs it, or to a reason why none does. */
 

@@ -14,12 +14,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { codeBlocks } from '../support/code-blocks.ts';
-import { commandBlocks, PAGES, ROOT } from '../support/documented.ts';
+import { codeBlocks, commandBlocks, PAGES, ROOT } from '../support/code-blocks.ts';
 
 /**
- * Runs the command blocks of the documentation that need one machine, as written and in order, in a folder laid out
- * like the checkout whose run files have small budgets.
+ * Runs the command blocks of the documentation that need one machine, as written and in order. The working folder has
+ * the checkout's layout. Its run files train on few samples.
  */
 
 // A block of several commands trains and evaluates; only a hanging command exceeds this.
@@ -32,7 +31,7 @@ const SAMPLES = 640;
 
 let folder: string;
 
-/** Returns a run file with a small budget, whose linear probes train briefly. */
+/** Returns the run file with few samples and one epoch of linear probes. */
 const small = (text: string): string =>
   text.replace(
     /\b(samples|epochs): \d+/g,

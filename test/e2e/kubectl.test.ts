@@ -1,9 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseRun } from '@greedy-infomax/crds';
+import { parseRun, stringifyForKubectl } from '@greedy-infomax/crds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseAllDocuments, stringify } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { SCALARS } from '../../crds/src/validation/testing/kubectl-scalars.ts';
 import { planRun } from '../../operator/src/plan/run.ts';
 import { CLUSTER_TIMEOUT, type Cluster, startCluster } from '../support/cluster.ts';
@@ -67,7 +67,7 @@ describe.each(examples)('examples/%s', (name) => {
       'apply',
       '--dry-run=server',
       '-f',
-      fileOf(known.map((resource) => stringify(resource, { version: '1.1' })).join('---\n')),
+      fileOf(known.map(stringifyForKubectl).join('---\n')),
     );
     expect(answer.split('\n')).toHaveLength(known.length);
   });

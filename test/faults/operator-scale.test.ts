@@ -9,6 +9,7 @@ import {
   SECRETS,
 } from '../../operator/src/kube/resource.ts';
 import { CLUSTER_TIMEOUT } from '../support/cluster.ts';
+import { inParallel } from '../support/in-parallel.ts';
 import type { OperatorProcess } from '../support/operator.ts';
 import { randomOf } from './random.ts';
 import { aRun, eventually, NAMESPACE, openScene, type Scene } from './scene.ts';
@@ -22,9 +23,6 @@ const MANY = 200;
 // Only a hanging operator exceeds these: a deletion of all runs takes minutes on a slow disk.
 const HANGS = 600_000;
 vi.setConfig({ testTimeout: 2 * HANGS });
-
-const names = (start: string, count: number) =>
-  Array.from({ length: count }, (_, i) => `${start}-${i}`);
 
 let scene: Scene;
 let operator: OperatorProcess;
@@ -54,12 +52,8 @@ const writes = () => scene.proxy.passed.filter(({ isWrite }) => isWrite).length;
 
 it(`${MANY} runs created at once all get their objects`, async () => {
   const start = performance.now();
-  const waiting = names('many', MANY);
-  // Few enough at a time that no request times out where the API server's disk is slow.
-  const create = async () => {
-    for (let name = waiting.pop(); name; name = waiting.pop()) await scene.create(aRun(name));
-  };
-  await Promise.all(Array.from({ length: 20 }, create));
+  // With more requests at a time some would time out where the API server's disk is slow.
+  await inParallel(20, MANY, (i) => scene.create(aRun(`many-${i}`)));
   const all = {
     modules: 2 * MANY,
     jobs: 2 * MANY,
@@ -105,7 +99,8 @@ it('runs deleted all at once leave nothing', async () => {
 
 it('runs deleted while they are being created leave nothing', async () => {
   const random = randomOf(3);
-  for (const name of names('short', 20)) {
+  for (let i = 0; i < 20; i += 1) {
+    const name = `short-${i}`;
     await scene.create(aRun(name));
     await wait(random(300));
     await scene.deleteRun(name);

@@ -182,7 +182,7 @@ function commands(facts: ClusterFacts): Pick<Cluster, 'exec' | 'apply' | 'crdsEs
           await exec('kubectl', ...wait);
           return;
         } catch (error) {
-          // kubectl fails at once on a CRD whose status is still empty.
+          // `kubectl wait` fails at once if a CRD has no status yet.
           if (Date.now() > end) throw error;
           await sleep(200);
         }
