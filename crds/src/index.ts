@@ -5,6 +5,7 @@ export * from './network/objective-parameters.ts';
 export * from './network/sample-shape.ts';
 export * from './protocol/evaluation-result.ts';
 export * from './protocol/frame-limits.ts';
+export * from './protocol/lossy-log.ts';
 export * from './protocol/module-config.ts';
 export * from './protocol/names.ts';
 export * from './protocol/nats-url.ts';

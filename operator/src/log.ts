@@ -1,3 +1,4 @@
+import { lossy } from '@greedy-infomax/crds';
 import pino, { type Logger } from 'pino';
 
 /**
@@ -7,13 +8,10 @@ import pino, { type Logger } from 'pino';
 export function openLog(file?: string): Logger {
   const level = process.env.LOG_LEVEL ?? 'info';
   if (file !== undefined) {
-    const destination = pino.destination({ dest: file, sync: true });
-    // A full disk costs lines of the log, not the run.
-    destination.on('error', () => {});
-    return pino({ level }, destination);
+    return pino({ level }, lossy(pino.destination({ dest: file, sync: true })));
   }
   if (process.stderr.isTTY) {
     return pino({ level, transport: { target: 'pino-pretty', options: { destination: 2 } } });
   }
-  return pino({ level }, pino.destination({ dest: 2, sync: true }));
+  return pino({ level }, lossy(pino.destination({ dest: 2, sync: true })));
 }

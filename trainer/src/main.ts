@@ -5,6 +5,7 @@ import {
   EXIT,
   encodeTrainerEnding,
   inboxPrefix,
+  lossy,
   MODULE_FILE,
   type ModuleConfig,
   moduleConfigSchema,
@@ -37,10 +38,10 @@ const { values } = parseArgs({
   },
 });
 
-const destination = pino.destination({ sync: true });
-// A full disk costs lines of the log, not the training.
-destination.on('error', () => {});
-const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, destination);
+const log = pino(
+  { level: process.env.LOG_LEVEL ?? 'info' },
+  lossy(pino.destination({ sync: true })),
+);
 
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
@@ -113,10 +114,18 @@ async function keepConfig(config: ModuleConfig, out: string): Promise<void> {
   }
 }
 
-/** Writes the ending of the training: in a pod it becomes part of the container's status. */
+/**
+ * Writes the ending of the training: in a pod it becomes part of the container's status. Where that fails, as on a full
+ * disk, the exit code remains.
+ */
 function leaveEnding(ending: TrainerEnding): void {
   const file = process.env.TERMINATION_LOG;
-  if (file !== undefined) writeFileSync(file, encodeTrainerEnding(ending));
+  if (file === undefined) return;
+  try {
+    writeFileSync(file, encodeTrainerEnding(ending));
+  } catch (error) {
+    log.error({ err: error }, 'cannot write how the training ended');
+  }
 }
 
 function exitCode(error: unknown): number {

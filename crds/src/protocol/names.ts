@@ -6,7 +6,7 @@
 export const API_GROUP = 'greedyinfomax.dev';
 export const API_VERSION = 'v1alpha1';
 
-/** Namespace and name of a run. On one machine, the namespace is `local`. */
+/** Namespace and name of a run. On one machine, the namespace is `local-` and the beginning of the uid. */
 export interface RunKey {
   namespace: string;
   name: string;

@@ -29,6 +29,15 @@ export function moduleFailure(
   );
 }
 
+/** Returns what a trainer that was stopped without a checkpoint of its last step has lost, and why. */
+export function notSaved(out: string, trainer: Trainer, report: Report | undefined): string {
+  const { module, replica, logFile } = trainer;
+  const checkpoint = newestCheckpoint(out, module);
+  const why = report?.message ?? `see ${logFile}`;
+  const rest = checkpoint ? `its newest checkpoint is ${checkpoint}` : 'it has no checkpoint';
+  return `module ${module}, trainer ${replica} stopped without a checkpoint of its last step (${why}); ${rest}`;
+}
+
 /** Returns the end of a trainer's log: the message of the last line if it is JSON, else the last three lines. */
 function lastWords(file: string): string {
   const lines = readLog(file).trim().split('\n');

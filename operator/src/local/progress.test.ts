@@ -42,7 +42,7 @@ describe('progressLines', () => {
 
   it('shows phase, bar, percent, loss, speed, staleness and the time left', () => {
     expect(lines([module()])[1]).toBe(
-      'two  training    █████░░░░░░░░░░░░░░░  25%  loss 2.500  750 samples/s  stale 3/12  ETA 10.0 s',
+      'two  training    █████░░░░░░░░░░░░░░░  25%  ETA 10.0 s  loss 2.500  750 samples/s  stale 3/12',
     );
   });
 
@@ -71,6 +71,18 @@ describe('progressLines', () => {
       (process) => lines([module({ process })])[1]?.split(/\s+/)[1],
     );
     expect(phases).toEqual(['restarting', 'finished', 'stopped', 'failed']);
+  });
+
+  it('shows the whole message of a module at any width', () => {
+    const message = 'cannot write /a/long/path/checkpoint-000000375.safetensors: ENOSPC: disk full';
+    const shown = lines([module({ report: report({ message }) })], 40);
+    expect(Math.max(...shown.map((line) => line.length))).toBe(40);
+    expect(
+      shown
+        .slice(2)
+        .map((line) => line.slice(2))
+        .join(''),
+    ).toBe(message);
   });
 
   it('never gets wider than it may', () => {

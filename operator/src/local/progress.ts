@@ -23,21 +23,30 @@ export interface ProgressState {
 
 const BAR = 20;
 
-/** Returns a title and one line per module, each at most `width` characters. `now` is in milliseconds since the epoch. */
+/** Returns a title and a line per module, and its message, in lines of at most `width` characters. `now` is in milliseconds since the epoch. */
 export function progressLines(state: ProgressState, now: number, width: number): string[] {
   const name = Math.max(...state.modules.map((module) => module.name.length));
-  const lines = state.modules.map((module) => {
+  const lines = state.modules.flatMap((module) => {
     const done = fraction(module.report);
     const bar = '█'.repeat(Math.round(done * BAR)).padEnd(BAR, '░');
-    return `${module.name.padEnd(name)}  ${phaseOf(module).padEnd(10)}  ${bar} ${figures(module)}`;
+    const line = `${module.name.padEnd(name)}  ${phaseOf(module).padEnd(10)}  ${bar} ${figures(module)}`;
+    return [line, ...broken(module.report?.message ?? '', width - 2).map((part) => `  ${part}`)];
   });
   const elapsed = formatDuration((now - state.startedAt) / 1000);
   return [`${state.run}  ${elapsed}`, ...lines].map((line) => line.slice(0, Math.max(0, width)));
 }
 
+/** Breaks text into lines of `width` characters. */
+const broken = (text: string, width: number): string[] =>
+  Array.from({ length: Math.ceil(text.length / Math.max(1, width)) }, (_, i) =>
+    text.slice(i * width, (i + 1) * width),
+  );
+
 /** Returns one line for a module without padding, for a log. */
 export const compactLine = (module: ModuleProgress): string =>
-  `${module.name}: ${phaseOf(module)} ${figures(module)}`;
+  [`${module.name}: ${phaseOf(module)} ${figures(module)}`, module.report?.message]
+    .filter(Boolean)
+    .join('  ');
 
 /** Returns the phase of a module in one word. */
 export function phaseOf({ process, report }: ModuleProgress): string {
@@ -55,14 +64,13 @@ function figures({ report, restarts, process, trainers = 1 }: ModuleProgress): s
   const trains = process === 'running' && report.phase === 'training';
   const parts = [
     `${String(Math.floor(100 * fraction(report))).padStart(3)}%`,
+    trains && samplesPerSecond > 0 && `ETA ${formatDuration(left / samplesPerSecond)}`,
     `loss ${formatLoss(loss)}`,
     `${formatRate(samplesPerSecond)} samples/s`,
     stalenessSteps && `stale ${formatRate(stalenessSteps.p50)}/${formatRate(stalenessSteps.p95)}`,
     samplesDropped > 0 && `dropped ${formatCount(samplesDropped)}`,
     trainers !== 1 && `trainers ${trainers}`,
     restarts > 0 && `restarts ${restarts}`,
-    trains && samplesPerSecond > 0 && `ETA ${formatDuration(left / samplesPerSecond)}`,
-    report.message,
   ];
   return parts.filter(Boolean).join('  ');
 }

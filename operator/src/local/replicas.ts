@@ -38,6 +38,11 @@ export class Crew {
     return this.#trainers.find(({ state }) => state === 'failed');
   }
 
+  /** Trainers that were stopped without a checkpoint of their last step. */
+  get unsaved(): Trainer[] {
+    return this.#trainers.filter(({ isUnsaved }) => isUnsaved);
+  }
+
   /** Starts or stops trainers until there are `replicas`. Stops the highest numbers, with `graceMs` for a checkpoint. */
   scale(replicas: number, graceMs: number): void {
     for (const trainer of this.#trainers.splice(replicas)) {

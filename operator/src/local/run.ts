@@ -78,7 +78,8 @@ export async function runLocally(options: LocalRunOptions, signal: AbortSignal):
   const record = options.resume ? readRecord(out) : undefined;
   const uid = record?.uid ?? randomUUID();
   const plan = planRun(options.run, {
-    namespace: 'local',
+    // Several runs of one name may use one NATS server.
+    namespace: `local-${uid.slice(0, 8)}`,
     uid,
     dataSetSize: options.dataSetSize,
     baseDir: options.baseDir,

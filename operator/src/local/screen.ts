@@ -1,3 +1,4 @@
+import { Console } from 'node:console';
 import { printable } from '@greedy-infomax/crds';
 import { createLogUpdate } from 'log-update';
 import { compactLine, type ProgressState, phaseOf, progressLines } from './progress.ts';
@@ -30,7 +31,8 @@ function terminal(stream: NodeJS.WriteStream, now: () => number): Screen {
 
 function log(stream: NodeJS.WriteStream, now: () => number): Screen {
   const shown = new Map<string, { phase: string; at: number }>();
-  const note = (line: string) => void stream.write(`${printable(line)}\n`);
+  const console = new Console(stream); // ignores errors of the stream
+  const note = (line: string) => console.log(printable(line));
   return {
     show({ modules }) {
       for (const module of modules) {

@@ -13,7 +13,7 @@ import type { RunPlan } from '../plan/run.ts';
 import { planStream, type StreamPlan } from '../plan/stream.ts';
 import { sharesOf } from '../plan/threads.ts';
 import { withoutSecrets } from './child-env.ts';
-import { moduleFailure } from './errors.ts';
+import { moduleFailure, notSaved } from './errors.ts';
 import { finishAll } from './finish-all.ts';
 import { moduleFolder, trainerFolder } from './folder.ts';
 import { InterruptedError } from './interrupted.ts';
@@ -176,12 +176,19 @@ export async function train(
     screen.note('stopping, with checkpoints …');
     await Promise.all(crews.map((crew) => crew.stop(STOP_WITHIN_MS)));
     screen.show(progress());
+    const saidBy = ({ module, replica }: Trainer) =>
+      reports.each(module).find((report) => report.replica === replica);
     const failed = crews.flatMap((crew) => crew.failed ?? [])[0];
-    const said = reports.each(failed?.module ?? '').find((r) => r.replica === failed?.replica);
-    if (failed) throw moduleFailure(out, failed, said);
+    if (failed) throw moduleFailure(out, failed, saidBy(failed));
     if (server) server.failed.throwIfAborted();
+    const unsaved = crews.flatMap((crew) => crew.unsaved);
+    const stopped = unsaved.map((trainer) => notSaved(out, trainer, saidBy(trainer)));
+    const command = `gim run ${options.file} --out ${options.out} --resume`;
     throw new InterruptedError(
-      `stopped with checkpoints; go on with: gim run ${options.file} --out ${options.out} --resume`,
+      [
+        ...(stopped.length > 0 ? stopped : ['stopped with checkpoints']),
+        `go on with: ${command}`,
+      ].join('; '),
     );
   });
 }

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   decodeTrainerEnding,
+  EXIT,
   makeFolder,
   provesCompletion,
   type Report,
@@ -49,6 +50,8 @@ export class Trainer {
   state: TrainerState = 'idle';
   /** Reason for no further restart; set in the state `failed`. */
   failure: string | undefined;
+  /** True if it was stopped without a checkpoint of its last step. */
+  isUnsaved = false;
   /** Number of restarts. */
   restarts = 0;
   readonly #options: TrainerOptions;
@@ -165,8 +168,10 @@ export class Trainer {
       'trainer ended',
     );
     if (decision.action === 'done') this.state = 'done';
-    else if (this.#stopping) this.state = 'stopped';
-    else if (decision.action === 'fail') this.#fail(decision.why);
+    else if (this.#stopping) {
+      this.state = 'stopped';
+      this.isUnsaved = exitCode !== EXIT.stopped;
+    } else if (decision.action === 'fail') this.#fail(decision.why);
     else {
       this.state = 'waiting';
       this.#timer = setTimeout(() => this.restart(), decision.afterSeconds * 1000);
