@@ -78,6 +78,14 @@ export const objectiveSchema = z
             'Output of a convolutional network over this and all preceding rows of the grid, as in CPC.',
         }),
       ),
+    epsilon: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        "Number added to the probability of the positive before its logarithm. The paper's code adds 1e-11 for images, which limits the loss to 25 and stops learning where scores differ by more. Used by infoNCE. Defaults to 0.",
+      ),
     classes: z
       .int()
       .min(2)
@@ -121,6 +129,7 @@ export const OBJECTIVE_FIELDS: Record<Objective['type'], readonly (keyof Objecti
     'predictOn',
     'subsample',
     'context',
+    'epsilon',
   ],
   classLabels: ['classes'],
   predSim: ['classes', 'similarity'],
@@ -158,7 +167,7 @@ export type Domain = keyof typeof INFO_NCE_DEFAULTS;
 export type InfoNCE = Required<
   Pick<Objective, 'predictionSteps' | 'skip' | 'negatives' | 'sampling' | 'predictOn' | 'context'>
 > &
-  Pick<Objective, 'subsample'>;
+  Pick<Objective, 'subsample' | 'epsilon'>;
 
 /** Returns the settings of infoNCE with their defaults. */
 export function infoNCESettings(objective: Objective, domain: Domain = 'images'): InfoNCE {

@@ -9,9 +9,6 @@ import { pixelCNN, pixelCNNParameters } from './pixel-cnn.ts';
 import { flat, type Segment, segmentOf } from './segment.ts';
 import type { Draws, ObjectiveBuilder } from './types.ts';
 
-/** Guards against log(0), as the reference does for images only. */
-const EPSILON = 1e-11;
-
 const weightName = (k: number): string => `objective.k${k}.weight`;
 
 /**
@@ -48,7 +45,7 @@ function lossWith(
   draws: Draws,
 ): Tensor {
   const settings = infoNCESettings(objective);
-  const { predictionSteps, predictOn } = settings;
+  const { predictionSteps, predictOn, epsilon = 0 } = settings;
   const context =
     settings.context === 'pixelCNN'
       ? pixelCNN(weights, representation.context)
@@ -64,9 +61,7 @@ function lossWith(
   const losses = steps.map(({ predicted, targets }, i) => {
     const positive = tf.sum(tf.mul(predicted, targets), 1, true); // [anchors, 1]
     const scores = tf.concat([positive, negatives[i] as Tensor], 1); // [anchors, 1 + negatives]
-    return predictOn === 'target'
-      ? tf.neg(tf.mean(tf.log(tf.add(first(tf.softmax(scores as Tfjs.Tensor2D)), EPSILON))))
-      : tf.neg(tf.mean(first(tf.logSoftmax(scores as Tfjs.Tensor2D))));
+    return tf.neg(tf.mean(logProbability(scores as Tfjs.Tensor2D, epsilon)));
   });
   return tf.div(tf.addN(losses), predictionSteps);
 }
@@ -77,6 +72,10 @@ const plainScores: Scores = (steps, segment, settings, draws) =>
     const { vectors, rows } = negativesOf(step, segment, settings, draws);
     return tf.sum(tf.mul(tf.expandDims(step.predicted, 1), pick(vectors, rows)), 2);
   });
+
+/** Returns the logarithm of the probability of the first score of each row. The softmax itself would round to 0. */
+const logProbability = (scores: Tfjs.Tensor2D, epsilon: number): Tensor =>
+  epsilon === 0 ? first(tf.logSoftmax(scores)) : tf.log(tf.add(first(tf.softmax(scores)), epsilon));
 
 const first = (x: Tensor): Tensor => tf.slice(x, [0, 0], [-1, 1]);
 
