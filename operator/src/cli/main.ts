@@ -13,7 +13,7 @@ import { validateCommand } from './validate.ts';
 
 /** Entry point of the command line `gim`. Each command has its own file. */
 
-// Whoever reads the output may leave, and its disk may be full: a run goes on, and its summary is in its folder.
+// The reader of the output may end, and its disk may be full: a run goes on, and its summary is in its folder.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const program = new Command('gim')

@@ -334,8 +334,9 @@ export class NamespaceAccounts implements NatsTenants {
       if (type === 'reconnect') this.#events?.onConnected(connection, namespace, false);
       if (type !== 'disconnect' || this.#connections.get(namespace) !== connection) continue;
       tenant.pushed = undefined; // the server may have lost the account
-      // While the server cannot be reached, this fails, and the next connection pushes all accounts.
-      this.#push(tenant).catch(() => {});
+      await sleep(PUSH_AGAIN, undefined, { ref: false });
+      // If the server itself was lost, all accounts are pushed when it is back.
+      if (this.#isConnected) this.#push(tenant).catch((error) => this.#warn(namespace, error));
     }
     if (this.#connections.get(namespace) === connection) this.#connections.delete(namespace);
   }
