@@ -151,7 +151,13 @@ it('objects with our labels that are not ours are not kept, nor what nobody read
     spec: { ...placed, containers: [{ name: 'trainer', env: data }], volumes: data },
     status: { phase: 'Running', message: data.config },
   } as never);
-  await expect.poll(() => caches.childrenOf('team/a').pods).toHaveLength(1);
+  // Each kind has a watch of its own.
+  await expect
+    .poll(() => {
+      const { configMaps, pods } = caches.childrenOf('team/a');
+      return [configMaps.length, pods.length];
+    })
+    .toEqual([1, 1]);
   const { jobs, configMaps, pods } = caches.childrenOf('team/a');
   expect(jobs.map(({ metadata }) => metadata.name)).toEqual(['a-first']);
   expect(configMaps.map(({ metadata }) => metadata.name)).toEqual(['a-first-123']);
